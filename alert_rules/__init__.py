@@ -1,0 +1,1 @@
+"""Alert rules, generated from the names in `otel_llm.conventions`."""

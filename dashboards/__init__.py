@@ -1,0 +1,1 @@
+"""Dashboards, generated from the names in `otel_llm.conventions`."""

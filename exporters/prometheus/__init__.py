@@ -1,0 +1,6 @@
+"""The Prometheus page: metrics made from their declarations, labels kept within bounds."""
+
+from otel_llm.exporters.prometheus.labels import TenantLabels
+from otel_llm.exporters.prometheus.metrics import MetricSet
+
+__all__ = ["MetricSet", "TenantLabels"]

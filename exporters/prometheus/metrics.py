@@ -1,0 +1,52 @@
+"""Prometheus metrics, made from `otel_llm.conventions.Metric`."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from otel_llm.conventions import ALL_METRICS, Layer, Metric
+
+_Kind = TypeVar("_Kind", Counter, Gauge, Histogram)
+
+
+class MetricSet:
+    """All metrics of some layers, in one registry.
+
+    Args:
+        layers: which layers' metrics to make.
+        registry: where to register them; a fresh one if None.
+    """
+
+    def __init__(self, layers: Iterable[Layer], registry: CollectorRegistry | None = None) -> None:
+        self.registry = registry if registry is not None else CollectorRegistry()
+        wanted = frozenset(layers)
+        self._metrics = {
+            metric.name: self._make(metric) for metric in ALL_METRICS if metric.layer in wanted
+        }
+
+    def counter(self, metric: Metric) -> Counter:
+        """The counter of this declaration."""
+        return self._get(metric, Counter)
+
+    def gauge(self, metric: Metric) -> Gauge:
+        """The gauge of this declaration."""
+        return self._get(metric, Gauge)
+
+    def histogram(self, metric: Metric) -> Histogram:
+        """The histogram of this declaration."""
+        return self._get(metric, Histogram)
+
+    def _get(self, metric: Metric, kind: type[_Kind]) -> _Kind:
+        made = self._metrics[metric.name]
+        if not isinstance(made, kind):
+            message = f"{metric.name} is declared as a {metric.kind}, not a {kind.__name__}"
+            raise TypeError(message)
+        return made
+
+    def _make(self, metric: Metric) -> Counter | Gauge | Histogram:
+        common = {"labelnames": metric.labels, "registry": self.registry}
+        if metric.kind == "histogram":
+            return Histogram(metric.name, metric.help, buckets=metric.buckets, **common)
+        kind = Counter if metric.kind == "counter" else Gauge
+        return kind(metric.name, metric.help, **common)

@@ -1,0 +1,57 @@
+"""The step: one engine iteration over one batch. It serves many requests.
+
+A step is written twice: when it is scheduled, with its batch, and when its result is in. A step
+with no second half was in flight when its engine died.
+"""
+
+import msgspec
+
+from otel_llm.clock import MonotonicNs
+
+PHASE_PREFILL = 0
+PHASE_DECODE = 1
+
+
+class StepScheduled(msgspec.Struct, frozen=True, array_like=True):
+    """A batch as the scheduler made it. The arrays have one entry per member.
+
+    Attributes:
+        seq: number of the step in its journal, from 1.
+        schedule_ns: the scheduler decided, in monotonic nanoseconds.
+        request_index: shape (batch,); `RequestArrived.index` of each member.
+        phase: shape (batch,); PHASE_PREFILL or PHASE_DECODE, one byte each.
+        tokens: shape (batch,); tokens scheduled for each member in this step.
+        context: shape (batch,); tokens of each member computed before this step.
+        running: requests running at schedule time, this batch included.
+        waiting: requests waiting at schedule time.
+        kv_used: KV-cache blocks in use at schedule time.
+        kv_total: KV-cache blocks there are.
+    """
+
+    seq: int
+    schedule_ns: MonotonicNs
+    request_index: list[int]
+    phase: bytes
+    tokens: list[int]
+    context: list[int]
+    running: int = 0
+    waiting: int = 0
+    kv_used: int = 0
+    kv_total: int = 0
+
+
+class StepDone(msgspec.Struct, frozen=True, array_like=True):
+    """The result of a step.
+
+    Attributes:
+        seq: as in `StepScheduled`.
+        result_ns: the result was in, in monotonic nanoseconds.
+        emitted: shape (batch,); output tokens each member gained. Empty if not told.
+        execute_ns: CPU time around the model's execution, in nanoseconds. It is launch time where
+            the engine schedules asynchronously, never GPU time.
+    """
+
+    seq: int
+    result_ns: MonotonicNs
+    emitted: list[int] = []
+    execute_ns: int | None = None

@@ -1,0 +1,1 @@
+"""The journal: facts in a ring of shared memory, one writer, any number of readers."""

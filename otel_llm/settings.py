@@ -1,0 +1,188 @@
+"""Every setting, declared once: argument, else environment, else file, else default.
+
+A field `journal_dir` is the environment variable `OTEL_LLM_JOURNAL_DIR` and the key `journal_dir`
+of the TOML file named by `OTEL_LLM_CONFIG`. `docs/settings.md` is generated from this file.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from otel_llm.errors import SettingError
+
+PREFIX = "OTEL_LLM_"
+CONFIG_VARIABLE = "OTEL_LLM_CONFIG"
+
+
+def default_journal_dir() -> str:
+    """The user's own folder on tmpfs, or in the temporary directory where there is no tmpfs."""
+    base = Path("/dev/shm")  # noqa: S108  journals are shared memory by design
+    if not base.is_dir():
+        base = Path(tempfile.gettempdir())
+    return str(base / f"otel-llm-{os.getuid()}")
+
+
+def default_state_dir() -> str:
+    """`$XDG_STATE_HOME/otel-llm`, or its place under the home directory."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return str(Path(base) / "otel-llm")
+
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Ratio = Annotated[float, Meta(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Meta(gt=0.0, le=86400.0)]
+Bytes = Annotated[int, Meta(ge=0)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings of hooks, gateway, agent, store and command line.
+
+    Each field's comment is its entry in `docs/settings.md`.
+    """
+
+    # -- hooks
+    enabled: bool = True
+    """Whether recorders write at all. `false` makes every hook do nothing."""
+    journal_dir: str = msgspec.field(default_factory=default_journal_dir)
+    """Directory of the journals, on tmpfs."""
+    journal_bytes: Annotated[int, Meta(ge=65536, le=1 << 36)] = 64 << 20
+    """Size of one journal. The default holds 120 s at 100 steps/s and a batch of 256."""
+    journal_group_readable: bool = False
+    """Create journals with mode 0640 in place of 0600, for an agent of the same group."""
+    service: str = ""
+    """Name of the deployment (`service.name`). Empty: what the engine calls itself."""
+
+    # -- gateway
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks (CIDR) whose tenant header counts. Empty: no caller may name its tenant."""
+    tenant_header: str = "x-otel-llm-tenant"
+    """Header from which a trusted proxy's tenant tag is taken."""
+    tier_header: str = "x-otel-llm-tier"
+    """Header from which a trusted proxy's tenant tier is taken."""
+
+    # -- agent
+    state_dir: str = msgspec.field(default_factory=default_state_dir)
+    """Directory of the agent's checkpoint, spool and token."""
+    poll_interval_s: Seconds = 0.2
+    """How often the agent reads the journals, in seconds."""
+    spool_bytes: Bytes = 1 << 30
+    """Most bytes kept for a sink that is away. Past it the oldest batch is dropped and counted."""
+    batch_interval_s: Seconds = 0.5
+    """Longest wait before rows are sent, in seconds."""
+    trace_ratio: Ratio = 1.0
+    """Share of requests without a sampling decision of their caller that get spans."""
+    step_span_ratio: Ratio = 0.01
+    """Share of steps that get a span, with their kernels as children."""
+    span_link_limit: Annotated[int, Meta(ge=1, le=1024)] = 128
+    """Most links of a step span. The rows always hold the whole batch."""
+    max_open_requests: Annotated[int, Meta(ge=1)] = 100_000
+    """Most open requests remembered per journal. Past it the oldest is dropped and counted."""
+    dead_journal_keep_s: Seconds = 600.0
+    """How long a dead engine's journal is kept after it was read out, in seconds."""
+    agent_host: str = "127.0.0.1"
+    """Address of the agent's /metrics page."""
+    agent_port: Port = 9464
+    """Port of the agent's /metrics page; 0 picks a free one."""
+
+    # -- sinks
+    clickhouse_url: str = ""
+    """ClickHouse HTTP interface, for example http://127.0.0.1:8123. Empty: the running `up`."""
+    clickhouse_user: str = "otel_llm"
+    """User at ClickHouse."""
+    clickhouse_password: str = ""
+    """Password or token at ClickHouse. Empty: the running `up`'s token file."""
+    clickhouse_database: str = "default"
+    """Database of all tables."""
+    otlp_endpoint: str = ""
+    """OTLP/HTTP base URL for spans, for example http://127.0.0.1:4318. Empty: the running `up`."""
+    otlp_token: str = ""
+    """Bearer token sent to the OTLP endpoint. Empty: the running `up`'s token, or none."""
+    send_timeout_s: Seconds = 10.0
+    """Time limit of one delivery, in seconds."""
+
+    # -- embedded stack
+    data_dir: str = msgspec.field(default_factory=lambda: str(Path(default_state_dir()) / "data"))
+    """Data directory of `otel-llm up`."""
+    bind_host: str = "127.0.0.1"
+    """Address `up` listens on. Any other than loopback also needs `allowed_hosts`."""
+    clickhouse_port: Port = 8123
+    """Port of the ClickHouse HTTP interface of `up`; 0 picks a free one."""
+    otlp_http_port: Port = 4318
+    """Port of the OTLP/HTTP receiver of `up`; 0 picks a free one."""
+    allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1")
+    """Values of the Host header that `up` answers."""
+    allowed_origins: tuple[str, ...] = ()
+    """Values of the Origin header that `up` answers. Browsers send one; programs do not."""
+    max_body_bytes: Annotated[int, Meta(ge=1024)] = 64 << 20
+    """Largest request body `up` accepts, after decompression."""
+    query_timeout_s: Seconds = 30.0
+    """Time limit of one query, in seconds."""
+    store_memory_bytes: Annotated[int, Meta(ge=64 << 20)] = 2 << 30
+    """Memory limit of the embedded ClickHouse."""
+
+
+SECRETS = frozenset({"clickhouse_password", "otlp_token"})
+"""Settings whose values are never printed."""
+
+
+def load(config: str | None = None, **overrides: object) -> Settings:
+    """Build the settings: `overrides`, else environment, else file, else default.
+
+    Args:
+        config: path of a TOML file; the variable `OTEL_LLM_CONFIG` if None.
+        overrides: values by field name; None means not given.
+
+    Raises:
+        SettingError: a value cannot be used, or a key of the file or an override is unknown.
+    """
+    values = _from_file(config or os.environ.get(CONFIG_VARIABLE, ""))
+    values.update(_from_environment())
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    return msgspec.convert(
+        {name: _checked(name, value) for name, value in values.items()}, Settings, strict=False
+    )
+
+
+def _from_environment() -> dict[str, Any]:
+    variables = {PREFIX + name.upper(): name for name in Settings.__struct_fields__}
+    return {name: os.environ[key] for key, name in variables.items() if key in os.environ}
+
+
+def _from_file(path: str) -> dict[str, Any]:
+    if not path:
+        return {}
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return dict(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        problem = f"{path} cannot be read: {error}"
+        raise SettingError(CONFIG_VARIABLE, problem, "Mend the file") from error
+
+
+_TYPES = {field.name: field.type for field in msgspec.structs.fields(Settings)}
+
+
+def _checked(name: str, value: object) -> object:
+    """Convert one value alone, so that the error can name its setting."""
+    if name not in _TYPES:
+        close = ", ".join(sorted(_TYPES))
+        raise SettingError(name, "no such setting", f"Known settings: {close}")
+    if isinstance(value, str) and _TYPES[name] == tuple[str, ...]:
+        value = tuple(part.strip() for part in value.split(",") if part.strip())
+    try:
+        return msgspec.convert(value, _TYPES[name], strict=False)
+    except msgspec.ValidationError as error:
+        shown = "the value" if name in SECRETS else repr(value)
+        raise SettingError(
+            name,
+            f"{shown} cannot be used ({error})",
+            f"Set {PREFIX}{name.upper()} to a valid value",
+        ) from error
