@@ -45,8 +45,13 @@ class MetricSet:
         return made
 
     def _make(self, metric: Metric) -> Counter | Gauge | Histogram:
-        common = {"labelnames": metric.labels, "registry": self.registry}
         if metric.kind == "histogram":
-            return Histogram(metric.name, metric.help, buckets=metric.buckets, **common)
+            return Histogram(
+                metric.name,
+                metric.help,
+                metric.labels,
+                registry=self.registry,
+                buckets=metric.buckets,
+            )
         kind = Counter if metric.kind == "counter" else Gauge
-        return kind(metric.name, metric.help, **common)
+        return kind(metric.name, metric.help, metric.labels, registry=self.registry)
