@@ -265,11 +265,19 @@ ALL_METRICS: tuple[Metric, ...] = tuple(
 
 
 class Column(NamedTuple):
-    """One column of a fact table: name, ClickHouse type, and what it holds."""
+    """One column of a fact table.
+
+    Attributes:
+        name: name of the column.
+        type: ClickHouse type.
+        doc: what it holds.
+        default: expression by which the store fills it; such a column is never sent.
+    """
 
     name: str
     type: str
     doc: str
+    default: str = ""
 
 
 class Table(NamedTuple):
@@ -283,6 +291,11 @@ class Table(NamedTuple):
     def column_names(self) -> tuple[str, ...]:
         """Names of the columns, in order."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def sent_columns(self) -> tuple[Column, ...]:
+        """The columns that a writer sends: all but those the store fills."""
+        return tuple(column for column in self.columns if not column.default)
 
 
 _LC = "LowCardinality(String)"
@@ -393,6 +406,7 @@ class Tables:
         Column("sample_count", "UInt16", "samples the call asked for"),
         Column("incomplete", "Bool", "facts about it were lost"),
         *_CLOCK,
+        Column("inserted", "DateTime64(6, 'UTC')", "when the store took the row", "now64(6)"),
     ))  # fmt: skip
     STEPS = Table("llm_steps", "one row per engine step, its batch as arrays", (
         *_ENGINE,

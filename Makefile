@@ -1,0 +1,61 @@
+# `make help` lists the targets. Each one sets up what it needs.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test test-stack test-wheel lint format generate check-generated \
+	bench-hooks bench-gateway gpu-probe clean
+
+help: ## Show this list
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | \
+	awk 'BEGIN {FS = ":.*## "} {printf "  %-16s %s\n", $$1, $$2}'
+
+venv: $(STAMP) ## Make the virtual environment with everything in it
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $(STAMP)
+
+demo: $(STAMP) ## Run the whole stack on real arrivals; ARGS="--requests 100 --json" passes options
+	$(BIN)/otel-llm demo $(ARGS)
+
+test: $(STAMP) ## Unit and property tests, under 5 minutes on 2 cores
+	$(BIN)/python -m pytest -q -n 2 -m "not slow" $(ARGS)
+
+test-stack: $(STAMP) ## The whole stack under load and failure: kills, outages, full disks
+	$(BIN)/python -m pytest -q -m slow $(ARGS)
+
+test-wheel: $(STAMP) ## Build the wheel, install it alone, and use it
+	$(BIN)/python -m pytest -q tests/packaging $(ARGS)
+
+lint: $(STAMP) ## Ruff and mypy, both strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP) ## Let ruff format and mend what it can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+generate: $(STAMP) ## Rebuild the committed references from the code
+	$(BIN)/python -m otel_llm.reference
+
+check-generated: $(STAMP) ## Fail if a committed reference differs from the code
+	$(BIN)/python -m otel_llm.reference --check
+
+bench-hooks: $(STAMP) ## Cost of the hooks per step; writes benchmarks/results/hooks.*
+	$(BIN)/python -m benchmarks.hooks
+
+bench-gateway: $(STAMP) ## Cost of the middleware; writes benchmarks/results/gateway.*
+	$(BIN)/python -m benchmarks.gateway
+
+gpu-probe: ## Ask an NVIDIA GPU what it can do; see benchmarks/gpu_probe/README.md
+	$(PYTHON) benchmarks/gpu_probe/probe.py --stage all --out $(or $(OUT),gpu-probe-results)
+
+clean: ## Remove the environment and everything built
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo

@@ -1,0 +1,169 @@
+"""The demo's processes: the embedded stack, the agent, two engines and a gateway."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from otel_llm.errors import OtelLLMError
+
+READY_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 20.0
+
+
+class DemoError(OtelLLMError):
+    """A process of the demo did not start, or died."""
+
+
+class Child:
+    """One process of ours, with its output in a file.
+
+    Args:
+        name: for messages and the log's file name.
+        args: arguments after `python -m`.
+        log_dir: where its log goes.
+        environment: variables beside our own.
+    """
+
+    def __init__(
+        self, name: str, args: Sequence[str], log_dir: Path, environment: Mapping[str, str]
+    ) -> None:
+        self.name = name
+        self.log = log_dir / f"{name}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *args],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
+            )
+
+    def ready(self) -> dict[str, Any]:
+        """Wait for the line in which it says where it listens.
+
+        Raises:
+            DemoError: it ended, or took longer than READY_TIMEOUT_S.
+        """
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while time.monotonic() < deadline:
+            for line in self.log.read_text(errors="replace").splitlines():
+                if line.startswith('{"ready"'):
+                    told: dict[str, Any] = json.loads(line)
+                    return told
+            if self.process.poll() is not None:
+                raise DemoError(self._failure(f"ended with status {self.process.returncode}"))
+            time.sleep(0.05)
+        raise DemoError(self._failure(f"was not ready after {READY_TIMEOUT_S:.0f} s"))
+
+    def _failure(self, what: str) -> str:
+        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+        return f"{self.name} {what}. The end of {self.log}:\n{tail}"
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it and wait; kill it if it does not end in time."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Stack:
+    """Everything the demo runs, in the order in which facts flow.
+
+    Args:
+        work_dir: holds data, journals, state and logs of this run.
+        engines: how many reference engines.
+        max_in_flight: calls the gateway serves at once; more are shed.
+    """
+
+    def __init__(self, work_dir: Path, engines: int = 2, max_in_flight: int = 48) -> None:
+        self.work_dir = work_dir
+        self.data_dir = work_dir / "data"
+        self.log_dir = work_dir / "logs"
+        self.log_dir.mkdir(parents=True, exist_ok=True)
+        self.children: dict[str, Child] = {}
+        self._engines = engines
+        self._max_in_flight = max_in_flight
+        self.gateway_url = ""
+        self.agent_url = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Settings that every process of the run shares."""
+        return {
+            "OTEL_LLM_DATA_DIR": str(self.data_dir),
+            "OTEL_LLM_STATE_DIR": str(self.work_dir / "state"),
+            "OTEL_LLM_JOURNAL_DIR": self.journal_dir,
+            "OTEL_LLM_CLICKHOUSE_PORT": "0",
+            "OTEL_LLM_OTLP_HTTP_PORT": "0",
+            "OTEL_LLM_AGENT_PORT": "0",
+            "OTEL_LLM_STEP_SPAN_RATIO": "0.02",
+            # The demo's clients are on this machine and may say which tenant they are.
+            "OTEL_LLM_TRUSTED_PROXIES": "127.0.0.0/8,::1/128",
+        }
+
+    @property
+    def journal_dir(self) -> str:
+        """The run's own journal directory, on tmpfs where there is one."""
+        shm = Path("/dev/shm")  # noqa: S108  journals are shared memory by design
+        base = shm if shm.is_dir() else self.work_dir
+        return str(base / f"otel-llm-demo-{os.getuid()}-{self.work_dir.name}")
+
+    def start(self, engine_args: Mapping[str, Sequence[str]]) -> None:
+        """Start everything and wait until it serves.
+
+        Args:
+            engine_args: further arguments by engine name.
+
+        Raises:
+            DemoError: a process did not start.
+        """
+        up = self.spawn("up", ["otel_llm.cli.main", "up", "--json"])
+        engines = [self._spawn_engine(name, engine_args) for name in self.engine_names]
+        otlp = up.ready()["otlp_url"]
+        self.agent_url = self.spawn("agent", ["otel_llm.cli.main", "agent", "--json"]).ready()[
+            "url"
+        ]
+        upstreams = [f"{engine.name}={engine.ready()['url']}" for engine in engines]
+        self._start_gateway(upstreams, otlp)
+
+    @property
+    def engine_names(self) -> list[str]:
+        """The engines are called engine-a, engine-b and so on."""
+        return [f"engine-{chr(ord('a') + number)}" for number in range(self._engines)]
+
+    def spawn(self, name: str, args: Sequence[str]) -> Child:
+        """Start one process under a name."""
+        self.children[name] = Child(name, args, self.log_dir, self.environment)
+        return self.children[name]
+
+    def _spawn_engine(self, name: str, engine_args: Mapping[str, Sequence[str]]) -> Child:
+        args = ["otel_llm.demo.engine", "--port", "0", "--name", name]
+        return self.spawn(name, [*args, *engine_args.get(name, ())])
+
+    def _start_gateway(self, upstreams: Sequence[str], otlp: str) -> None:
+        args = ["otel_llm.demo.gateway", "--port", "0", "--otlp", otlp]
+        args += ["--otlp-token-file", str(self.data_dir / "token")]
+        args += ["--max-in-flight", str(self._max_in_flight)]
+        for upstream in upstreams:
+            args += ["--upstream", upstream]
+        self.gateway_url = self.spawn("gateway", args).ready()["url"]
+
+    def stop(self, *names: str) -> None:
+        """Stop the named processes, or all of them, callers first."""
+        order = ["gateway", *self.engine_names, "agent", "up"]
+        for name in [n for n in order if n in self.children and (not names or n in names)]:
+            self.children.pop(name).stop()
+
+    def dead(self) -> list[str]:
+        """Names of processes that ended on their own."""
+        return [n for n, child in self.children.items() if child.process.poll() is not None]
