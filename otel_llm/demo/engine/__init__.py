@@ -1,0 +1,1 @@
+"""The reference engine: a small but real transformer, served the way real engines serve."""

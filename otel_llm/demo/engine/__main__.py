@@ -1,0 +1,98 @@
+"""`python -m otel_llm.demo.engine`: serve one engine.
+
+Prints one JSON line when it serves: `{"ready": true, "name": …, "host": …, "port": …, …}`.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import socket
+
+from otel_llm.demo.engine.config import EngineConfig, ModelConfig, SchedulerConfig
+from otel_llm.demo.engine.faults import FailWindow
+
+# One engine is one core's worth of work. BLAS reads these when NumPy is first imported.
+for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+
+def main() -> None:
+    """Parse the command line and serve until told to stop."""
+    arguments = _parser().parse_args()
+    limits = {each.name: getattr(arguments, each.name) for each in _limits()}
+    try:
+        config = EngineConfig(
+            arguments.name,
+            arguments.model_name,
+            ModelConfig(seed=arguments.seed),
+            SchedulerConfig(**limits),
+        )
+        fail_windows = [FailWindow.parse(each) for each in arguments.fail_window]
+    except ValueError as error:
+        _parser().error(str(error))
+    serve(config, arguments.host, arguments.port, fail_windows)
+
+
+def serve(config: EngineConfig, host: str, port: int, fail_windows: list[FailWindow]) -> None:
+    """Serve one engine; returns when the process is told to stop.
+
+    Args:
+        config: the engine.
+        host: address to listen on.
+        port: port to listen on; 0 takes any free one.
+        fail_windows: times to answer 503 in.
+    """
+    import uvicorn
+
+    import otel_llm
+    from otel_llm.demo.engine.server import create_app
+    from otel_llm.demo.engine.telemetry import RecordedEvents
+
+    listener = socket.create_server((host, port), backlog=512)
+    ready = {
+        "ready": True,
+        "name": config.name,
+        "model": config.model_name,
+        "host": host,
+        "port": listener.getsockname()[1],
+        "pid": os.getpid(),
+    }
+    app = create_app(
+        config,
+        RecordedEvents.open(config, otel_llm.__version__),
+        fail_windows,
+        on_ready=lambda: print(json.dumps(ready), flush=True),  # noqa: T201  the ready line
+    )
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3))
+    server.run(sockets=[listener])
+
+
+def _limits() -> tuple[dataclasses.Field[int], ...]:
+    return dataclasses.fields(SchedulerConfig)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m otel_llm.demo.engine", description="Serve the reference engine."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes any free port")
+    parser.add_argument("--name", default=EngineConfig.name, help="the engine's name")
+    parser.add_argument("--model-name", default=EngineConfig.model_name)
+    parser.add_argument("--seed", type=int, default=ModelConfig.seed, help="of the weights")
+    for limit in _limits():
+        flag = "--" + limit.name.replace("_", "-")
+        parser.add_argument(flag, type=int, default=limit.default, help=f"default {limit.default}")
+    parser.add_argument(
+        "--fail-window",
+        action="append",
+        default=[],
+        metavar="START:END",
+        help="answer 503 in this time, in seconds since ready; may be repeated",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()
