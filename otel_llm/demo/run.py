@@ -1,0 +1,131 @@
+"""`otel-llm demo`: start everything, replay real arrivals, and check what was left behind."""
+
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from otel_llm.demo import client, evidence, summary
+from otel_llm.demo.stack import DemoError, Stack
+from otel_llm.demo.workload import PlannedCall, plan
+from otel_llm.settings import default_state_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from clickhouse_connect.driver.client import Client
+
+MODEL = "reference-4l"
+SETTLE_TIMEOUT_S = 45.0
+FAIL_WINDOW = (0.65, 0.8)
+_MARKER = ".otel-llm-demo"
+_ENGINE = ("--max-running", "8", "--blocks", "160", "--max-model-len", "1200")
+
+
+def default_dir() -> Path:
+    """Where a run keeps its data if nothing else is said."""
+    return Path(default_state_dir()) / "demo"
+
+
+def run_demo(
+    requests: int = 320,
+    speedup: float = 1.25,
+    json_output: bool = False,
+    work_dir: Path | None = None,
+) -> int:
+    """Run the demo.
+
+    Args:
+        requests: calls to make.
+        speedup: how much faster than real time the arrivals are replayed.
+        json_output: end with one JSON object in place of the summary.
+        work_dir: where to keep data, journals' state and logs; emptied first.
+
+    Returns:
+        0 if every call is complete and nothing was lost, else 1.
+
+    Raises:
+        DemoError: a process did not start, or the directory is not the demo's to empty.
+    """
+    calls = plan(requests, speedup)
+    stack = Stack(_fresh(work_dir or default_dir()))
+    console = Console(stderr=True)
+    try:
+        with console.status("Starting the store, the agent, two engines and a gateway"):
+            stack.start(_engine_args(stack, calls))
+        seen = _replay(stack, calls, console)
+        with console.status("Waiting for the last facts to arrive"), _store(stack) as store:
+            verdict = _judge(stack, store, seen)
+            text = "" if json_output else summary.text(store, verdict, seen, stack.data_dir)
+    finally:
+        stack.stop()
+        shutil.rmtree(stack.journal_dir, ignore_errors=True)
+    print(msgspec.json.encode(verdict).decode() if json_output else text)  # noqa: T201
+    return 0 if verdict.passed else 1
+
+
+def _fresh(work_dir: Path) -> Path:
+    """An empty directory of ours; refuses to empty somebody else's."""
+    if work_dir.exists() and any(work_dir.iterdir()):
+        if not (work_dir / _MARKER).exists():
+            message = f"{work_dir} holds other files. Name an empty directory with --dir."
+            raise DemoError(message)
+        shutil.rmtree(work_dir)
+    work_dir.mkdir(parents=True, exist_ok=True)
+    (work_dir / _MARKER).touch()
+    return work_dir
+
+
+def _engine_args(stack: Stack, calls: Sequence[PlannedCall]) -> dict[str, list[str]]:
+    """The last engine fails for a while, so that calls are retried and its breaker opens."""
+    args = {name: list(_ENGINE) for name in stack.engine_names}
+    start, end = (share * calls[-1].at_s for share in FAIL_WINDOW)
+    args[stack.engine_names[-1]] += ["--fail-window", f"{start:.1f}:{end:.1f}"]
+    return args
+
+
+def _replay(stack: Stack, calls: Sequence[PlannedCall], console: Console) -> list[client.Seen]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        task = progress.add_task("Replaying real arrivals", total=len(calls))
+        seen = asyncio.run(
+            client.replay(calls, stack.gateway_url, lambda _: progress.advance(task), MODEL)
+        )
+    if dead := stack.dead():
+        message = f"{', '.join(dead)} died during the replay. Logs are in {stack.log_dir}."
+        raise DemoError(message)
+    return seen
+
+
+@contextmanager
+def _store(stack: Stack) -> "Iterator[Client]":
+    from otel_llm.exporters.clickhouse.client import connect
+
+    store = connect(data_dir=str(stack.data_dir))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _judge(stack: Stack, store: "Client", seen: Sequence[client.Seen]) -> evidence.Verdict:
+    # Gateway and engines close their journals and flush their spans; the agent reads them out.
+    stack.stop("gateway", *stack.engine_names)
+    deadline = time.monotonic() + SETTLE_TIMEOUT_S
+    while not evidence.settled(store, seen):
+        if time.monotonic() > deadline:
+            print("Some facts did not arrive in time.", file=sys.stderr)  # noqa: T201
+            break
+        time.sleep(0.2)
+    lost = evidence.lost_records(evidence.fetch_metrics(stack.agent_url))
+    # Stopping the agent delivers what it still holds.
+    stack.stop("agent")
+    return evidence.judge(store, seen, lost)

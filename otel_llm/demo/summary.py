@@ -1,0 +1,74 @@
+"""The demo's last page: what happened, and what to type next."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from clickhouse_connect.driver.client import Client
+from rich.console import Console
+from rich.table import Table
+
+from otel_llm.demo.client import Seen
+from otel_llm.demo.evidence import Verdict
+
+MAX_PROBLEMS = 10
+
+
+def text(store: Client, verdict: Verdict, seen: Sequence[Seen], data_dir: Path) -> str:
+    """The summary, ready to print."""
+    out = io.StringIO()
+    console = Console(file=out, highlight=False)
+    console.print()
+    console.print(_outcomes(verdict))
+    console.print(_totals(verdict))
+    _print_problems(console, verdict)
+    slowest = max((s for s in seen if s.ended == "completed"), key=_duration, default=None)
+    if slowest is not None:
+        console.print(f"\nThe slowest call that finished, {slowest.trace_id}:\n")
+        console.print(_waterfall(store, slowest.trace_id), markup=False)
+        console.print("\nNext, with this run's data:")
+        where = f"--data-dir {data_dir}"
+        console.print(f"  otel-llm requests --slow {where}", soft_wrap=True)
+        console.print(f"  otel-llm trace {slowest.trace_id} {where}", soft_wrap=True)
+    return out.getvalue().rstrip("\n")
+
+
+def _duration(seen: Seen) -> float:
+    return seen.duration_s
+
+
+def _outcomes(verdict: Verdict) -> Table:
+    table = Table(title="Calls by outcome", title_justify="left")
+    table.add_column("outcome")
+    table.add_column("calls", justify="right")
+    for outcome, count in sorted(verdict.by_outcome.items(), key=lambda item: -item[1]):
+        table.add_row(outcome, str(count))
+    return table
+
+
+def _totals(verdict: Verdict) -> str:
+    lines = [
+        f"{verdict.complete} of {verdict.requests} calls complete, "
+        f"{verdict.lost_records} records lost",
+        f"{verdict.steps} steps, {verdict.kernels} kernels (source cpu), "
+        f"{verdict.prompt_tokens} prompt tokens, {verdict.output_tokens} output tokens",
+        f"median TTFT_caller {_seconds(verdict.ttft_caller_p50_s)}, "
+        f"median TTFT_engine {_seconds(verdict.ttft_engine_p50_s)}, "
+        f"finish to row p95 {_seconds(verdict.finish_to_row_p95_s)}",
+    ]
+    return "\n".join(lines)
+
+
+def _seconds(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f} s"
+
+
+def _print_problems(console: Console, verdict: Verdict) -> None:
+    for trace_id, found in list(verdict.problems.items())[:MAX_PROBLEMS]:
+        console.print(f"incomplete: {trace_id}: {'; '.join(found)}", markup=False)
+    if len(verdict.problems) > MAX_PROBLEMS:
+        console.print(f"and {len(verdict.problems) - MAX_PROBLEMS} more")
+
+
+def _waterfall(store: Client, trace_id: str) -> str:
+    raise NotImplementedError  # replaced once the trace command is there
