@@ -9,15 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from otel_llm.demo.engine.batch import Member, flatten
 from otel_llm.demo.engine.call import Call, Output
 from otel_llm.demo.engine.config import EngineConfig
 from otel_llm.demo.engine.events import EngineEvents
-from otel_llm.demo.engine.model import Model
-from otel_llm.demo.engine.sampling import sample
+from otel_llm.demo.engine.executor import Executor
 from otel_llm.demo.engine.scheduler import Plan, Scheduler
 from otel_llm.demo.engine.sequence import Sequence
-from otel_llm.demo.engine.timing import KernelTimer
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +39,7 @@ class EngineCore:
 
     def __init__(self, config: EngineConfig, events: EngineEvents) -> None:
         self._events = events
-        self._timer = KernelTimer()
-        self._model = Model(config.model, config.scheduler, self._timer)
-        self._block_size = config.scheduler.block_size
+        self._executor = Executor(config)
         self._scheduler = Scheduler(config.scheduler)
         self._wake = threading.Condition()
         self._calls: dict[Sequence, tuple[Call, int]] = {}
@@ -116,32 +111,15 @@ class EngineCore:
 
     def _step(self, plan: Plan) -> None:
         self._events.scheduled(plan)
-        self._timer.clear()
         started = time.monotonic_ns()
-        tokens = self._compute(plan)
+        tokens = self._executor.run(plan)
         execute_ns = time.monotonic_ns() - started
         with self._wake:
             gained = self._scheduler.complete(plan, tokens)
             deliveries = [self._delivery(sequence) for sequence in gained]
-        self._events.done(plan, execute_ns, self._timer)
+        self._events.done(plan, execute_ns, self._executor.timer)
         if deliveries:
             self._post(_deliver, deliveries)
-
-    def _compute(self, plan: Plan) -> list[int]:
-        members = [
-            Member(
-                share.sequence.tokens[share.context : share.context + share.tokens],
-                share.context,
-                share.sequence.blocks,
-            )
-            for share in plan.shares
-        ]
-        with self._timer("prepare"):
-            batch = flatten(members, self._block_size)
-        logits = self._model.forward(batch)
-        rows = [row for row, share in enumerate(plan.shares) if share.samples]
-        with self._timer("sample"):
-            return sample(logits[rows], [plan.shares[row].sequence for row in rows])
 
     def _delivery(self, sequence: Sequence) -> tuple[Call, Output]:
         call, index = self._calls[sequence]
