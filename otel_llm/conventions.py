@@ -71,6 +71,13 @@ class Attr:
     KERNEL_SOURCE = "otel_llm.kernel.source"
     KERNEL_DEVICE = "otel_llm.kernel.device"
     CLOCK_ERROR = "otel_llm.clock.error_ns"
+    INCOMPLETE = "otel_llm.incomplete"
+
+
+class EventName:
+    """Names of the events on spans this package makes."""
+
+    RESUMED = "llm.resumed"
 
 
 MetricKind = Literal["counter", "gauge", "histogram"]
@@ -147,6 +154,15 @@ class Metrics:
     BREAKER_TRANSITIONS = Metric(
         "otel_llm_gateway_breaker_transitions_total", "counter", "gateway", "1",
         ("upstream", "state"), "Changes of a circuit breaker, by the state entered.",
+    )  # fmt: skip
+    REFUSED_VALUES = Metric(
+        "otel_llm_gateway_refused_values_total", "counter", "gateway", "1", ("what",),
+        "Values of callers that were refused: traceparent, tracestate, tenant, tier, body, event, "
+        "usage.",
+    )  # fmt: skip
+    GATEWAY_SWALLOWED = Metric(
+        "otel_llm_gateway_swallowed_errors_total", "counter", "gateway", "1", ("place",),
+        "Errors the middleware kept from the gateway, by place.",
     )  # fmt: skip
     # engine, made by the agent from facts
     SERVER_DURATION = Metric(
@@ -320,7 +336,7 @@ _CLOCK = (
     Column("clock_error_ns", "UInt32", "error bound of that offset"),
 )
 _TRACE = (
-    Column("trace_id", "String", "32 hex digits; empty without trace context"),
+    Column("trace_id", "String", "32 hex digits; derived where the caller sent none"),
     Column("span_id", "String", "16 hex digits"),
     Column("parent_span_id", "String", "16 hex digits; empty at a root"),
 )
@@ -411,7 +427,7 @@ class Tables:
     STEPS = Table("llm_steps", "one row per engine step, its batch as arrays", (
         *_ENGINE,
         Column("seq", "UInt64", "number of the step in its instance"),
-        Column("status", _LC, "done, or in_flight when the engine died"),
+        Column("status", _LC, "done, in_flight when the engine died, unknown if lost"),
         Column("scheduled", _TIME, "the scheduler decided"),
         Column("result", _MAYBE_TIME, "the result was in"),
         Column("execute_ns", "Nullable(UInt64)", "CPU time around execution; not GPU time"),

@@ -1,0 +1,18 @@
+"""Births and ends of engines and gateways as rows."""
+
+from otel_llm.exporters.clickhouse.rows.common import Row, clock_columns, producer_columns
+from otel_llm.facts.joined import ProducerEvent
+
+
+def event_row(fact: ProducerEvent) -> Row:
+    """A row of `llm_engine_events`."""
+    return {
+        **producer_columns(fact.producer),
+        "kind": fact.producer.kind,
+        "event": fact.event,
+        "time": fact.anchor.wall(fact.at_ns),
+        "steps_in_flight": list(fact.steps_in_flight),
+        "requests_in_flight": list(fact.requests_in_flight),
+        "lost_records": fact.lost_records,
+        **clock_columns(fact.producer, fact.anchor),
+    }

@@ -1,0 +1,164 @@
+"""Facts as the agent joined them: what a row and a span are made from.
+
+A joined fact carries the one anchor that turns all its monotonic stamps into wall time, so a step
+of the wall clock in the middle of a request changes none of its durations.
+"""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from otel_llm.clock import Anchor, MonotonicNs
+from otel_llm.context import TenantTag
+from otel_llm.facts.gateway import Attempt, CallOutcome, GatewayCall
+from otel_llm.facts.kernel import StepKernels
+from otel_llm.facts.producer import Producer
+from otel_llm.facts.request import RequestArrived, RequestFinished, RequestOutcome
+from otel_llm.facts.step import PHASE_PREFILL, StepDone, StepScheduled
+
+JoinedRequestOutcome: TypeAlias = RequestOutcome | Literal["engine_died"]
+JoinedCallOutcome: TypeAlias = CallOutcome | Literal["gateway_died"]
+StepStatus = Literal["done", "in_flight", "unknown"]
+ProducerEventName = Literal["started", "stopped", "died"]
+
+
+class SpanIds(msgspec.Struct, frozen=True, array_like=True):
+    """Where a fact stands in a trace.
+
+    Attributes:
+        trace_id: 32 hex digits.
+        span_id: 16 hex digits.
+        parent_span_id: 16 hex digits; empty at a trace's root.
+        sampled: whether a span is made of it.
+    """
+
+    trace_id: str
+    span_id: str
+    parent_span_id: str = ""
+    sampled: bool = True
+
+
+class Resumption(msgspec.Struct, frozen=True, array_like=True):
+    """A step that took a request in again after a preemption.
+
+    Attributes:
+        step_seq: the step.
+        at_ns: when it was scheduled, in monotonic nanoseconds.
+        context: tokens of the request that were still computed.
+    """
+
+    step_seq: int
+    at_ns: MonotonicNs
+    context: int
+
+
+class JoinedRequest(msgspec.Struct, frozen=True):
+    """A request from arrival to end.
+
+    Attributes:
+        producer: the engine.
+        anchor: clock reading of the arrival.
+        outcome: how it ended; `finished.outcome` knows nothing of an engine's death.
+        arrived: its arrival; stands with what is known where the record was lost.
+        finished: its end; put together from its steps where the engine died.
+        trace: its span's ids.
+        tenant: what the gateway said of the caller.
+        incomplete: facts about it were lost.
+        resumed: the steps that took it in again after preemptions, as far as seen.
+    """
+
+    producer: Producer
+    anchor: Anchor
+    outcome: JoinedRequestOutcome
+    arrived: RequestArrived
+    finished: RequestFinished
+    trace: SpanIds
+    tenant: TenantTag = TenantTag()
+    incomplete: bool = False
+    resumed: tuple[Resumption, ...] = ()
+
+
+class JoinedStep(msgspec.Struct, frozen=True):
+    """A step with its result, if there is one.
+
+    Attributes:
+        producer: the engine.
+        anchor: clock reading of the schedule.
+        status: `in_flight` when the engine died, `unknown` if its result was lost.
+        scheduled: the batch.
+        done: the result; None unless status is `done`.
+        ended_ns: the result was in, or the engine's last sign of life.
+        trace: its span's ids; None if it gets no span.
+        links: ids of its members' request spans; empty if it gets no span.
+        links_dropped: members' request spans beyond the limit of links.
+    """
+
+    producer: Producer
+    anchor: Anchor
+    status: StepStatus
+    scheduled: StepScheduled
+    done: StepDone | None
+    ended_ns: MonotonicNs
+    trace: SpanIds | None = None
+    links: tuple[SpanIds, ...] = ()
+    links_dropped: int = 0
+
+    @property
+    def tokens_by_phase(self) -> tuple[int, int]:
+        """Tokens scheduled for prefill and for decode."""
+        batch = zip(self.scheduled.phase, self.scheduled.tokens, strict=True)
+        prefill = sum(tokens for phase, tokens in batch if phase == PHASE_PREFILL)
+        return prefill, sum(self.scheduled.tokens) - prefill
+
+
+class JoinedKernels(msgspec.Struct, frozen=True):
+    """The kernels of a step; `step` holds the ids of the step's span, None if it has none."""
+
+    producer: Producer
+    anchor: Anchor
+    kernels: StepKernels
+    step: SpanIds | None = None
+
+
+class JoinedCall(msgspec.Struct, frozen=True):
+    """A call at the gateway. `outcome` may be `gateway_died`, which `call.outcome` is not."""
+
+    producer: Producer
+    anchor: Anchor
+    outcome: JoinedCallOutcome
+    call: GatewayCall
+
+
+class JoinedAttempt(msgspec.Struct, frozen=True):
+    """A try at an upstream."""
+
+    producer: Producer
+    anchor: Anchor
+    attempt: Attempt
+
+
+class ProducerEvent(msgspec.Struct, frozen=True):
+    """Birth or end of an engine or a gateway.
+
+    Attributes:
+        producer: of whom.
+        anchor: clock reading nearest to the event.
+        event: `died` is an end without a clean close.
+        at_ns: when; the last sign of life for `died`, in monotonic nanoseconds.
+        steps_in_flight: steps scheduled without a result.
+        requests_in_flight: ids of requests or calls not ended.
+        lost_records: records of its journal lost so far.
+    """
+
+    producer: Producer
+    anchor: Anchor
+    event: ProducerEventName
+    at_ns: MonotonicNs
+    steps_in_flight: tuple[int, ...] = ()
+    requests_in_flight: tuple[str, ...] = ()
+    lost_records: int = 0
+
+
+Joined: TypeAlias = (
+    JoinedRequest | JoinedStep | JoinedKernels | JoinedCall | JoinedAttempt | ProducerEvent
+)

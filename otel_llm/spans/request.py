@@ -1,0 +1,135 @@
+"""The request's span, and in it queue, prefill and decode.
+
+A phase ends where the next begins, or with the request if it got no further. Steps are not in it:
+a step serves many requests and links to them.
+"""
+
+from collections.abc import Iterator
+
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.trace import SpanKind, Status
+
+from otel_llm.clock import MonotonicNs
+from otel_llm.conventions import Attr, EventName, SpanName
+from otel_llm.facts.joined import JoinedRequest
+from otel_llm.spans.common import OK, SCOPE, Attributes, child, context, failed, resource
+from otel_llm.spans.ids import span_id
+
+
+def request_spans(fact: JoinedRequest) -> list[ReadableSpan]:
+    """A request as a tree of spans. Empty if it is not sampled."""
+    if not fact.trace.sampled:
+        return []
+    return [_request(fact), *_phases(fact)]
+
+
+def _request(fact: JoinedRequest) -> ReadableSpan:
+    trace = fact.trace
+    start = fact.anchor.wall(fact.arrived.arrival_ns)
+    parent = trace.parent_span_id
+    return ReadableSpan(
+        name=SpanName.REQUEST,
+        context=context(trace.trace_id, trace.span_id),
+        parent=context(trace.trace_id, parent, is_remote=True) if parent else None,
+        resource=resource(fact.producer),
+        attributes={**_arrival(fact), **_end(fact)},
+        events=[_resumed(fact, index) for index in range(len(fact.resumed))],
+        kind=SpanKind.SERVER,
+        status=_status(fact),
+        start_time=start,
+        end_time=max(start, fact.anchor.wall(fact.finished.finished_ns)),
+        instrumentation_scope=SCOPE,
+    )
+
+
+def _phases(fact: JoinedRequest) -> Iterator[ReadableSpan]:
+    end = fact.finished
+    finished = end.finished_ns
+    queued = fact.arrived.arrival_ns if end.queued_ns is None else end.queued_ns
+    yield _phase(fact, SpanName.QUEUE, queued, _first(end.scheduled_ns, finished))
+    if end.scheduled_ns is not None:
+        prefilled = _first(end.first_token_ns, finished)
+        yield _phase(fact, SpanName.PREFILL, end.scheduled_ns, prefilled)
+    if end.first_token_ns is not None:
+        decoded = _first(end.last_token_ns, finished) if fact.outcome == "finished" else finished
+        yield _phase(fact, SpanName.DECODE, end.first_token_ns, decoded)
+
+
+def _first(stamp: MonotonicNs | None, otherwise: MonotonicNs) -> MonotonicNs:
+    return otherwise if stamp is None else stamp
+
+
+def _phase(fact: JoinedRequest, name: str, start: MonotonicNs, end: MonotonicNs) -> ReadableSpan:
+    own = span_id(fact.producer.instance_id, "request", fact.arrived.index, name)
+    interval = (fact.anchor.wall(start), fact.anchor.wall(end))
+    return child(fact.trace, own, fact.producer, name, interval)
+
+
+def _arrival(fact: JoinedRequest) -> Attributes:
+    arrived, tag, producer = fact.arrived, fact.tenant, fact.producer
+    known: dict[str, str | int] = {
+        Attr.OPERATION: arrived.operation,
+        Attr.PROVIDER: producer.engine,
+        Attr.REQUEST_MODEL: arrived.model or producer.model,
+        Attr.RESPONSE_ID: arrived.api_request_id,
+        Attr.INPUT_TOKENS: arrived.prompt_tokens,
+        Attr.TENANT: tag.tenant,
+        Attr.INSTANCE_ID: producer.instance_id,
+        Attr.DP_RANK: producer.dp_rank,
+        Attr.REQUEST_ID: arrived.request_id,
+        Attr.REQUEST_INDEX: arrived.index,
+        Attr.SAMPLE_INDEX: arrived.sample_index,
+        Attr.CLOCK_ERROR: fact.anchor.error_ns,
+    }
+    if arrived.max_tokens is not None:
+        known[Attr.REQUEST_MAX_TOKENS] = arrived.max_tokens
+    if arrived.sample_count != 1:
+        known[Attr.CHOICE_COUNT] = arrived.sample_count
+    if tag.tier:
+        known[Attr.TIER] = tag.tier
+    if tag.attempt:
+        known[Attr.ATTEMPT] = tag.attempt
+    return known
+
+
+def _end(fact: JoinedRequest) -> Attributes:
+    end, arrival_ns = fact.finished, fact.arrived.arrival_ns
+    known: dict[str, str | int | float | bool | list[str]] = {
+        Attr.OUTCOME: fact.outcome,
+        Attr.OUTPUT_TOKENS: end.output_tokens,
+        Attr.CACHED_TOKENS: end.cached_tokens,
+        Attr.PREEMPTIONS: end.preemptions,
+        Attr.RECOMPUTED_TOKENS: end.recomputed_tokens,
+    }
+    if end.finish_reason:
+        known[Attr.FINISH_REASONS] = [end.finish_reason]
+    if end.scheduled_ns is not None and end.queued_ns is not None:
+        known[Attr.QUEUE_TIME] = (end.scheduled_ns - end.queued_ns) / 1e9
+    if end.first_output_ns is not None:
+        known[Attr.TTFT_ENGINE] = (end.first_output_ns - arrival_ns) / 1e9
+    if fact.incomplete:
+        known[Attr.INCOMPLETE] = True
+    if _has_failed(fact):
+        known[Attr.ERROR_TYPE] = _error_type(fact)
+    return known
+
+
+def _has_failed(fact: JoinedRequest) -> bool:
+    return fact.outcome in {"failed", "engine_died"}
+
+
+def _error_type(fact: JoinedRequest) -> str:
+    return fact.finished.error_type or fact.outcome
+
+
+def _status(fact: JoinedRequest) -> Status:
+    return failed(_error_type(fact)) if _has_failed(fact) else OK
+
+
+def _resumed(fact: JoinedRequest, index: int) -> Event:
+    resumed = fact.resumed[index]
+    return Event(
+        EventName.RESUMED,
+        {Attr.STEP_SEQ: resumed.step_seq, Attr.CACHED_TOKENS: resumed.context},
+        fact.anchor.wall(resumed.at_ns),
+    )

@@ -1,0 +1,64 @@
+"""A step's span, in a trace of its own, with links to the requests it served."""
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import Link, SpanKind
+
+from otel_llm.conventions import Attr, SpanName
+from otel_llm.facts.joined import JoinedStep, SpanIds
+from otel_llm.spans.common import OK, SCOPE, Attributes, context, failed, resource
+from otel_llm.spans.ids import is_sampled, span_id, trace_id
+
+
+def step_ids(instance_id: str, seq: int, ratio: float) -> SpanIds | None:
+    """Ids of a step's span, or None if the step gets none.
+
+    Args:
+        instance_id: the engine's.
+        seq: number of the step; 0 stands for kernels outside any step and gets none.
+        ratio: share of steps that get a span.
+    """
+    trace = trace_id(instance_id, "step", seq)
+    if not seq or not is_sampled(trace, ratio):
+        return None
+    return SpanIds(trace, span_id(instance_id, "step", seq))
+
+
+def step_spans(fact: JoinedStep) -> list[ReadableSpan]:
+    """A step as a span. Empty if it is not sampled."""
+    if fact.trace is None:
+        return []
+    start = fact.anchor.wall(fact.scheduled.schedule_ns)
+    return [
+        ReadableSpan(
+            name=SpanName.STEP,
+            context=context(fact.trace.trace_id, fact.trace.span_id),
+            resource=resource(fact.producer),
+            attributes=_attributes(fact),
+            links=[Link(context(link.trace_id, link.span_id)) for link in fact.links],
+            kind=SpanKind.INTERNAL,
+            status=failed("engine_died") if fact.status == "in_flight" else OK,
+            start_time=start,
+            end_time=max(start, fact.anchor.wall(fact.ended_ns)),
+            instrumentation_scope=SCOPE,
+        )
+    ]
+
+
+def _attributes(fact: JoinedStep) -> Attributes:
+    step = fact.scheduled
+    prefill, decode = fact.tokens_by_phase
+    known: dict[str, str | int] = {
+        Attr.INSTANCE_ID: fact.producer.instance_id,
+        Attr.DP_RANK: fact.producer.dp_rank,
+        Attr.STEP_SEQ: step.seq,
+        Attr.STEP_BATCH_SIZE: len(step.request_index),
+        Attr.STEP_PREFILL_TOKENS: prefill,
+        Attr.STEP_DECODE_TOKENS: decode,
+        Attr.STEP_RUNNING: step.running,
+        Attr.STEP_WAITING: step.waiting,
+        Attr.STEP_LINKS_DROPPED: fact.links_dropped,
+        Attr.CLOCK_ERROR: fact.anchor.error_ns,
+    }
+    if fact.status == "in_flight":
+        known[Attr.ERROR_TYPE] = "engine_died"
+    return known
