@@ -1,0 +1,119 @@
+"""The one place that swallows an error, so that telemetry never harms its host.
+
+Every hook runs inside a `Guard`. What a guard swallows is counted by place, reported to the guard's
+owner (the journal's header, for hooks) and logged once per place by type and line; an error's
+message may hold prompt text and is not logged. `BaseException` passes through: a cancellation or an
+interrupt belongs to the host.
+"""
+
+import functools
+from collections.abc import Callable
+from types import TracebackType
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Observer = Callable[[str, Exception], None]
+
+_counts: dict[str, int] = {}
+_observers: list[Observer] = []
+
+
+class Guard:
+    """Swallows `Exception` inside its block. Holds no state of a block: share it among threads.
+
+    As a context manager::
+
+        with guard:
+            read_numbers_of_the_host()
+
+    As a decorator, the wrapped function returns None where it failed.
+
+    Args:
+        place: name of the hook, for counts and the log.
+        on_swallow: called once per swallowed error, for example `Journal.count_swallowed`.
+    """
+
+    __slots__ = ("_on_swallow", "place")
+
+    def __init__(self, place: str, on_swallow: Callable[[], None] | None = None) -> None:
+        self.place = place
+        self._on_swallow = on_swallow
+
+    def __enter__(self) -> None:
+        """Enter the block."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """Swallow an `Exception`, count it, and let anything else pass."""
+        if error is None:
+            return False
+        if not isinstance(error, Exception):
+            return False
+        _swallowed(self.place, error, traceback, self._on_swallow)
+        return True
+
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R | None]:
+        """Guard every call of `function`."""
+
+        @functools.wraps(function)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R | None:
+            with self:
+                return function(*args, **kwargs)
+            return None
+
+        return guarded
+
+
+def counts() -> dict[str, int]:
+    """How many errors were swallowed since the process began, by place."""
+    return dict(_counts)
+
+
+def observe(observer: Observer) -> Callable[[], None]:
+    """Call `observer(place, error)` for every swallowed error; what it raises reaches the host.
+
+    For tests: an observer that raises makes every guard loud.
+
+    Returns:
+        A function that takes the observer out again.
+    """
+    _observers.append(observer)
+    return lambda: _observers.remove(observer)
+
+
+def _swallowed(
+    place: str,
+    error: Exception,
+    traceback: TracebackType | None,
+    on_swallow: Callable[[], None] | None,
+) -> None:
+    first = place not in _counts
+    _counts[place] = _counts.get(place, 0) + 1
+    if on_swallow is not None:
+        on_swallow()
+    if first:
+        _log(place, error, traceback)
+    for observer in _observers:
+        observer(place, error)
+
+
+def _log(place: str, error: Exception, traceback: TracebackType | None) -> None:
+    import logging  # costs several milliseconds that a healthy engine need not pay
+
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    where = "an unknown line"
+    if traceback is not None:
+        where = f"{traceback.tb_frame.f_code.co_filename}:{traceback.tb_lineno}"
+    logging.getLogger("otel_llm").warning(
+        "%s failed with %s at %s. The host goes on with less telemetry; "
+        "further failures here are counted, not logged.",
+        place,
+        type(error).__name__,
+        where,
+    )

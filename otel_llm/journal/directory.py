@@ -1,0 +1,105 @@
+"""The directory of journals: made private by writers, listed by readers."""
+
+import fcntl
+import os
+import re
+import stat
+import time
+from pathlib import Path
+
+from otel_llm.errors import JournalError
+from otel_llm.settings import Settings
+
+_NAME = re.compile(r"(?:engine|gateway)-[0-9a-f]{32}\.journal")
+_TEMPORARY = re.compile(r"\.(?:engine|gateway)-[0-9a-f]{32}\.journal\.tmp")
+_STALE_S = 60.0
+
+
+def journal_name(kind: str, instance_id: str) -> str:
+    """Name of a journal's file."""
+    return f"{kind}-{instance_id}.journal"
+
+
+def temporary_name(kind: str, instance_id: str) -> str:
+    """Name of a journal's file while it is being made; readers do not see it."""
+    return f".{journal_name(kind, instance_id)}.tmp"
+
+
+def ensure(directory: Path, settings: Settings) -> int:
+    """Make the directory if need be, check that it is private, and open it.
+
+    Returns:
+        A file descriptor of the directory; the caller closes it.
+
+    Raises:
+        JournalError: it is a symlink, no directory, somebody else's, or others may write to it.
+    """
+    mode = 0o750 if settings.journal_group_readable else 0o700
+    try:
+        if not os.path.lexists(directory):
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            # An engine and a gateway may start at once.
+            directory.mkdir(mode=mode, exist_ok=True)
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        message = (
+            f"journal_dir: {directory} cannot be used ({error.strerror}). "
+            "Set OTEL_LLM_JOURNAL_DIR to a directory of your own that is no symlink."
+        )
+        raise JournalError(message) from error
+    try:
+        _check_private(directory, os.fstat(handle))
+        _sweep(handle)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def scan(directory: Path) -> list[Path]:
+    """The journals in a directory, in order of name. Empty if there is no such directory."""
+    try:
+        return sorted(path for path in directory.iterdir() if _NAME.fullmatch(path.name))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def is_locked(handle: int) -> bool:
+    """Whether a writer holds the lock of this open file."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(handle, fcntl.LOCK_UN)
+    return False
+
+
+def _check_private(directory: Path, status: os.stat_result) -> None:
+    if status.st_uid != os.geteuid():
+        message = (
+            f"journal_dir: {directory} belongs to user {status.st_uid}, not to {os.geteuid()}. "
+            "Set OTEL_LLM_JOURNAL_DIR to a directory of your own."
+        )
+        raise JournalError(message)
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        message = f"journal_dir: others may write to {directory}. Run: chmod go-w {directory}"
+        raise JournalError(message)
+
+
+def _sweep(handle: int) -> None:
+    """Remove what a writer left that was killed while it made its journal."""
+    oldest = time.time() - _STALE_S
+    for name in os.listdir(handle):
+        if not _TEMPORARY.fullmatch(name):
+            continue
+        try:
+            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+        except OSError:  # swept by another writer just now
+            continue
+        try:
+            if os.fstat(file).st_mtime < oldest and not is_locked(file):
+                os.unlink(name, dir_fd=handle)
+        except FileNotFoundError:
+            continue
+        finally:
+            os.close(file)

@@ -1,0 +1,233 @@
+"""The writing end of a journal, as hooks and gateways use it."""
+
+import atexit
+import os
+import threading
+import weakref
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from otel_llm.clock import SYSTEM_CLOCK, Clock
+from otel_llm.errors import JournalError, OtelLLMError
+from otel_llm.facts.producer import Producer
+from otel_llm.journal import directory
+from otel_llm.journal.layout import DROPPED, SWALLOWED
+from otel_llm.journal.records import KIND_OF, Record
+from otel_llm.journal.ring import Ring, create
+from otel_llm.settings import Settings, load
+
+ANCHOR_INTERVAL_NS = 1_000_000_000
+"""Longest time between two clock anchors of a journal that is being written."""
+
+_MAX_TEXT = 200
+_UNENCODABLE = (TypeError, ValueError, OverflowError, RecursionError, MemoryError)
+
+
+class Journal:
+    """Writes records; thread-safe. Makes its file when opened, and another one after a fork.
+
+    Args:
+        producer: who writes.
+        settings: where and how large.
+        clock: source of the anchors.
+        ring: the file; None makes a null journal, which takes records and keeps none.
+    """
+
+    def __init__(
+        self, producer: Producer, settings: Settings, clock: Clock, ring: Ring | None
+    ) -> None:
+        self.producer = producer
+        self._settings = settings
+        self._clock = clock
+        self._now = clock.monotonic_ns
+        self._ring = ring
+        self._encode = msgspec.msgpack.Encoder().encode
+        # Reentrant, and watched by `_busy`: a finaliser or a signal handler may write in the middle
+        # of a write of its own thread. That record is dropped; a plain lock would never return.
+        self._lock = threading.RLock()
+        self._busy = False
+        self._forked = False
+        self._next_anchor = 0
+
+    def write(self, record: Record, now_ns: int | None = None) -> None:
+        """Write one record. Bad data is counted as dropped, never raised.
+
+        Args:
+            record: the record. What cannot be encoded, or is longer than a quarter of the journal,
+                is dropped.
+            now_ns: the monotonic time if the caller has it, in nanoseconds.
+        """
+        with self._lock:
+            ring = self._ring
+            if ring is None:
+                if not self._forked:
+                    return
+                ring = self._ring_after_fork()
+                if ring is None:
+                    return
+            if self._busy:
+                ring.count(DROPPED)
+                return
+            self._busy = True
+            try:
+                if (now_ns or self._now()) >= self._next_anchor:
+                    self._write_anchor(ring)
+                payload = self._encode(record)
+                if len(payload) > ring.max_payload:
+                    ring.count(DROPPED)
+                else:
+                    ring.append(KIND_OF[type(record)], payload)
+            except _UNENCODABLE:
+                ring.count(DROPPED)
+            finally:
+                self._busy = False
+
+    def count_swallowed(self) -> None:
+        """Count an error that a hook kept from its host, in the journal's header."""
+        with self._lock:
+            if self._ring is not None:
+                self._ring.count(SWALLOWED)
+
+    def close(self) -> None:
+        """Mark the journal as closed on purpose and release it. Later writes do nothing."""
+        with self._lock:
+            ring, self._ring, self._forked = self._ring, None, False
+            if ring is not None:
+                ring.close()
+
+    def _write_anchor(self, ring: Ring) -> None:
+        anchor = self._clock.anchor()
+        self._next_anchor = anchor.mono_ns + ANCHOR_INTERVAL_NS
+        ring.append(KIND_OF[type(anchor)], self._encode(anchor))
+
+    def _after_fork_in_child(self) -> None:
+        """Let go of the parent's journal, whatever the parent's threads were doing with it."""
+        self._lock = threading.RLock()
+        self._busy = False
+        ring, self._ring = self._ring, None
+        if ring is not None:
+            self._forked = True
+            ring.abandon()
+
+    def _ring_after_fork(self) -> Ring | None:
+        self._forked = False
+        self._next_anchor = 0
+        self.producer = msgspec.structs.replace(self.producer, instance_id=os.urandom(16).hex())
+        self._ring = _ring_or_none(self.producer, self._settings)
+        return self._ring
+
+
+def open_journal(
+    *,
+    kind: Literal["engine", "gateway"],
+    service: str,
+    engine: str,
+    engine_version: str,
+    model: str = "",
+    dp_rank: int = 0,
+    settings: Settings | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Journal:
+    """Open a journal for this process. Never raises: without a file the journal is a null one.
+
+    Args:
+        kind: which layer writes.
+        service: name of the deployment; the setting `service` comes first where it is set.
+        engine: engine or gateway software.
+        engine_version: its version.
+        model: served model.
+        dp_rank: data-parallel rank.
+        settings: the process's settings if None.
+        clock: clock of the anchors.
+    """
+    try:
+        settings = load() if settings is None else settings
+    except OtelLLMError as error:
+        _warn(str(error))
+        settings = Settings(enabled=False)
+    producer = Producer(
+        kind=kind,
+        instance_id=os.urandom(16).hex(),
+        boot_id=_boot_id(),
+        time_namespace=_time_namespace(),
+        service=_text(settings.service or service),
+        host=_text(os.uname().nodename),
+        engine=_text(engine),
+        engine_version=_text(engine_version),
+        model=_text(model),
+        dp_rank=dp_rank,
+    )
+    journal = Journal(producer, settings, clock, _ring_or_none(producer, settings))
+    _open.add(journal)
+    return journal
+
+
+def _ring_or_none(producer: Producer, settings: Settings) -> Ring | None:
+    if not settings.enabled:
+        return None
+    try:
+        handle = directory.ensure(Path(settings.journal_dir), settings)
+        try:
+            mode = 0o640 if settings.journal_group_readable else 0o600
+            return create(handle, producer, settings.journal_bytes & ~4095, mode=mode)
+        finally:
+            os.close(handle)
+    except (JournalError, OSError) as error:
+        _warn(_why(error, settings))
+        return None
+
+
+def _why(error: Exception, settings: Settings) -> str:
+    if isinstance(error, JournalError):
+        return str(error)
+    return (
+        f"a journal of {settings.journal_bytes} bytes cannot be made in {settings.journal_dir} "
+        f"({error}). Set OTEL_LLM_JOURNAL_DIR to a directory with room, on tmpfs, or "
+        "OTEL_LLM_JOURNAL_BYTES to less"
+    )
+
+
+def _warn(problem: str) -> None:
+    import logging  # costs several milliseconds that a healthy engine need not pay
+
+    logging.getLogger("otel_llm").warning(
+        "No journal: %s. This process goes on without telemetry.", problem.rstrip(".")
+    )
+
+
+def _text(value: str) -> str:
+    """Bound a description and make it encodable."""
+    return str(value)[:_MAX_TEXT].encode("utf-8", "replace").decode("utf-8")
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _time_namespace() -> int:
+    try:
+        return Path("/proc/self/ns/time").stat().st_ino
+    except OSError:
+        return 0
+
+
+_open: "weakref.WeakSet[Journal]" = weakref.WeakSet()
+
+
+def _forget_in_child() -> None:
+    for journal in list(_open):
+        journal._after_fork_in_child()  # noqa: SLF001  the journal's other half
+
+
+def _close_all() -> None:
+    for journal in list(_open):
+        journal.close()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
+atexit.register(_close_all)
