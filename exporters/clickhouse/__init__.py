@@ -1,0 +1,1 @@
+"""ClickHouse: schema, client, writer, the embedded engine and its HTTP interface."""

@@ -1,0 +1,49 @@
+"""The engine's own configuration: memory limits, and a user that may not leave the tables.
+
+ClickHouse checks grants itself, after the door: without `READ ON FILE`, `URL`, `REMOTE`, … no
+statement reaches a file or a socket, whatever its text. This is the second wall.
+"""
+
+from pathlib import Path
+
+_ENGINE = """<clickhouse>
+  <user_directories><users_xml><path>{users}</path></users_xml></user_directories>
+  <max_server_memory_usage>{memory}</max_server_memory_usage>
+</clickhouse>
+"""
+
+# What is granted is what the schema, the door and the receiver need. No SOURCES (file, url, s3,
+# remote, …), no SYSTEM, no access management, no functions, no named collections, no dictionaries.
+_USERS = """<clickhouse>
+  <profiles><default>
+    <max_memory_usage>{memory}</max_memory_usage>
+    <max_bytes_before_external_group_by>{spill}</max_bytes_before_external_group_by>
+    <max_bytes_before_external_sort>{spill}</max_bytes_before_external_sort>
+    <deduplicate_blocks_in_dependent_materialized_views>1</deduplicate_blocks_in_dependent_materialized_views>
+    <log_queries>0</log_queries>
+    <allow_introspection_functions>0</allow_introspection_functions>
+  </default></profiles>
+  <quotas><default/></quotas>
+  <users><default>
+    <no_password/><profile>default</profile><quota>default</quota>
+    <grants>
+      <query>GRANT SHOW, SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW, TRUNCATE, OPTIMIZE ON *.*</query>
+      <query>GRANT TABLE ENGINE ON MergeTree, TABLE ENGINE ON ReplacingMergeTree, TABLE ENGINE ON SummingMergeTree, TABLE ENGINE ON AggregatingMergeTree, TABLE ENGINE ON CollapsingMergeTree, TABLE ENGINE ON VersionedCollapsingMergeTree, TABLE ENGINE ON CoalescingMergeTree, TABLE ENGINE ON Null</query>
+    </grants>
+  </default></users>
+</clickhouse>
+"""  # noqa: E501  the grants are one statement each
+
+
+def write_config(directory: Path, memory_bytes: int) -> Path:
+    """Write the engine's two files and return the path of the first.
+
+    Args:
+        directory: where to write; readable by the owner alone.
+        memory_bytes: limit for the whole engine; one query may take it all but an eighth.
+    """
+    users, engine = directory / "users.xml", directory / "engine.xml"
+    per_query = memory_bytes - memory_bytes // 8
+    users.write_text(_USERS.format(memory=per_query, spill=memory_bytes // 4), encoding="utf-8")
+    engine.write_text(_ENGINE.format(users=users, memory=memory_bytes), encoding="utf-8")
+    return engine
