@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from otel_llm.clock import MonotonicNs
 from otel_llm.demo.engine.sequence import Sequence
 
 
@@ -39,7 +40,7 @@ class Call:
     id: str
     operation: str
     model: str
-    arrival_ns: int
+    arrival_ns: MonotonicNs
     headers: Mapping[str, str]
     sequences: list[Sequence]
     outputs: asyncio.Queue[Output] = field(default_factory=asyncio.Queue)

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from otel_llm.clock import SYSTEM_CLOCK, MonotonicNs
 from otel_llm.demo.engine.call import Call
 from otel_llm.demo.engine.config import EngineConfig
 from otel_llm.demo.engine.core import EngineCore, EngineDeadError
@@ -62,7 +63,7 @@ class Api:
 
     async def generate(self, request: Request, endpoint: Endpoint) -> Response:
         """Answer a call of either endpoint."""
-        arrival_ns = time.monotonic_ns()
+        arrival_ns = SYSTEM_CLOCK.monotonic_ns()
         params = endpoint.parse(await _body(request), self._config)
         call = _call(endpoint, params, request, arrival_ns)
         try:
@@ -127,7 +128,7 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _call(endpoint: Endpoint, params: Params, request: Request, arrival_ns: int) -> Call:
+def _call(endpoint: Endpoint, params: Params, request: Request, arrival_ns: MonotonicNs) -> Call:
     call_id = f"{endpoint.id_prefix}-{uuid.uuid4().hex}"
     sequences: list[Sequence] = []
     for prompt in params.prompts:

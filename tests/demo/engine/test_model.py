@@ -24,7 +24,8 @@ def model() -> Model:
 
 def prompt(length: int, seed: int = 0) -> list[int]:
     """Random token ids."""
-    return np.random.default_rng(seed).integers(0, VOCAB_SIZE, length).tolist()
+    drawn = np.random.default_rng(seed).integers(0, VOCAB_SIZE, length)
+    return [int(token) for token in drawn]
 
 
 def blocks(first: int, tokens: int) -> list[int]:
@@ -39,13 +40,14 @@ def logits(model: Model, *members: Member) -> npt.NDArray[np.float32]:
 
 def norm(x: Doubles, weight: npt.NDArray[np.float32]) -> Doubles:
     """RMSNorm from its definition."""
-    return x / np.sqrt((x**2).mean(axis=1, keepdims=True) + CONFIG.norm_eps) * weight
+    root = np.sqrt((x**2).mean(axis=1, keepdims=True) + CONFIG.norm_eps)
+    return np.asarray(x / root * weight)
 
 
 def rotate(x: Doubles, position: int) -> Doubles:
     """RoPE of one head vector, pair by pair."""
     half = len(x) // 2
-    turned = x.copy()
+    turned: Doubles = x.copy()
     for pair in range(half):
         angle = position * CONFIG.rope_theta ** (-pair / half)
         a, b = x[pair], x[pair + half]
@@ -68,13 +70,13 @@ def attention(layer: Layer, x: Doubles) -> Doubles:
             ]
             weights = np.exp(scores) / np.exp(scores).sum()
             mixed[at, head] = weights @ qkv[: at + 1, key + CONFIG.kv_heads]
-    return mixed.reshape(len(x), -1) @ layer.out
+    return np.asarray(mixed.reshape(len(x), -1) @ layer.out)
 
 
 def reference(tokens: list[int]) -> Doubles:
     """Logits after the last token, in double precision, without any cache or batching."""
     weights = random_weights(CONFIG)
-    x = weights.embedding[tokens].astype(np.float64)
+    x: Doubles = weights.embedding[tokens].astype(np.float64)
     for layer in weights.layers:
         x = x + attention(layer, x)
         gate, up = np.split(norm(x, layer.mlp_norm) @ layer.gate_up, 2, axis=1)
