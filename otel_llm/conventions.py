@@ -157,8 +157,7 @@ class Metrics:
     )  # fmt: skip
     REFUSED_VALUES = Metric(
         "otel_llm_gateway_refused_values_total", "counter", "gateway", "1", ("what",),
-        "Values of callers that were refused: traceparent, tracestate, tenant, tier, body, event, "
-        "usage.",
+        "Values that could not be read: traceparent, tenant, tier, body, response, usage.",
     )  # fmt: skip
     GATEWAY_SWALLOWED = Metric(
         "otel_llm_gateway_swallowed_errors_total", "counter", "gateway", "1", ("place",),
@@ -248,7 +247,8 @@ class Metrics:
     )  # fmt: skip
     MALFORMED = Metric(
         "otel_llm_malformed_total", "counter", "agent", "1", ("what",),
-        "Values that were refused: traceparent, tracestate, tokens, text.",
+        "Values that were refused: batch, journal, text, time, tokens, trace, traceparent, "
+        "tracestate.",
     )  # fmt: skip
     UNKNOWN_TENANTS = Metric(
         "otel_llm_unknown_tenant_total", "counter", "agent", "1", (),
@@ -264,6 +264,10 @@ class Metrics:
     DELIVERY_FAILURES = Metric(
         "otel_llm_agent_delivery_failures_total", "counter", "agent", "1", ("sink", "reason"),
         "Failed tries to deliver; each is tried again.",
+    )  # fmt: skip
+    STATE_FAILURES = Metric(
+        "otel_llm_agent_state_failures_total", "counter", "agent", "1", (),
+        "Failed writes of the agent's own state, for example on a full disk.",
     )  # fmt: skip
     JOURNALS = Metric(
         "otel_llm_agent_journals", "gauge", "agent", "1", (), "Journals being read.",
