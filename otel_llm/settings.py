@@ -33,6 +33,11 @@ def default_state_dir() -> str:
     return str(Path(base) / "otel-llm")
 
 
+def default_data_dir() -> str:
+    """The folder `data` in the default `state_dir`."""
+    return str(Path(default_state_dir()) / "data")
+
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Ratio = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(gt=0.0, le=86400.0)]
@@ -106,7 +111,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Time limit of one delivery, in seconds."""
 
     # -- embedded stack
-    data_dir: str = msgspec.field(default_factory=lambda: str(Path(default_state_dir()) / "data"))
+    data_dir: str = msgspec.field(default_factory=default_data_dir)
     """Data directory of `otel-llm up`."""
     bind_host: str = "127.0.0.1"
     """Address `up` listens on. Any other than loopback also needs `allowed_hosts`."""
@@ -146,6 +151,21 @@ def load(config: str | None = None, **overrides: object) -> Settings:
     return msgspec.convert(
         {name: _checked(name, value) for name, value in values.items()}, Settings, strict=False
     )
+
+
+def sources(config: str | None = None) -> dict[str, str]:
+    """Where each setting's value comes from: `environment`, `file` or `default`, by name.
+
+    Args:
+        config: as for `load`.
+
+    Raises:
+        SettingError: the file cannot be read.
+    """
+    found = dict.fromkeys(Settings.__struct_fields__, "default")
+    found.update(dict.fromkeys(_from_file(config or os.environ.get(CONFIG_VARIABLE, "")), "file"))
+    found.update(dict.fromkeys(_from_environment(), "environment"))
+    return found
 
 
 def _from_environment() -> dict[str, Any]:
