@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from otel_llm.errors import OtelLLMError
 
 READY_TIMEOUT_S = 60.0
@@ -76,6 +78,10 @@ class Child:
             self.process.wait()
 
 
+def _port(url: str) -> str:
+    return str(httpx.URL(url).port)
+
+
 class Stack:
     """Everything the demo runs, in the order in which facts flow.
 
@@ -93,6 +99,7 @@ class Stack:
         self.children: dict[str, Child] = {}
         self._engines = engines
         self._max_in_flight = max_in_flight
+        self._ports: dict[str, str] = {"CLICKHOUSE": "0", "OTLP_HTTP": "0", "AGENT": "0"}
         self.gateway_url = ""
         self.agent_url = ""
 
@@ -103,9 +110,7 @@ class Stack:
             "OTEL_LLM_DATA_DIR": str(self.data_dir),
             "OTEL_LLM_STATE_DIR": str(self.work_dir / "state"),
             "OTEL_LLM_JOURNAL_DIR": self.journal_dir,
-            "OTEL_LLM_CLICKHOUSE_PORT": "0",
-            "OTEL_LLM_OTLP_HTTP_PORT": "0",
-            "OTEL_LLM_AGENT_PORT": "0",
+            **{f"OTEL_LLM_{name}_PORT": port for name, port in self._ports.items()},
             "OTEL_LLM_STEP_SPAN_RATIO": "0.02",
             # The demo's clients are on this machine and may say which tenant they are.
             "OTEL_LLM_TRUSTED_PROXIES": "127.0.0.0/8,::1/128",
@@ -163,6 +168,10 @@ class Stack:
         order = ["gateway", *self.engine_names, "agent", "up"]
         for name in [n for n in order if n in self.children and (not names or n in names)]:
             self.children.pop(name).stop()
+
+    def kill(self, name: str) -> None:
+        """SIGKILL one process and wait until it is gone."""
+        self.children.pop(name).stop(signal.SIGKILL)
 
     def dead(self) -> list[str]:
         """Names of processes that ended on their own."""

@@ -1,0 +1,71 @@
+"""The whole stack when its parts die: nothing lost, nothing doubled."""
+
+import time
+
+import pytest
+
+from otel_llm.demo.stack import Stack
+from tests.stack.harness import calls, replay, store, verdict, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+def test_agent_killed_and_restarted(stack: Stack) -> None:
+    """SIGKILL on the agent, three times mid-run, loses and doubles no fact and no span."""
+
+    def harm() -> None:
+        for _ in range(3):
+            time.sleep(2.0)
+            stack.kill("agent")
+            stack.start_agent()
+
+    judged = verdict(stack, replay(stack, calls(80, within_s=9.0), harm))
+    assert judged.problems == {}
+    assert judged.lost_records == 0
+
+
+def test_store_killed_and_restarted(stack: Stack) -> None:
+    """SIGKILL on the store, away for three seconds: agent and gateway catch up, nothing doubled."""
+
+    def harm() -> None:
+        time.sleep(3.0)
+        stack.kill("up")
+        time.sleep(3.0)
+        stack.start_up()
+
+    judged = verdict(stack, replay(stack, calls(80, within_s=9.0), harm))
+    assert judged.problems == {}
+    assert judged.lost_records == 0
+
+
+def test_engine_killed_mid_batch(stack: Stack) -> None:
+    """Every fact completed before the kill arrives, and the steps in flight are on record."""
+    victim = stack.engine_names[0]
+
+    def harm() -> None:
+        found = store(stack)
+        busy = "SELECT count() > 50 FROM llm_steps WHERE service = {s:String}"
+        wait_for(
+            lambda: bool(found.query(busy, parameters={"s": victim}).result_rows[0][0]),
+            "the engine at work",
+        )
+        stack.kill(victim)
+
+    seen = replay(stack, calls(80, within_s=8.0), harm)
+    found = store(stack)
+    died = "SELECT steps_in_flight, requests_in_flight FROM llm_engine_events WHERE event = 'died'"
+    wait_for(lambda: bool(found.query(died).result_rows), "the flight recorder's row")
+    [[steps, requests]] = found.query(died).result_rows
+    lost = "SELECT request_id FROM llm_requests WHERE outcome = 'engine_died'"
+    assert sorted(requests) == sorted(row[0] for row in found.query(lost).result_rows)
+    assert requests
+    in_flight = "SELECT seq FROM llm_steps WHERE status = 'in_flight'"
+    assert sorted(steps) == sorted(row[0] for row in found.query(in_flight).result_rows)
+    assert steps
+
+    judged = verdict(stack, seen)
+    completed = {one.trace_id for one in seen if one.ended == "completed"}
+    assert completed
+    assert {trace: p for trace, p in judged.problems.items() if trace in completed} == {}
+    assert judged.by_outcome.get("missing", 0) == 0
+    assert judged.lost_records == 0
