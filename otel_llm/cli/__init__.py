@@ -1,0 +1,1 @@
+"""The program `otel-llm`: one file per command."""

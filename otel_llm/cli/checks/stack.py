@@ -1,0 +1,108 @@
+"""The store and the OTLP endpoint: whether they answer, and whether the schema is current."""
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from otel_llm.cli.checks.finding import Finding
+from otel_llm.cli.extras import needs
+from otel_llm.cli.store import store
+from otel_llm.errors import OtelLLMError
+from otel_llm.settings import Settings
+
+_AREA = "store"
+_TIMEOUT_S = 5.0
+
+
+def check(settings: Settings) -> Iterator[Finding]:
+    """Look at chDB, the running `up` or the ClickHouse of the settings, and the OTLP endpoint."""
+    yield _chdb()
+    running = running_up(Path(settings.data_dir))
+    if running is None and not settings.clickhouse_url:
+        detail = f"`up` is not running on {settings.data_dir}, and no clickhouse_url is set"
+        yield Finding(_AREA, "store", "off", detail, "otel-llm up")
+    else:
+        yield from _schema()
+    yield from _otlp(settings, running or {})
+
+
+def running_up(data_dir: Path) -> dict[str, Any] | None:
+    """What the running `up` of a data directory says of itself; None if none runs."""
+    try:
+        told = json.loads((data_dir / "up.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return told if isinstance(told, dict) and Path(f"/proc/{told.get('pid')}").exists() else None
+
+
+def _chdb() -> Finding:
+    if importlib.util.find_spec("chdb") is None:
+        remedy = "pip install 'otel-llm[embedded]', or use a ClickHouse server"
+        return Finding(_AREA, "chdb", "off", "not installed: no embedded ClickHouse", remedy)
+    try:
+        import chdb
+    except ImportError as error:
+        remedy = "pip install --force-reinstall 'clickhouse-connect[chdb]'"
+        return Finding(_AREA, "chdb", "problem", f"installed, but fails: {error}", remedy)
+    return Finding(_AREA, "chdb", "ok", f"ClickHouse {chdb.engine_version}")
+
+
+def _schema() -> Iterator[Finding]:
+    try:
+        with store(None, None) as client, needs("The schema", "store"):
+            from otel_llm.exporters.clickhouse import schema
+
+            yield Finding(_AREA, "store", "ok", f"ClickHouse {client.server_version} answers")
+            missing = schema.pending(client)
+    except OtelLLMError as error:
+        yield Finding(_AREA, "store", "problem", str(error), "otel-llm up, or mend clickhouse_url")
+        return
+    if missing:
+        names = ", ".join(statement.name for statement in missing)
+        yield Finding(_AREA, "schema", "problem", f"not applied: {names}", "otel-llm schema apply")
+    else:
+        yield Finding(_AREA, "schema", "ok", "current")
+
+
+def _otlp(settings: Settings, running: dict[str, Any]) -> Iterator[Finding]:
+    endpoint = settings.otlp_endpoint or str(running.get("otlp_url") or "")
+    if not endpoint:
+        yield Finding(_AREA, "otlp", "off", "no endpoint: spans go nowhere", "otel-llm up")
+        return
+    token = settings.otlp_token
+    if not token and not settings.otlp_endpoint:
+        token = _token(Path(str(running.get("token_file") or "")))
+    problem = _empty_export(endpoint, token)
+    remedy = "mend OTEL_LLM_OTLP_ENDPOINT or OTEL_LLM_OTLP_TOKEN" if problem else ""
+    yield Finding(
+        _AREA,
+        "otlp",
+        "problem" if problem else "ok",
+        f"{endpoint} {problem or 'takes spans'}",
+        remedy,
+    )
+
+
+def _token(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
+def _empty_export(endpoint: str, token: str) -> str:
+    """Send an export request without spans. What is wrong, or nothing."""
+    with needs("Asking the OTLP endpoint", "cli"):
+        import httpx
+    headers = {"content-type": "application/x-protobuf"}
+    if token:
+        headers["authorization"] = f"Bearer {token}"
+    try:
+        answer = httpx.post(
+            f"{endpoint.rstrip('/')}/v1/traces", content=b"", headers=headers, timeout=_TIMEOUT_S
+        )
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return f"does not answer ({error})"
+    return "" if answer.is_success else f"answers {answer.status_code}"

@@ -1,0 +1,80 @@
+"""The program: its commands, and how their errors reach the user."""
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from otel_llm.cli import agent, demo, doctor, requests, run, schema, trace, up
+from otel_llm.errors import OtelLLMError
+
+
+class Program(TyperGroup):
+    """Turns errors of ours into one line and exit status 1."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401  typer carries its own copy of click
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except OtelLLMError as error:
+            if ctx.params.get("debug"):
+                raise
+            typer.echo(f"otel-llm: {error}", err=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    name="otel-llm",
+    cls=Program,
+    help="Follow one LLM request from the HTTP call through gateway, queue, batch step and kernel.",
+    epilog="Start with: otel-llm demo. Then: otel-llm requests, otel-llm trace ID.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"otel-llm {version('otel-llm')}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
+app.command("demo")(demo.demo)
+app.command("up")(up.up)
+app.command("agent")(agent.agent)
+app.command("run", context_settings=run.CONTEXT)(run.run)
+app.command("requests")(requests.requests)
+app.command("trace")(trace.trace)
+app.add_typer(schema.app, name="schema")
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Run the program. Leaves quietly when the reader of its output does."""
+    try:
+        app()
+    except BrokenPipeError:
+        # Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+if __name__ == "__main__":
+    main()

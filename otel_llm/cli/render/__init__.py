@@ -1,0 +1,1 @@
+"""From answers to text for a terminal of any width."""

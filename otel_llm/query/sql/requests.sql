@@ -1,0 +1,21 @@
+-- Engine requests of some traces, or of some API calls at some engines.
+SELECT
+    instance_id, service, host, engine, engine_version, model, dp_rank, request_index,
+    request_id, api_request_id, trace_id, span_id, parent_span_id, tenant, tier, attempt,
+    operation,
+    toUnixTimestamp64Nano(arrival) AS arrival_ns,
+    toUnixTimestamp64Nano(queued) AS queued_ns,
+    toUnixTimestamp64Nano(scheduled) AS scheduled_ns,
+    toUnixTimestamp64Nano(first_token) AS first_token_ns,
+    toUnixTimestamp64Nano(first_output) AS first_output_ns,
+    toUnixTimestamp64Nano(last_token) AS last_token_ns,
+    toUnixTimestamp64Nano(finished) AS finished_ns,
+    outcome, finish_reason, error_type, prompt_tokens, cached_tokens, output_tokens,
+    recomputed_tokens, max_tokens, preemptions, sample_index, sample_count, incomplete,
+    clock_error_ns
+FROM llm_requests
+WHERE trace_id IN {traces:Array(String)}
+    OR (instance_id IN {instances:Array(String)}
+        AND (api_request_id IN {api_ids:Array(String)}
+            OR request_index IN {indexes:Array(UInt64)}))
+ORDER BY arrival, instance_id, request_index

@@ -1,0 +1,49 @@
+"""Runs the statements of `sql/`: one file each, parameters bound by the server."""
+
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from otel_llm.errors import StoreError
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+Row = TypeVar("Row", bound=msgspec.Struct)
+
+
+@cache
+def statement(name: str) -> str:
+    """The text of `sql/NAME.sql`."""
+    folder = resources.files("otel_llm.query").joinpath("sql")
+    return folder.joinpath(f"{name}.sql").read_text(encoding="utf-8")
+
+
+def ask(client: "Client", name: str, row: type[Row], **parameters: object) -> list[Row]:
+    """Run one statement and decode its rows.
+
+    Args:
+        client: a clickhouse-connect client.
+        name: the statement's file in `sql/`, without its ending.
+        row: the struct that has one field per column of the result.
+        parameters: values of the statement's `{name:Type}` places.
+
+    Raises:
+        StoreError: the store refused the statement or could not be reached.
+    """
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    try:
+        result = client.query(statement(name), parameters=parameters)
+    except ClickHouseError as error:
+        raise StoreError(_explained(str(error))) from error
+    return [msgspec.convert(values, row) for values in result.named_results()]
+
+
+def _explained(text: str) -> str:
+    if "UNKNOWN_TABLE" in text or "UNKNOWN_IDENTIFIER" in text:
+        return "The store's schema is missing or old. Run: otel-llm schema apply"
+    first_line = text.strip().splitlines()[0] if text.strip() else "no reason given"
+    return f"The store refused a question: {first_line[:300]}"
