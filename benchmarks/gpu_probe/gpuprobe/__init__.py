@@ -1,0 +1,1 @@
+"""Probe of CUPTI and NVML on a machine with an NVIDIA GPU; standard library only."""
