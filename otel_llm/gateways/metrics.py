@@ -64,6 +64,10 @@ class GatewayMetrics:
         labels = (attempt.upstream, attempt.outcome, attempt.error_class or "")
         self._attempts.labels(*labels).inc(1, {"trace_id": attempt.trace_id})
 
+    def breaker_known(self, upstream: str) -> None:
+        """An upstream has a circuit breaker, and it is closed."""
+        self._breaker_open.labels(upstream).set(0)
+
     def breaker(self, upstream: str, state: str) -> None:
         """An upstream's circuit breaker entered `closed`, `open` or `half_open`."""
         self._breaker_open.labels(upstream).set(state == "open")
