@@ -1,0 +1,106 @@
+"""A clickhouse-connect client of the store: a server, the running `up`, or the data directory."""
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from otel_llm.collector import runfile
+from otel_llm.errors import MissingExtraError, SettingError, StoreError
+from otel_llm.settings import Settings
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+DEFAULT_DATABASE = "default"
+
+
+def connect(
+    url: str | None = None,
+    token: str | None = None,
+    data_dir: str | None = None,
+    *,
+    user: str = "otel_llm",
+    database: str = DEFAULT_DATABASE,
+) -> "Client":
+    """Connect to the store: at `url`, else at the running `up`, else in this process.
+
+    Args:
+        url: base URL of a ClickHouse HTTP interface.
+        token: its password; the running `up`'s own token if None.
+        data_dir: data directory of `up`; the default one if None.
+        user: user at ClickHouse.
+        database: database of the tables; the embedded store keeps them in its own.
+
+    Raises:
+        StoreError: nothing answers, or the data directory cannot be opened.
+        SettingError: the URL cannot be used.
+        MissingExtraError: clickhouse-connect or chDB is not installed.
+    """
+    directory = Path(data_dir or Settings().data_dir).expanduser().absolute()
+    running = runfile.read(directory)
+    if url:
+        if token is None and running is not None and running.clickhouse_url == url.rstrip("/"):
+            token = running.token
+        return _over_http(url, user, token or "", database)
+    if running is not None:
+        return _over_http(running.clickhouse_url, "otel_llm", token or running.token, database)
+    return _in_process(directory)
+
+
+def _over_http(url: str, user: str, token: str, database: str) -> "Client":
+    try:
+        import clickhouse_connect
+        from clickhouse_connect.driver.exceptions import ClickHouseError
+    except ImportError as error:
+        raise MissingExtraError("Asking a store", "store") from error
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        problem = f"{url!r} is not an http:// or https:// URL"
+        raise SettingError("clickhouse_url", problem, "Give one like http://127.0.0.1:8123")
+    try:
+        return clickhouse_connect.get_client(
+            interface=parts.scheme,
+            host=parts.hostname,
+            port=parts.port or (8443 if parts.scheme == "https" else 8123),
+            username=user,
+            password=token,
+            database=database,
+            autogenerate_session_id=False,
+            proxy_path=parts.path,
+        )
+    except ClickHouseError as error:
+        message = f"The store at {url} cannot be used: {error}"
+        raise StoreError(message) from error
+
+
+def _in_process(directory: Path) -> "Client":
+    if not (directory / "clickhouse").is_dir():
+        message = (
+            f"No store: no `otel-llm up` is running and {directory} holds no data. "
+            "Start `otel-llm up`, or give --url or --data-dir."
+        )
+        raise StoreError(message)
+    if importlib.util.find_spec("chdb") is None:
+        raise MissingExtraError("Opening the data directory", "embedded")
+    from otel_llm.exporters.clickhouse.engine import Engine
+
+    engine = Engine(directory, role="otel-llm command")
+    try:
+        client = engine.client()
+    except BaseException:
+        engine.close()
+        raise
+    return _closing(client, engine)
+
+
+def _closing(client: "Client", engine: object) -> "Client":
+    """Let the client's `close` close the engine too, which frees the data directory."""
+    close = client.close
+
+    def close_both() -> None:
+        close()
+        engine.close()  # type: ignore[attr-defined]
+
+    client.close = close_both  # type: ignore[method-assign]
+    return client

@@ -1,0 +1,96 @@
+"""Who may come in: the Host header, the Origin header, and the token."""
+
+import base64
+import binascii
+import hmac
+
+from starlette.requests import Request
+
+from otel_llm.exporters.clickhouse.errors import AUTHENTICATION_FAILED, EngineError
+
+USER = "otel_llm"
+
+
+class Gate:
+    """Checks a request before anything of it is read.
+
+    Args:
+        token: the secret that callers must know; empty lets everybody in (OTLP on loopback).
+        hosts: allowed values of Host, without port; this is what stops DNS rebinding.
+        origins: allowed values of Origin, which browsers send.
+    """
+
+    def __init__(self, token: str, hosts: tuple[str, ...], origins: tuple[str, ...]) -> None:
+        self._token = token.encode()
+        self._hosts = frozenset(host.lower().strip("[]") for host in hosts)
+        self._origins = frozenset(origins)
+
+    def address(self, request: Request) -> str | None:
+        """What is wrong with the request's Host or Origin, or None."""
+        host = _without_port(request.headers.get("host", ""))
+        if host not in self._hosts:
+            return f"Host {host!r} is not served here. Add it to the setting allowed_hosts."
+        origin = request.headers.get("origin")
+        if origin is not None and origin not in self._origins:
+            return f"Origin {origin!r} is not allowed. Add it to the setting allowed_origins."
+        return None
+
+    def knows(self, secret: str) -> bool:
+        """Whether `secret` is the token, compared in constant time."""
+        return not self._token or hmac.compare_digest(secret.encode(), self._token)
+
+    def clickhouse(self, request: Request) -> None:
+        """Check user and password as ClickHouse's HTTP interface takes them.
+
+        Raises:
+            EngineError: 194 without credentials, 516 with wrong ones.
+        """
+        given = _basic(request) or _headers(request) or _parameters(request)
+        if given is None:
+            detail = (
+                f"Give user {USER} and the token: Authorization: Basic, X-ClickHouse-Key, or the"
+                " password parameter. The token is in the file `token` of the data directory"
+            )
+            raise EngineError(194, detail, "REQUIRED_PASSWORD")
+        user, secret = given
+        # Both are compared always, so that time tells nothing.
+        if not (self.knows(secret) & hmac.compare_digest(user.encode(), USER.encode())):
+            detail = f"{USER}: Authentication failed: token is incorrect, or the user is another"
+            raise EngineError(AUTHENTICATION_FAILED, detail, "AUTHENTICATION_FAILED")
+
+    def bearer(self, request: Request) -> bool:
+        """Whether the request carries the token as `Authorization: Bearer`, if one is needed."""
+        kind, _, secret = request.headers.get("authorization", "").partition(" ")
+        return not self._token or (kind.lower() == "bearer" and self.knows(secret.strip()))
+
+
+def _without_port(host: str) -> str:
+    host = host.lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def _basic(request: Request) -> tuple[str, str] | None:
+    kind, _, value = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "basic":
+        return None
+    try:
+        user, _, secret = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return user, secret
+
+
+def _headers(request: Request) -> tuple[str, str] | None:
+    secret = request.headers.get("x-clickhouse-key")
+    if secret is None:
+        return None
+    return request.headers.get("x-clickhouse-user", USER), secret
+
+
+def _parameters(request: Request) -> tuple[str, str] | None:
+    secret = request.query_params.get("password")
+    if secret is None:
+        return None
+    return request.query_params.get("user", USER), secret

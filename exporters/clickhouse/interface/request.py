@@ -1,0 +1,115 @@
+"""Read one request of ClickHouse's HTTP interface into what it asks for."""
+
+from collections.abc import Mapping
+from email.parser import BytesParser
+from email.policy import HTTP
+from typing import NamedTuple
+
+from starlette.requests import Request
+
+from otel_llm.exporters.clickhouse.engine import DATABASE
+from otel_llm.exporters.clickhouse.errors import EngineError
+from otel_llm.exporters.clickhouse.interface.statement import Split, split
+
+# Parameters that a ClickHouse server's HTTP handler takes for itself. Sessions, roles and quotas
+# do not exist here, and every statement runs in a session of its own.
+_HANDLER = frozenset(
+    {
+        "add_http_cors_header", "buffer_size", "cancel_http_readonly_queries_on_client_close",
+        "client_protocol_version", "compress", "database", "decompress", "default_format",
+        "enable_http_compression", "http_headers_progress_interval_ms",
+        "http_zlib_compression_level", "max_result_bytes_http", "password", "query", "query_id",
+        "quota_key", "role", "send_progress_in_http_headers", "session_check", "session_id",
+        "session_timeout", "stacktrace", "user", "wait_end_of_query",
+    }
+)  # fmt: skip
+
+
+class Ask(NamedTuple):
+    """What a request asks for.
+
+    Attributes:
+        split: statement, format and data.
+        database: current database.
+        settings: query settings by name.
+        params: query parameters by name, in ClickHouse's escaped text form.
+        default_format: format of the result if the statement names none.
+        query_id: the caller's id of the query; may be empty.
+        revision: Native protocol revision the caller reads; 0 for none.
+        buffered: the caller wants the whole result or an error, no stream.
+    """
+
+    split: Split
+    database: str
+    settings: Mapping[str, str]
+    params: Mapping[str, str]
+    default_format: str
+    query_id: str
+    revision: int
+    buffered: bool
+
+
+def read_ask(request: Request, body: bytes) -> Ask:
+    """Put URL parameters, headers and body together as ClickHouse does.
+
+    Raises:
+        EngineError: a part of the request is not understood.
+    """
+    query = dict(request.query_params)
+    text = query.get("query", "").encode()
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        fields = _form(request, body)
+        text = text or fields.pop("query", "").encode()
+        query.update(fields)
+    elif text and body:
+        text = text + b"\n" + body
+    else:
+        text = text or body
+    for name in ("compress", "decompress"):
+        if query.get(name, "0") not in ("0", "false"):
+            detail = f"{name}=1 is not supported here; use Content-Encoding or no compression"
+            raise EngineError(48, detail, "NOT_IMPLEMENTED")
+    database = query.get("database") or request.headers.get("x-clickhouse-database", "")
+    return Ask(
+        split=split(text),
+        # A caller's "default" database is the one the server chose for it: ours.
+        database=DATABASE if database in ("", "default") else database,
+        settings={k: v for k, v in query.items() if k not in _HANDLER and not _is_param(k)},
+        params={k.removeprefix("param_"): v for k, v in query.items() if _is_param(k)},
+        default_format=_format(query, request),
+        query_id=query.get("query_id", ""),
+        revision=_number(query, "client_protocol_version"),
+        buffered=query.get("wait_end_of_query", "0") not in ("0", "false"),
+    )
+
+
+def _is_param(name: str) -> bool:
+    return name.startswith("param_")
+
+
+def _format(query: Mapping[str, str], request: Request) -> str:
+    return (
+        query.get("default_format") or request.headers.get("x-clickhouse-format") or "TabSeparated"
+    )
+
+
+def _number(query: Mapping[str, str], name: str) -> int:
+    value = query.get(name, "0")
+    if not value.isdecimal():
+        raise EngineError(36, f"{name} must be a number, not {value!r}", "BAD_ARGUMENTS")
+    return int(value)
+
+
+def _form(request: Request, body: bytes) -> dict[str, str]:
+    """Text fields of a multipart form: clickhouse-connect sends long parameters this way."""
+    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
+    fields: dict[str, str] = {}
+    for part in BytesParser(policy=HTTP).parsebytes(head + body).iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        payload = part.get_payload(decode=True)
+        if not isinstance(name, str) or not isinstance(payload, bytes):
+            raise EngineError(36, "the form's parts need names", "BAD_ARGUMENTS")
+        if part.get_filename():
+            raise EngineError(48, "external tables are not supported here", "NOT_IMPLEMENTED")
+        fields[name] = payload.decode()
+    return fields

@@ -1,0 +1,153 @@
+"""OTLP/HTTP receiver for traces: checks a request and hands its raw bytes to ClickHouse."""
+
+import hashlib
+from collections import Counter
+from importlib.resources import files
+
+import anyio
+from anyio.to_thread import run_sync
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from otel_llm.collector import otlp_sql
+from otel_llm.errors import StoreError
+from otel_llm.exporters.clickhouse.engine import Engine
+from otel_llm.exporters.clickhouse.errors import EngineError
+from otel_llm.exporters.clickhouse.interface.auth import Gate
+from otel_llm.exporters.clickhouse.interface.body import EncodingError, TooLargeError, read_body
+
+_PROTOBUF = "application/x-protobuf"
+_RETRY_AFTER_S = "2"
+
+# ClickHouse errors that speak of the data, not of the store: sending it again cannot help.
+_BAD_DATA = frozenset({32, 33, 27, 117, 252, 321, 349, 395, 407, 444, 691})
+
+
+class TraceStore:
+    """Writes OTLP trace requests into `otel_traces`.
+
+    Args:
+        engine: with the schema applied.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        proto = engine.data_dir / "otlp.proto"
+        proto.write_bytes(files(__package__).joinpath("otlp.proto").read_bytes())
+        self._schema = f"{proto}:ExportTraceServiceRequest"
+        with engine.session() as handle:
+            # Made anew at each start: they hold nothing, and their form belongs to this version.
+            for statement in (
+                otlp_sql.CREATE_DATABASE,
+                otlp_sql.DROP_VIEW,
+                otlp_sql.DROP_INPUT,
+                otlp_sql.CREATE_INPUT,
+                otlp_sql.CREATE_VIEW,
+            ):
+                handle.run(statement)
+
+    def write(self, body: bytes) -> None:
+        """Store the spans of one request; the identical body again changes nothing.
+
+        Args:
+            body: a serialized ExportTraceServiceRequest.
+
+        Raises:
+            EngineError: ClickHouse refused; none of the request's spans is stored.
+        """
+        with self._engine.session() as handle:
+            handle.set(
+                {
+                    "format_schema": self._schema,
+                    "insert_deduplication_token": hashlib.sha256(body).hexdigest(),
+                }
+            )
+            handle.insert(f"INSERT INTO {otlp_sql.INPUT}", "ProtobufSingle", body)
+
+
+class Receiver:
+    """The OTLP/HTTP endpoint `/v1/traces`.
+
+    Args:
+        store: where spans go.
+        gate: Host, Origin and bearer token.
+        body_bytes: largest body after decompression.
+
+    Attributes:
+        accepted: requests stored, and their `bytes`.
+        refused: requests refused, by reason: `malformed`, `oversize`, `media_type`, `forbidden`,
+            `store_failed`.
+    """
+
+    def __init__(self, store: TraceStore, gate: Gate, body_bytes: int) -> None:
+        self._store = store
+        self._gate = gate
+        self._body_bytes = body_bytes
+        # One at a time keeps blocks large enough and memory bounded; senders wait or try again.
+        self._limiter: anyio.CapacityLimiter | None = None
+        self.accepted: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        return Starlette(routes=[Route("/v1/traces", self.traces, methods=["POST"])])
+
+    async def traces(self, request: Request) -> Response:
+        """Take one export request."""
+        if problem := self._gate.address(request):
+            return self._refuse("forbidden", 403, 7, problem)
+        if not self._gate.bearer(request):
+            return self._refuse("forbidden", 401, 16, "Give the token as Authorization: Bearer")
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != _PROTOBUF:
+            message = f"Content-Type must be {_PROTOBUF}, not {media_type!r}"
+            return self._refuse("media_type", 415, 3, message)
+        try:
+            body = await read_body(request, self._body_bytes)
+        except TooLargeError:
+            message = f"The body is larger than {self._body_bytes} bytes; send smaller batches"
+            return self._refuse("oversize", 413, 8, message)
+        except EncodingError as error:
+            return self._refuse("malformed", 400, 3, str(error))
+        return await self._keep(body)
+
+    async def _keep(self, body: bytes) -> Response:
+        if self._limiter is None:
+            self._limiter = anyio.CapacityLimiter(2)
+        try:
+            if body:
+                await run_sync(self._store.write, body, limiter=self._limiter)
+        except EngineError as error:
+            if error.code in _BAD_DATA:
+                message = f"The body is not an OTLP trace request that can be stored: {error.detail}"
+                return self._refuse("malformed", 400, 3, message)
+            return self._refuse("store_failed", 503, 14, "The store is not taking spans just now")
+        except StoreError:
+            return self._refuse("store_failed", 503, 14, "The store is closed")
+        self.accepted["requests"] += 1
+        self.accepted["bytes"] += len(body)
+        # An empty ExportTraceServiceResponse: everything was accepted.
+        return Response(b"", media_type=_PROTOBUF)
+
+    def _refuse(self, reason: str, status: int, code: int, message: str) -> Response:
+        """Answer with a google.rpc.Status, as OTLP asks."""
+        self.refused[reason] += 1
+        headers = {"Retry-After": _RETRY_AFTER_S} if status == 503 else None  # noqa: PLR2004
+        return Response(_status(code, message), status, headers, media_type=_PROTOBUF)
+
+
+def _status(code: int, message: str) -> bytes:
+    """Serialize google.rpc.Status: field 1 is the code, field 2 the message."""
+    text = message.encode()
+    return b"\x08" + _varint(code) + b"\x12" + _varint(len(text)) + text
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:  # noqa: PLR2004
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

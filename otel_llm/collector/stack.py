@@ -1,0 +1,201 @@
+"""The whole of `otel-llm up` in one process: engine, schema, ClickHouse interface, OTLP receiver."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from otel_llm.collector import runfile
+from otel_llm.collector.receiver import Receiver, TraceStore
+from otel_llm.errors import SettingError, StoreError
+from otel_llm.exporters.clickhouse import schema
+from otel_llm.exporters.clickhouse.door import Judge
+from otel_llm.exporters.clickhouse.door.walk import Limits
+from otel_llm.exporters.clickhouse.engine import Engine
+from otel_llm.exporters.clickhouse.interface.app import Bounds, build_app
+from otel_llm.exporters.clickhouse.interface.auth import Gate
+from otel_llm.exporters.clickhouse.interface.execute import Executor
+from otel_llm.settings import Settings
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Stack:
+    """The embedded stack. `start` it, then `serve` until `stop`, then `close`.
+
+    Args:
+        settings: where and within which bounds.
+
+    Attributes:
+        run: URLs and token file, once started.
+        receiver: the OTLP receiver and its counters.
+
+    Raises:
+        StoreError: the data directory is taken or cannot be opened.
+        SettingError: an address cannot be used.
+    """
+
+    run: runfile.RunFile
+    receiver: Receiver
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._data_dir = Path(settings.data_dir).expanduser().absolute()
+        self._engine = Engine(self._data_dir, settings.store_memory_bytes, "otel-llm up")
+        self._stopping: asyncio.Event | None = None
+        try:
+            self._servers = self._prepare()
+        except BaseException:
+            self._engine.close()
+            raise
+
+    def _prepare(self) -> "list[_Server]":
+        client = self._engine.client()
+        try:
+            schema.apply(client)
+        finally:
+            client.close()
+        token_file, token = runfile.token(self._data_dir)
+        clickhouse = _Server(self._interface(token), self._listen("clickhouse_port"))
+        loopback = self._settings.bind_host in _LOOPBACK
+        otlp_token = self._settings.otlp_token or ("" if loopback else token)
+        self.receiver = Receiver(
+            TraceStore(self._engine), self._gate(otlp_token), self._settings.max_body_bytes
+        )
+        otlp = _Server(self.receiver.app(), self._listen("otlp_http_port"))
+        self.run = runfile.RunFile(os.getpid(), clickhouse.url, otlp.url, str(token_file))
+        return [clickhouse, otlp]
+
+    def _interface(self, token: str) -> ASGIApp:
+        settings = self._settings
+        memory = settings.store_memory_bytes - settings.store_memory_bytes // 8
+        bounds = {
+            "max_execution_time": settings.query_timeout_s,
+            "max_memory_usage": memory,
+            "max_result_bytes": settings.max_body_bytes * 4,
+        }
+        applied = {
+            "max_execution_time": f"{settings.query_timeout_s:g}",
+            "max_result_bytes": str(settings.max_body_bytes * 4),
+        }
+        executor = Executor(
+            self._engine,
+            Judge(self._engine, Limits(bounds)),
+            applied,
+            settings.max_body_bytes * 4,
+        )
+        return build_app(executor, self._gate(token), Bounds(settings.max_body_bytes))
+
+    def _gate(self, token: str) -> Gate:
+        return Gate(token, self._settings.allowed_hosts, self._settings.allowed_origins)
+
+    def _listen(self, name: str) -> socket.socket:
+        address = (self._settings.bind_host, int(getattr(self._settings, name)))
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+            listener.listen(256)
+        except OSError as error:
+            listener.close()
+            problem = f"cannot listen on {address[0]}:{address[1]} ({error.strerror})"
+            raise SettingError(name, problem, "Stop what uses it, or set another port") from error
+        return listener
+
+    async def serve(self, ready: Callable[[runfile.RunFile], None] | None = None) -> None:
+        """Serve until `stop`; `ready` is called once requests are answered."""
+        self._stopping = asyncio.Event()
+        tasks = [asyncio.create_task(server.serve()) for server in self._servers]
+        try:
+            for server in self._servers:
+                await server.ready.wait()
+            runfile.write(self._data_dir, self.run)
+            if ready is not None:
+                ready(self.run)
+            await self._stopping.wait()
+        finally:
+            runfile.remove(self._data_dir)
+            for server in self._servers:
+                server.should_exit = True
+            await asyncio.gather(*tasks)
+
+    def stop(self) -> None:
+        """Ask `serve` to end. To be called in its event loop."""
+        if self._stopping is not None:
+            self._stopping.set()
+
+    def close(self) -> None:
+        """Close the listeners and the data directory."""
+        for server in self._servers:
+            server.listener.close()
+        self._engine.close()
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server on a socket that is already bound, and without signal handlers."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_level="warning",
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                timeout_graceful_shutdown=5,
+            )
+        )
+        self.listener = listener
+        self.ready = asyncio.Event()
+        host, port = listener.getsockname()[:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._serve(sockets or [self.listener])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+def run_stack(
+    settings: Settings, ready: Callable[[runfile.RunFile], None] | None = None
+) -> None:
+    """Run the embedded stack until SIGTERM or SIGINT.
+
+    Args:
+        settings: data directory, addresses and bounds.
+        ready: called with the URLs once the stack answers; prints a line if None.
+
+    Raises:
+        StoreError: the data directory is taken or cannot be opened.
+        SettingError: a port cannot be used.
+    """
+    stack = Stack(settings)
+    try:
+        asyncio.run(_until_signal(stack, ready or _say_ready))
+    finally:
+        stack.close()
+
+
+async def _until_signal(stack: Stack, ready: Callable[[runfile.RunFile], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(ValueError, NotImplementedError):
+            loop.add_signal_handler(number, stack.stop)
+    await stack.serve(ready)
+
+
+def _say_ready(run: runfile.RunFile) -> None:
+    line = f"otel-llm up is ready: ClickHouse {run.clickhouse_url}, OTLP {run.otlp_url}"
+    print(line, flush=True)  # noqa: T201  the ready line is this command's output
+
+
+__all__ = ["Stack", "StoreError", "run_stack"]
