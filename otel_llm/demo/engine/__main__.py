@@ -1,6 +1,6 @@
 """`python -m otel_llm.demo.engine`: serve one engine.
 
-Prints one JSON line when it serves: `{"ready": true, "name": …, "host": …, "port": …, …}`.
+Prints one JSON line when it serves, with the keys `ready`, `name`, `model`, `url`, `port`, `pid`.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def serve(config: EngineConfig, host: str, port: int, fail_windows: list[FailWin
         "ready": True,
         "name": config.name,
         "model": config.model_name,
-        "host": host,
+        "url": f"http://{host}:{listener.getsockname()[1]}",
         "port": listener.getsockname()[1],
         "pid": os.getpid(),
     }

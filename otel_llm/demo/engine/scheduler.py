@@ -8,6 +8,7 @@ computed again from its first token.
 from collections import deque
 from collections.abc import Sequence as Seq
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from otel_llm.demo.engine.blocks import BlockPool, chain_digests
 from otel_llm.demo.engine.config import SchedulerConfig
@@ -18,8 +19,7 @@ class QueueFullError(Exception):
     """The queue cannot take the sequences of one more call."""
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(NamedTuple):
     """One sequence's share of a step.
 
     Attributes:

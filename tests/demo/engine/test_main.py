@@ -24,10 +24,13 @@ def test_it_serves_where_its_ready_line_says_and_closes_its_journal(tmp_path: Pa
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
         assert (ready["ready"], ready["name"], ready["pid"]) == (True, "engine-a", process.pid)
-        url = f"http://{ready['host']}:{ready['port']}"
+        url = ready["url"]
+        assert url == f"http://127.0.0.1:{ready['port']}"
         assert httpx.get(f"{url}/health").status_code == 200
         body = {"model": ready["model"], "prompt": "hi", "max_tokens": 2}
         assert httpx.post(f"{url}/v1/completions", json=body, timeout=20).status_code == 200
+        # The server's and the core's: BLAS has one thread, and telemetry none of its own.
+        assert len(list(Path(f"/proc/{process.pid}/task").iterdir())) == 2
         process.send_signal(signal.SIGTERM)
         # uvicorn shuts down in order, then dies of the signal, as a supervisor expects.
         assert process.wait(10) == -signal.SIGTERM
