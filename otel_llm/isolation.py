@@ -7,6 +7,8 @@ interrupt belongs to the host.
 """
 
 import functools
+import os
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import ParamSpec, TypeVar
@@ -16,6 +18,7 @@ R = TypeVar("R")
 Observer = Callable[[str, Exception], None]
 
 _counts: dict[str, int] = {}
+_lock = threading.RLock()
 _observers: list[Observer] = []
 
 
@@ -92,8 +95,9 @@ def _swallowed(
     traceback: TracebackType | None,
     on_swallow: Callable[[], None] | None,
 ) -> None:
-    first = place not in _counts
-    _counts[place] = _counts.get(place, 0) + 1
+    with _lock:
+        first = place not in _counts
+        _counts[place] = _counts.get(place, 0) + 1
     if on_swallow is not None:
         on_swallow()
     if first:
@@ -117,3 +121,11 @@ def _log(place: str, error: Exception, traceback: TracebackType | None) -> None:
         type(error).__name__,
         where,
     )
+
+
+def _new_lock() -> None:
+    global _lock  # noqa: PLW0603  another thread may have held it when the process forked
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_new_lock)

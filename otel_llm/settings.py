@@ -6,7 +6,6 @@ of the TOML file named by `OTEL_LLM_CONFIG`. `docs/settings.md` is generated fro
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +22,8 @@ def default_journal_dir() -> str:
     """The user's own folder on tmpfs, or in the temporary directory where there is no tmpfs."""
     base = Path("/dev/shm")  # noqa: S108  journals are shared memory by design
     if not base.is_dir():
+        import tempfile  # costs milliseconds that an engine with a tmpfs need not pay
+
         base = Path(tempfile.gettempdir())
     return str(base / f"otel-llm-{os.getuid()}")
 

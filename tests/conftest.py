@@ -6,6 +6,8 @@ import pytest
 
 from otel_llm.testing import FakeClock, Swallowed, collect_swallowed
 
+pytest_plugins = ["pytester"]
+
 
 @pytest.fixture(autouse=True)
 def swallowed() -> Iterator[Swallowed]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from otel_llm.errors import JournalError
 from otel_llm.settings import Settings
 
-_NAME = re.compile(r"(?:engine|gateway)-[0-9a-f]{32}\.journal")
-_TEMPORARY = re.compile(r"\.(?:engine|gateway)-[0-9a-f]{32}\.journal\.tmp")
+_NAME = r"(?:engine|gateway)-[0-9a-f]{32}\.journal"
+_TEMPORARY = rf"\.{_NAME}\.tmp"
 _STALE_S = 60.0
 
 
@@ -59,7 +59,7 @@ def ensure(directory: Path, settings: Settings) -> int:
 def scan(directory: Path) -> list[Path]:
     """The journals in a directory, in order of name. Empty if there is no such directory."""
     try:
-        return sorted(path for path in directory.iterdir() if _NAME.fullmatch(path.name))
+        return sorted(path for path in directory.iterdir() if re.fullmatch(_NAME, path.name))
     except (FileNotFoundError, NotADirectoryError):
         return []
 
@@ -82,7 +82,10 @@ def _check_private(directory: Path, status: os.stat_result) -> None:
         )
         raise JournalError(message)
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        message = f"journal_dir: others may write to {directory}. Run: chmod go-w {directory}"
+        message = (
+            f"journal_dir: others may write to {directory}. "
+            f"Set OTEL_LLM_JOURNAL_DIR to one of your own, for example {directory}/otel-llm."
+        )
         raise JournalError(message)
 
 
@@ -90,7 +93,7 @@ def _sweep(handle: int) -> None:
     """Remove what a writer left that was killed while it made its journal."""
     oldest = time.time() - _STALE_S
     for name in os.listdir(handle):
-        if not _TEMPORARY.fullmatch(name):
+        if not re.fullmatch(_TEMPORARY, name):
             continue
         try:
             file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)

@@ -33,6 +33,7 @@ STATE_SALT = 0x6F74656C2D6C6C6D
 FRAME = struct.Struct("<IIQ")
 FRAME_BYTES = FRAME.size
 U64 = struct.Struct("<Q")
+MAX_FRAME = 4 << 20
 
 
 class State(NamedTuple):
@@ -45,8 +46,8 @@ class State(NamedTuple):
 
 
 def max_frame(capacity: int) -> int:
-    """Longest frame that a ring of `capacity` bytes takes, so that a few always fit."""
-    return capacity // 4
+    """Longest frame of a ring of `capacity` bytes: a few always fit, none costs a reader much."""
+    return min(capacity // 4, MAX_FRAME)
 
 
 def aligned(length: int) -> int:

@@ -32,8 +32,10 @@ from otel_llm.journal.layout import (
 from otel_llm.journal.records import KINDS, Record
 
 _CHUNK = 256 << 10
-_READ_BYTES = 16 << 20
+_READ_BYTES = 8 << 20
 _LOOK_AGAIN_S = 0.001
+# msgspec's own errors, wrong UTF-8, and nesting in fields that a newer writer may have added.
+_UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError, MemoryError)
 _HEX = frozenset("0123456789abcdef")
 _DECODE = {kind: msgspec.msgpack.Decoder(record).decode for kind, record in KINDS.items()}
 
@@ -140,9 +142,7 @@ class JournalReader:
             self._catch_up(state)
             if self._position >= state.head:
                 break
-            before = self._position
-            self._read_chunk(state, records, limit)
-            if self._position > before:
+            if self._read_chunk(state, records, limit):
                 looked_again = False
             elif looked_again:
                 self._resynchronise()
@@ -206,16 +206,22 @@ class JournalReader:
             self._corrupt += max(1, state.seq - self._seq)
             self._position, self._seq = state.head, state.seq
 
-    def _read_chunk(self, state: State, records: list[Record], limit: int) -> None:
-        """Deliver the whole frames of one copy. Moves the cursor past each."""
+    def _read_chunk(self, state: State, records: list[Record], limit: int) -> bool:
+        """Deliver the whole frames of one copy and move the cursor past them.
+
+        Returns:
+            False if the first frame is not whole and true, though it should be.
+        """
         chunk = self._copy(min(state.head - self._position, _CHUNK))
         if len(chunk) >= FRAME_BYTES:
             length = FRAME.unpack_from(chunk)[1]
             if len(chunk) < length <= min(max_frame(self._capacity), state.head - self._position):
                 chunk = self._copy(length)
         after = self._state()
-        if after is None or after.tail > self._position:
-            return  # overtaken while copying: `_catch_up` counts it
+        if after is None:
+            return False
+        if after.tail > self._position:
+            return True  # overtaken while copying: `_catch_up` counts it
         at = 0
         while len(records) < limit:
             length = self._deliver(chunk, at, records)
@@ -224,6 +230,7 @@ class JournalReader:
             at += length
             self._position += length
             self._seq += 1
+        return at > 0
 
     def _deliver(self, chunk: memoryview, at: int, records: list[Record]) -> int:
         """Check and decode the frame at `at`.
@@ -245,7 +252,7 @@ class JournalReader:
                 self._undecodable += 1
             else:
                 records.append(cast("Record", decode(payload)))
-        except msgspec.MsgspecError:
+        except _UNDECODABLE:
             self._undecodable += 1
         return aligned(length)
 
@@ -294,7 +301,7 @@ def _producer(path: Path, header: bytes, length: int, check: int) -> Producer:
             producer = msgspec.msgpack.decode(blob, type=Producer)
             if len(producer.instance_id) == 32 and _HEX.issuperset(producer.instance_id):
                 return producer
-    except msgspec.MsgspecError:
+    except _UNDECODABLE:
         pass
     message = f"{path} has a damaged producer description"
     raise JournalError(message)

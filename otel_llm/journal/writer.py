@@ -12,6 +12,7 @@ import msgspec
 from otel_llm.clock import SYSTEM_CLOCK, Clock
 from otel_llm.errors import JournalError, OtelLLMError
 from otel_llm.facts.producer import Producer
+from otel_llm.isolation import Guard
 from otel_llm.journal import directory
 from otel_llm.journal.layout import DROPPED, SWALLOWED
 from otel_llm.journal.records import KIND_OF, Record
@@ -22,7 +23,7 @@ ANCHOR_INTERVAL_NS = 1_000_000_000
 """Longest time between two clock anchors of a journal that is being written."""
 
 _MAX_TEXT = 200
-_UNENCODABLE = (TypeError, ValueError, OverflowError, RecursionError, MemoryError)
+_BAD_DATA = (TypeError, ValueError, KeyError, OverflowError, RecursionError)
 
 
 class Journal:
@@ -60,13 +61,9 @@ class Journal:
             now_ns: the monotonic time if the caller has it, in nanoseconds.
         """
         with self._lock:
-            ring = self._ring
+            ring = self._ring or self._ring_after_fork()
             if ring is None:
-                if not self._forked:
-                    return
-                ring = self._ring_after_fork()
-                if ring is None:
-                    return
+                return
             if self._busy:
                 ring.count(DROPPED)
                 return
@@ -79,7 +76,7 @@ class Journal:
                     ring.count(DROPPED)
                 else:
                     ring.append(KIND_OF[type(record)], payload)
-            except _UNENCODABLE:
+            except _BAD_DATA:
                 ring.count(DROPPED)
             finally:
                 self._busy = False
@@ -87,8 +84,9 @@ class Journal:
     def count_swallowed(self) -> None:
         """Count an error that a hook kept from its host, in the journal's header."""
         with self._lock:
-            if self._ring is not None:
-                self._ring.count(SWALLOWED)
+            ring = self._ring or self._ring_after_fork()
+            if ring is not None:
+                ring.count(SWALLOWED)
 
     def close(self) -> None:
         """Mark the journal as closed on purpose and release it. Later writes do nothing."""
@@ -112,6 +110,9 @@ class Journal:
             ring.abandon()
 
     def _ring_after_fork(self) -> Ring | None:
+        """Make the child's own journal, at its first record. None in a process that has none."""
+        if not self._forked:
+            return None
         self._forked = False
         self._next_anchor = 0
         self.producer = msgspec.structs.replace(self.producer, instance_id=os.urandom(16).hex())
@@ -167,26 +168,27 @@ def open_journal(
 def _ring_or_none(producer: Producer, settings: Settings) -> Ring | None:
     if not settings.enabled:
         return None
-    try:
-        handle = directory.ensure(Path(settings.journal_dir), settings)
+    with Guard("journal.open"):
         try:
-            mode = 0o640 if settings.journal_group_readable else 0o600
-            return create(handle, producer, settings.journal_bytes & ~4095, mode=mode)
-        finally:
-            os.close(handle)
-    except (JournalError, OSError) as error:
-        _warn(_why(error, settings))
-        return None
+            return _ring(producer, settings)
+        except JournalError as error:
+            _warn(str(error))
+        except OSError as error:
+            _warn(
+                f"{settings.journal_bytes} bytes cannot be had in {settings.journal_dir} "
+                f"({error.strerror}). Set OTEL_LLM_JOURNAL_DIR to a directory with room, on tmpfs, "
+                "or OTEL_LLM_JOURNAL_BYTES to less"
+            )
+    return None
 
 
-def _why(error: Exception, settings: Settings) -> str:
-    if isinstance(error, JournalError):
-        return str(error)
-    return (
-        f"a journal of {settings.journal_bytes} bytes cannot be made in {settings.journal_dir} "
-        f"({error}). Set OTEL_LLM_JOURNAL_DIR to a directory with room, on tmpfs, or "
-        "OTEL_LLM_JOURNAL_BYTES to less"
-    )
+def _ring(producer: Producer, settings: Settings) -> Ring:
+    handle = directory.ensure(Path(settings.journal_dir), settings)
+    try:
+        mode = 0o640 if settings.journal_group_readable else 0o600
+        return create(handle, producer, settings.journal_bytes & ~4095, mode=mode)
+    finally:
+        os.close(handle)
 
 
 def _warn(problem: str) -> None:

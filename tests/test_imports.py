@@ -1,0 +1,120 @@
+"""Who may import whom, and what an engine process pays for importing us."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "otel_llm"
+FOUNDATION = ("conventions", "errors", "clock", "settings", "context")
+"""Modules without a layer: every layer may use them."""
+
+MAY_SEE: dict[str, tuple[str, ...]] = {
+    "conventions": (),
+    "clock": (),
+    "errors": (),
+    "settings": ("errors",),
+    "context": ("conventions",),
+    "facts": ("clock", "conventions", "context"),
+    "isolation": (),
+    "patching": (),
+    "journal": (*FOUNDATION, "facts", "isolation"),
+    "recorder": (*FOUNDATION, "facts", "isolation", "journal"),
+    "exporters": (*FOUNDATION, "facts"),
+    "dashboards": ("conventions",),
+    "alert_rules": ("conventions",),
+}
+ENGINE_SIDE = ("conventions", "clock", "errors", "settings", "facts", "isolation", "patching",
+               "journal", "recorder")  # fmt: skip
+
+
+def files(layer: str) -> list[Path]:
+    """The Python files of a module or package of ours."""
+    module = PACKAGE / f"{layer}.py"
+    return [module] if module.exists() else sorted((PACKAGE / layer).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Full names of all modules that a file imports, at its top or inside functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+@pytest.mark.parametrize("layer", MAY_SEE)
+def test_layers(layer: str) -> None:
+    """Each layer imports only the layers below it."""
+    assert files(layer), layer
+    for path in files(layer):
+        for name in imported(path):
+            top, _, rest = name.partition(".")
+            if top == "otel_llm":
+                seen = rest.partition(".")[0]
+                assert seen == layer or seen in MAY_SEE[layer], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("layer", ENGINE_SIDE)
+def test_engine_side_needs_msgspec_alone(layer: str) -> None:
+    """What an engine imports needs the standard library and msgspec, and nothing else."""
+    allowed = {"otel_llm", "msgspec", *sys.stdlib_module_names}
+    if layer == "settings":
+        allowed.add("tomli")  # Python 3.10 has no tomllib; imported only to read a file
+    for path in files(layer):
+        tops = {name.partition(".")[0] for name in imported(path)}
+        assert tops <= allowed, f"{path} imports {tops - allowed}"
+
+
+PROBE = """
+import json, sys, time
+began = time.perf_counter()
+import msgspec
+between = time.perf_counter()
+import otel_llm.recorder, otel_llm.patching, otel_llm.conventions
+ended = time.perf_counter()
+result = {"msgspec": between - began, "ours": ended - between, "modules": sorted(sys.modules)}
+print(json.dumps(result))
+"""
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], dict[str, Any]]:
+    """Imports what an engine imports in a fresh interpreter that has its bytecode, as installed."""
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path_factory.mktemp("bytecode"))}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
+    def run() -> dict[str, Any]:
+        command = [sys.executable, "-c", PROBE]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+        result: dict[str, Any] = json.loads(done.stdout)
+        return result
+
+    run()
+    return run
+
+
+def test_import_is_quick(probe: Callable[[], dict[str, Any]]) -> None:
+    """Importing our part costs less than importing msgspec, which is about half of 50 ms.
+
+    A ratio of two best times, because a busy machine doubles both; `make bench-hooks` reports
+    milliseconds.
+    """
+    runs = [probe() for _ in range(8)]
+    assert min(run["ours"] for run in runs) < min(run["msgspec"] for run in runs)
+
+
+def test_import_brings_nothing_heavy(probe: Callable[[], dict[str, Any]]) -> None:
+    """No logging, network, asyncio or OpenTelemetry module comes into the engine with us."""
+    heavy = {"logging", "socket", "ssl", "asyncio", "tempfile", "dataclasses", "opentelemetry"}
+    assert not heavy & set(probe()["modules"])
