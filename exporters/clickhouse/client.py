@@ -22,6 +22,7 @@ def connect(
     *,
     user: str = "otel_llm",
     database: str = DEFAULT_DATABASE,
+    timeout_s: float = 300.0,
 ) -> "Client":
     """Connect to the store: at `url`, else at the running `up`, else in this process.
 
@@ -31,6 +32,7 @@ def connect(
         data_dir: data directory of `up`; the default one if None.
         user: user at ClickHouse.
         database: database of the tables; the embedded store keeps them in its own.
+        timeout_s: time limit of one answer over HTTP, in seconds; the driver counts whole ones.
 
     Raises:
         StoreError: nothing answers, or the data directory cannot be opened.
@@ -42,13 +44,14 @@ def connect(
     if url:
         if token is None and running is not None and running.clickhouse_url == url.rstrip("/"):
             token = running.token
-        return _over_http(url, user, token or "", database)
+        return _over_http(url, user, token or "", database, timeout_s)
     if running is not None:
-        return _over_http(running.clickhouse_url, "otel_llm", token or running.token, database)
+        token = token or running.token
+        return _over_http(running.clickhouse_url, "otel_llm", token, database, timeout_s)
     return _in_process(directory)
 
 
-def _over_http(url: str, user: str, token: str, database: str) -> "Client":
+def _over_http(url: str, user: str, token: str, database: str, timeout_s: float) -> "Client":
     try:
         import clickhouse_connect
         from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -58,6 +61,7 @@ def _over_http(url: str, user: str, token: str, database: str) -> "Client":
     if parts.scheme not in ("http", "https") or not parts.hostname:
         problem = f"{url!r} is not an http:// or https:// URL"
         raise SettingError("clickhouse_url", problem, "Give one like http://127.0.0.1:8123")
+    whole_s = max(1, round(timeout_s))
     try:
         return clickhouse_connect.get_client(
             interface=parts.scheme,
@@ -68,6 +72,8 @@ def _over_http(url: str, user: str, token: str, database: str) -> "Client":
             database=database,
             autogenerate_session_id=False,
             proxy_path=parts.path,
+            connect_timeout=min(10, whole_s),
+            send_receive_timeout=whole_s,
         )
     except ClickHouseError as error:
         message = f"The store at {url} cannot be used: {error}"

@@ -1,0 +1,180 @@
+"""The agent's loop: read and join, then make what came of it safe in one transaction."""
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from otel_llm.agent.batches import make_batches, weight
+from otel_llm.agent.checkpoint import forget, load, save
+from otel_llm.agent.database import Database
+from otel_llm.agent.delivery import Delivery, Sink
+from otel_llm.agent.join import Limits
+from otel_llm.agent.journals import Journals
+from otel_llm.agent.metrics import AgentMetrics
+from otel_llm.agent.open_view import View, open_view
+from otel_llm.agent.spool import Batch, Spool
+from otel_llm.clock import Clock
+from otel_llm.facts.joined import Joined
+from otel_llm.settings import Settings
+
+MAX_PENDING = 50_000
+"""Rows' worth of facts held in memory. Past it they are saved at once, and until they are, the
+journals are left unread: their rings hold two minutes and count what they overwrite."""
+RETRY_STATE_S = 2.0
+
+_log = logging.getLogger("otel_llm.agent")
+
+
+class Agent:
+    """Reads the journals of one directory and hands what it joins to the sinks.
+
+    Args:
+        settings: all settings.
+        database: checkpoint and spool.
+        sinks: who gets rows and spans.
+        clock: the machine's.
+        boot_id: this host's boot.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        sinks: Sequence[Sink],
+        clock: Clock,
+        boot_id: str,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._boot_id = boot_id
+        self._poll_s = settings.poll_interval_s
+        self._save_every_ns = round(settings.batch_interval_s * 1e9)
+        self._next_save_ns = 0
+        self._pending: list[Joined] = []
+        self._pending_weight = 0
+        self._state_fails = False
+        # Held while facts are joined, so that the page sees whole states.
+        self._lock = threading.Lock()
+        self.metrics = AgentMetrics(clock, boot_id)
+        self._spool = Spool(database, settings.spool_bytes)
+        with database.transaction() as connection:
+            saved = load(connection)
+        self._journals = Journals(
+            Path(settings.journal_dir),
+            Limits(
+                settings.max_open_requests,
+                settings.trace_ratio,
+                settings.step_span_ratio,
+                settings.span_link_limit,
+            ),
+            settings.dead_journal_keep_s,
+            clock,
+            saved,
+        )
+        self._deliveries = [Delivery(sink, self._spool, self.metrics) for sink in sinks]
+
+    def serve(self, stop: threading.Event) -> None:
+        """Run until told to stop, then read and save once more."""
+        for delivery in self._deliveries:
+            delivery.start()
+        while not stop.is_set():
+            if not self.cycle():
+                stop.wait(self._poll_s)
+        self.cycle()
+        self.save()
+
+    def stop(self, timeout_s: float) -> None:
+        """End deliveries, waiting at most `timeout_s` seconds, and let go of the journals."""
+        deadline = time.monotonic() + timeout_s
+        for delivery in self._deliveries:
+            delivery.stop()
+        for delivery in self._deliveries:
+            delivery.join(max(0.0, deadline - time.monotonic()))
+        self._journals.close()
+
+    def cycle(self) -> bool:
+        """Read every journal once, and save if it is time.
+
+        Returns:
+            Whether there is more to read at once.
+        """
+        more = False
+        if self._pending_weight < MAX_PENDING:
+            with self._lock:
+                more = self._read()
+        if self._clock.monotonic_ns() >= self._next_save_ns or self._pending_weight >= MAX_PENDING:
+            self.save()
+        self.metrics.show(self._journals.followed, self._spool.sizes)
+        return more and not self._state_fails
+
+    def save(self) -> None:
+        """Write batches, cursors and open facts in one transaction, and wake the deliveries."""
+        now_ns = self._clock.monotonic_ns()
+        journals, forgotten = self._journals.checkpoint()
+        batches = make_batches(self._pending, self._boot_id)
+        try:
+            with self._database.transaction() as connection:
+                for journal, changes in journals:
+                    save(connection, journal, changes)
+                for name in forgotten:
+                    forget(connection, name)
+                put_out, change = self._spool.add(connection, batches)
+        except sqlite3.Error as error:
+            self._note_state_failure(error)
+            self._next_save_ns = now_ns + round(RETRY_STATE_S * 1e9)
+            return
+        self._note_saved(batches, put_out)
+        self._spool.resize(change)
+        self.metrics.forget(forgotten)
+        self._next_save_ns = now_ns + self._save_every_ns
+
+    def open_view(self) -> View:
+        """What is in flight now; called from the page's threads."""
+        with self._lock:
+            return open_view(self._journals.followed, self._clock.monotonic_ns())
+
+    def _read(self) -> bool:
+        self.metrics.malformed("journal", self._journals.discover())
+        gone = self._journals.take_gone()
+        self.metrics.joined(gone)
+        self._hold(gone)
+        more = False
+        for journal in self._journals.followed:
+            reading = journal.read(self._clock.anchor().wall_ns)
+            self.metrics.read(journal, reading)
+            self._hold(reading.facts)
+            more = more or reading.more
+            if self._pending_weight >= MAX_PENDING:
+                break
+        return more
+
+    def _hold(self, facts: Sequence[Joined]) -> None:
+        self._pending += facts
+        self._pending_weight += sum(weight(fact) for fact in facts)
+
+    def _note_saved(self, batches: Sequence[Batch], put_out: int) -> None:
+        with self._lock:
+            self._journals.saved()
+        self._pending.clear()
+        self._pending_weight = 0
+        self.metrics.lost("spool_full", put_out)
+        if self._state_fails:
+            _log.info("%s is written again", self._database.path)
+        self._state_fails = False
+        if batches:
+            for delivery in self._deliveries:
+                delivery.wake()
+
+    def _note_state_failure(self, error: sqlite3.Error) -> None:
+        self.metrics.state_failed()
+        if not self._state_fails:
+            _log.error(
+                "%s cannot be written (%s). Facts are held in memory, then left in the journals; "
+                "make room on its disk",
+                self._database.path,
+                error,
+            )
+        self._state_fails = True

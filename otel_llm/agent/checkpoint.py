@@ -1,0 +1,86 @@
+"""What the agent goes on from after it died: per journal a cursor, a state and what is open."""
+
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+
+from otel_llm.agent.join import Change, JoinState
+from otel_llm.agent.open_facts import Key
+from otel_llm.clock import EpochNs
+from otel_llm.facts import Producer
+from otel_llm.journal.reader import Cursor
+
+
+class JournalState(msgspec.Struct):
+    """What is kept of a journal beside its cursor.
+
+    Attributes:
+        producer: who writes it.
+        join: state of its join.
+        dropped: the writer's own count of drops, as last seen.
+        swallowed: the writer's own count of swallowed errors, as last seen.
+        ended_ns: wall time at which it was read out; None while it is followed.
+    """
+
+    producer: Producer
+    join: JoinState
+    dropped: int = 0
+    swallowed: int = 0
+    ended_ns: EpochNs | None = None
+
+
+class SavedJournal(msgspec.Struct):
+    """A journal as it is saved.
+
+    Attributes:
+        name: its file's name.
+        cursor: where to read on.
+        state: the rest.
+        open_facts: what was open: kind, key and bytes.
+    """
+
+    name: str
+    cursor: Cursor
+    state: JournalState
+    open_facts: list[tuple[str, Key, bytes]] = []
+
+
+def save(connection: sqlite3.Connection, journal: SavedJournal, changes: Sequence[Change]) -> None:
+    """Write a journal's cursor and state, and the changes of its open facts."""
+    connection.execute(
+        "INSERT OR REPLACE INTO journals VALUES (?, ?, ?, ?)",
+        (
+            journal.name,
+            journal.cursor.position,
+            journal.cursor.seq,
+            msgspec.msgpack.encode(journal.state),
+        ),
+    )
+    connection.executemany(
+        "DELETE FROM open_facts WHERE journal = ? AND kind = ? AND key = ?",
+        [(journal.name, kind, key) for kind, key, body in changes if body is None],
+    )
+    connection.executemany(
+        "INSERT INTO open_facts VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body",
+        [(journal.name, kind, key, body) for kind, key, body in changes if body is not None],
+    )
+
+
+def forget(connection: sqlite3.Connection, name: str) -> None:
+    """Drop all that is kept of a journal."""
+    connection.execute("DELETE FROM journals WHERE name = ?", (name,))
+    connection.execute("DELETE FROM open_facts WHERE journal = ?", (name,))
+
+
+def load(connection: sqlite3.Connection) -> dict[str, SavedJournal]:
+    """Every saved journal by its file's name, open facts in the order in which they began."""
+    saved = {
+        name: SavedJournal(
+            name, Cursor(position, seq), msgspec.msgpack.decode(state, type=JournalState)
+        )
+        for name, position, seq, state in connection.execute("SELECT * FROM journals")
+    }
+    for name, kind, key, body in connection.execute("SELECT * FROM open_facts ORDER BY rowid"):
+        saved[name].open_facts.append((kind, key, body))
+    return saved

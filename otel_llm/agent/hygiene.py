@@ -1,0 +1,273 @@
+"""Records made safe: a journal is hostile input, and what leaves here fits every later type.
+
+One rule per field. A value that breaks its rule is mended (cut, clamped, taken as absent) where the
+record still means something without it, else the record is dropped; each breach is counted.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from otel_llm.clock import Anchor
+from otel_llm.facts import (
+    PHASE_DECODE,
+    Attempt,
+    GatewayCall,
+    GatewayCallStarted,
+    RequestArrived,
+    RequestFinished,
+    StepDone,
+    StepKernels,
+    StepScheduled,
+)
+from otel_llm.journal.records import Record
+
+MAX_TEXT = 256
+MAX_HEADER = 2048
+MAX_KERNEL_NAME = 4096
+MAX_STAMP_NS = 1 << 61
+"""Longest uptime believed, about 73 years, in nanoseconds; sums of stamps then fit 63 bits."""
+MAX_WALL_NS = 1 << 62
+
+_HEX = frozenset("0123456789abcdef")
+
+
+class Rule(NamedTuple):
+    """What a field may hold.
+
+    Attributes:
+        what: label under which a breach is counted.
+        holds: whether a value is within the rule.
+        mend: makes a value of one that is not; None drops the record.
+    """
+
+    what: str
+    holds: Callable[[Any], bool]
+    mend: Callable[[Any], Any] | None = None
+
+
+def _count(bits: int) -> Rule:
+    top = (1 << bits) - 1
+    return Rule("tokens", lambda n: 0 <= n <= top, lambda n: min(max(n, 0), top))
+
+
+def _counts(bits: int) -> Rule:
+    top = (1 << bits) - 1
+    return Rule(
+        "tokens",
+        lambda many: not many or (min(many) >= 0 and max(many) <= top),
+        lambda many: [min(max(n, 0), top) for n in many],
+    )
+
+
+def _text(most: int) -> Rule:
+    return Rule("text", lambda text: len(text) <= most, lambda text: text[:most])
+
+
+def _hex(digits: int) -> Rule:
+    return Rule(
+        "trace",
+        lambda text: len(text) == digits and _HEX.issuperset(text) and text != "0" * digits,
+        lambda _: "",
+    )
+
+
+def _optional(rule: Rule, mend: Callable[[Any], Any] | None = None) -> Rule:
+    return Rule(
+        rule.what, lambda value: value is None or rule.holds(value), mend or (lambda _: None)
+    )
+
+
+_TEXT = _text(MAX_TEXT)
+_MAYBE_TEXT = _optional(_TEXT, _TEXT.mend)
+_COUNT_16, _COUNT_32, _COUNT_64 = _count(16), _count(32), _count(63)
+_MAYBE_16, _MAYBE_32 = _optional(_COUNT_16), _optional(_COUNT_32)
+_STAMP = Rule("time", lambda ns: 0 <= ns <= MAX_STAMP_NS)
+_MAYBE_STAMP = _optional(_STAMP)
+_NUMBER = Rule("tokens", lambda n: 0 < n < 1 << 63)
+
+RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
+    Anchor: {
+        "wall_ns": Rule("time", lambda ns: 0 <= ns <= MAX_WALL_NS),
+        "mono_ns": _STAMP,
+        "error_ns": _COUNT_32,
+    },
+    RequestArrived: {
+        "index": _NUMBER,
+        "request_id": _TEXT,
+        "api_request_id": _TEXT,
+        "operation": _TEXT,
+        "model": _TEXT,
+        "arrival_ns": _STAMP,
+        "prompt_tokens": _COUNT_32,
+        "max_tokens": _MAYBE_32,
+        "sample_index": _COUNT_16,
+        "sample_count": _COUNT_16,
+        "traceparent": _optional(_text(MAX_HEADER)._replace(what="traceparent")),
+        "tracestate": _optional(_text(MAX_HEADER)._replace(what="tracestate")),
+    },
+    RequestFinished: {
+        "index": _NUMBER,
+        "finish_reason": _TEXT,
+        "finished_ns": _STAMP,
+        "queued_ns": _MAYBE_STAMP,
+        "scheduled_ns": _MAYBE_STAMP,
+        "first_token_ns": _MAYBE_STAMP,
+        "first_output_ns": _MAYBE_STAMP,
+        "last_token_ns": _MAYBE_STAMP,
+        "cached_tokens": _COUNT_32,
+        "output_tokens": _COUNT_32,
+        "recomputed_tokens": _COUNT_32,
+        "preemptions": _COUNT_32,
+        "error_type": _MAYBE_TEXT,
+    },
+    StepScheduled: {
+        "seq": _NUMBER,
+        "schedule_ns": _STAMP,
+        "request_index": _counts(63),
+        "phase": Rule("batch", lambda phases: max(phases, default=0) <= PHASE_DECODE),
+        "tokens": _counts(32),
+        "context": _counts(32),
+        "running": _COUNT_32,
+        "waiting": _COUNT_32,
+        "kv_used": _COUNT_32,
+        "kv_total": _COUNT_32,
+    },
+    StepDone: {
+        "seq": _NUMBER,
+        "result_ns": _STAMP,
+        "emitted": _counts(32),
+        "execute_ns": _optional(_COUNT_64),
+    },
+    StepKernels: {
+        "seq": _COUNT_64,
+        "device": _TEXT,
+        "names": Rule(
+            "text",
+            lambda names: all(len(name) <= MAX_KERNEL_NAME for name in names),
+            lambda names: [name[:MAX_KERNEL_NAME] for name in names],
+        ),
+        "base_ns": _STAMP,
+        "offset_ns": Rule("time", lambda all_ns: all(0 <= ns <= MAX_STAMP_NS for ns in all_ns)),
+        "duration_ns": Rule("time", lambda all_ns: all(0 <= ns <= MAX_STAMP_NS for ns in all_ns)),
+    },
+    GatewayCallStarted: {
+        "call_id": _TEXT,
+        "trace_id": _hex(32),
+        "span_id": _hex(16),
+        "arrival_ns": _STAMP,
+        "route": _TEXT,
+        "tenant": _TEXT,
+    },
+    GatewayCall: {
+        "call_id": _TEXT,
+        "trace_id": _hex(32),
+        "span_id": _hex(16),
+        "parent_span_id": _optional(_hex(16)),
+        "arrival_ns": _STAMP,
+        "finished_ns": _STAMP,
+        "method": _TEXT,
+        "route": _TEXT,
+        "operation": _TEXT,
+        "model": _MAYBE_TEXT,
+        "tenant": _TEXT,
+        "tier": _TEXT,
+        "status_code": _MAYBE_16,
+        "error_class": _MAYBE_TEXT,
+        "samples": _MAYBE_16,
+        "first_content_ns": _MAYBE_STAMP,
+        "last_content_ns": _MAYBE_STAMP,
+        "chunks": _COUNT_32,
+        "inter_chunk_us": _counts(32),
+        "prompt_tokens": _MAYBE_32,
+        "cached_tokens": _MAYBE_32,
+        "output_tokens": _MAYBE_32,
+        "attempts": _COUNT_16,
+        "response_id": _MAYBE_TEXT,
+        "request_bytes": _COUNT_64,
+        "response_bytes": _COUNT_64,
+    },
+    Attempt: {
+        "call_id": _TEXT,
+        "trace_id": _hex(32),
+        "span_id": _hex(16),
+        "attempt": _COUNT_16,
+        "upstream": _TEXT,
+        "started_ns": _STAMP,
+        "finished_ns": _STAMP,
+        "status_code": _MAYBE_16,
+        "first_byte_ns": _MAYBE_STAMP,
+        "error_class": _MAYBE_TEXT,
+        "breaker": _TEXT,
+        "backoff_ns": _COUNT_64,
+    },
+}
+
+
+def clean(record: Record, breaches: Counter[str]) -> Record | None:
+    """Mend a record's fields.
+
+    Args:
+        record: as decoded from a journal.
+        breaches: counts each broken rule by its label.
+
+    Returns:
+        The record, a mended copy, or None if it means nothing.
+    """
+    changes: dict[str, Any] = {}
+    for field, rule in RULES[type(record)].items():
+        value = getattr(record, field)
+        if rule.holds(value):
+            continue
+        breaches[rule.what] += 1
+        if rule.mend is None:
+            return None
+        changes[field] = rule.mend(value)
+    if changes:
+        record = msgspec.structs.replace(record, **changes)
+    return _shaped(record, breaches)
+
+
+def _shaped(record: Record, breaches: Counter[str]) -> Record | None:
+    """Arrays of one record must be of one length; indices must point at something."""
+    if isinstance(record, StepScheduled):
+        members = len(record.request_index)
+        fits = members == len(record.phase) == len(record.tokens) == len(record.context)
+    elif isinstance(record, StepKernels):
+        kernels = len(record.name_index)
+        fits = kernels == len(record.offset_ns) == len(record.duration_ns) and (
+            not kernels
+            or (min(record.name_index) >= 0 and max(record.name_index) < len(record.names))
+        )
+    else:
+        return record
+    if not fits:
+        breaches["batch"] += 1
+        return None
+    return record
+
+
+def ordered(
+    arrived: RequestArrived, finished: RequestFinished, breaches: Counter[str]
+) -> RequestFinished:
+    """Take a request's stamps that run backwards as absent, so that no duration is negative.
+
+    Stages follow each other: arrival, queued, scheduled, first token, last token. The first output
+    and the end come after the arrival; an end before it is put at the latest stage.
+    """
+    changes: dict[str, Any] = {}
+    latest = arrived.arrival_ns
+    for stage in ("queued_ns", "scheduled_ns", "first_token_ns", "last_token_ns"):
+        stamp = getattr(finished, stage)
+        if stamp is not None and stamp < latest:
+            changes[stage] = None
+        elif stamp is not None:
+            latest = stamp
+    if finished.first_output_ns is not None and finished.first_output_ns < arrived.arrival_ns:
+        changes["first_output_ns"] = None
+    if finished.finished_ns < arrived.arrival_ns:
+        changes["finished_ns"] = latest
+    breaches["time"] += len(changes)
+    return msgspec.structs.replace(finished, **changes) if changes else finished

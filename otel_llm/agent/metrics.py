@@ -1,0 +1,127 @@
+"""The agent's Prometheus metrics: of engines, made from facts, and of itself."""
+
+from collections.abc import Iterable, Sequence
+
+from otel_llm.agent.delivery import FAILURE_REASONS
+from otel_llm.agent.engine_join import EngineJoin
+from otel_llm.agent.engine_metrics import EngineMetrics
+from otel_llm.agent.follow import FollowedJournal, Reading
+from otel_llm.agent.spool import SINKS, Batch, SinkName
+from otel_llm.clock import Clock
+from otel_llm.conventions import UNKNOWN_TENANT, Metrics
+from otel_llm.exporters.prometheus import MetricSet
+from otel_llm.facts.joined import Joined, JoinedRequest
+from otel_llm.journal.records import KINDS
+
+LOSS_REASONS = (
+    "overwritten", "corrupt", "undecodable", "dropped_by_writer", "spool_full", "refused",
+    "state_full",
+)  # fmt: skip
+BREACHES = (
+    "batch", "journal", "text", "time", "tokens", "trace", "traceparent", "tracestate",
+)  # fmt: skip
+
+
+class AgentMetrics:
+    """Everything on the agent's page. Counters of loss stand at 0 from the start.
+
+    Args:
+        clock: the machine's, for finish to row.
+        boot_id: this host's boot.
+    """
+
+    def __init__(self, clock: Clock, boot_id: str) -> None:
+        self._clock = clock
+        self._boot_id = boot_id
+        self.set = MetricSet(("engine", "step", "agent"))
+        self._engines = EngineMetrics(self.set)
+        self._services: set[str] = set()
+        for reason in LOSS_REASONS:
+            self.set.counter(Metrics.LOST_RECORDS).labels(reason)
+        for what in BREACHES:
+            self.set.counter(Metrics.MALFORMED).labels(what)
+        for kind in KINDS.values():
+            self.set.counter(Metrics.RECORDS).labels(kind.__name__)
+        for sink in SINKS:
+            self.set.gauge(Metrics.SPOOL_BYTES).labels(sink)
+            self.set.counter(Metrics.DELIVERED).labels(sink)
+            for reason in FAILURE_REASONS:
+                self.set.counter(Metrics.DELIVERY_FAILURES).labels(sink, reason)
+
+    def read(self, journal: FollowedJournal, reading: Reading) -> None:
+        """A journal was looked at."""
+        records = self.set.counter(Metrics.RECORDS)
+        for record in reading.records:
+            records.labels(type(record).__name__).inc()
+        for reason, count in reading.lost.items():
+            self.lost(reason, count)
+        for what, count in reading.breaches.items():
+            self.malformed(what, count)
+        service = self._engines.service(journal.producer.service)
+        self.set.counter(Metrics.SWALLOWED).labels(service).inc(reading.swallowed)
+        self.joined(reading.facts)
+
+    def joined(self, facts: Iterable[Joined]) -> None:
+        """Facts were joined."""
+        for fact in facts:
+            self._engines.observe(fact)
+            if isinstance(fact, JoinedRequest) and fact.tenant.tenant == UNKNOWN_TENANT:
+                self.set.counter(Metrics.UNKNOWN_TENANTS).inc()
+
+    def lost(self, reason: str, count: int) -> None:
+        """Facts were lost."""
+        self.set.counter(Metrics.LOST_RECORDS).labels(reason).inc(count)
+
+    def malformed(self, what: str, count: int) -> None:
+        """Values were refused."""
+        self.set.counter(Metrics.MALFORMED).labels(what).inc(count)
+
+    def state_failed(self) -> None:
+        """The agent's own state could not be written."""
+        self.set.counter(Metrics.STATE_FAILURES).inc()
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Journals of these file names were removed."""
+        for name in names:
+            self._engines.forget(name.partition("-")[2].removesuffix(".journal"))
+
+    def show(self, journals: Sequence[FollowedJournal], spool: dict[str, int]) -> None:
+        """Set the gauges of what is now."""
+        self.set.gauge(Metrics.JOURNALS).set(len(journals))
+        for sink, size in spool.items():
+            self.set.gauge(Metrics.SPOOL_BYTES).labels(sink).set(size)
+        open_by_service = dict.fromkeys(self._services, 0)
+        for journal in journals:
+            if isinstance(journal.join, EngineJoin):
+                service = self._engines.service(journal.producer.service)
+                count = open_by_service.get(service, 0)
+                open_by_service[service] = count + len(journal.join.requests)
+        self._engines.show(
+            journal.producer
+            for journal in journals
+            if journal.producer.kind == "engine" and journal.ended_ns is None
+        )
+        for service, count in open_by_service.items():
+            self.set.gauge(Metrics.REQUESTS_OPEN).labels(service).set(count)
+        self._services.update(open_by_service)
+
+    # -- what became of batches; called from the delivery threads
+
+    def delivered(self, batch: Batch, refused: int) -> None:
+        """A batch was acknowledged, but for `refused` of its items."""
+        refused = min(refused, batch.items)
+        self.set.counter(Metrics.DELIVERED).labels(batch.sink).inc(batch.items - refused)
+        self.lost("refused", refused)
+        if batch.ended.boot_id == self._boot_id:
+            now_ns = self._clock.monotonic_ns()
+            for finished_ns in batch.ended.finished_ns:
+                waited_s = max(0, now_ns - finished_ns) / 1e9
+                self.set.histogram(Metrics.FINISH_TO_ROW).observe(waited_s)
+
+    def refused(self, batch: Batch) -> None:
+        """A batch was refused for good."""
+        self.lost("refused", batch.items)
+
+    def failed(self, sink: SinkName, reason: str) -> None:
+        """A try to deliver failed."""
+        self.set.counter(Metrics.DELIVERY_FAILURES).labels(sink, reason).inc()

@@ -1,0 +1,171 @@
+"""What has begun and not ended: bounded, oldest first, and saved by its changes."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
+
+import msgspec
+
+from otel_llm.clock import Anchor, MonotonicNs
+from otel_llm.context import TenantTag
+from otel_llm.facts import GatewayCallStarted, RequestArrived, StepScheduled
+from otel_llm.facts.joined import Resumption, SpanIds
+
+Key = int | str
+REMEMBERED = 16_384
+"""How many ended keys are remembered, so that a record read twice makes no second fact."""
+
+
+class OpenRequest(msgspec.Struct):
+    """A request in flight, and how far its steps have brought it.
+
+    Attributes:
+        index: its number.
+        anchor: clock reading of its arrival.
+        arrived: its arrival; None if only steps have told of it so far.
+        trace: its span's ids; None without an arrival.
+        tenant: what the gateway said of the caller.
+        incomplete: facts about it were lost.
+        scheduled_ns: its first step.
+        phase: its phase in its last step; None before the first.
+        cached_tokens: tokens computed before its first step.
+        context: tokens computed before its last step.
+        output_tokens: tokens that its steps emitted.
+        first_token_ns: result of the first step that emitted one.
+        last_token_ns: result of the last step that emitted one.
+        resumed: steps that took it in again after a preemption.
+    """
+
+    index: int
+    anchor: Anchor
+    arrived: RequestArrived | None = None
+    trace: SpanIds | None = None
+    tenant: TenantTag = TenantTag()
+    incomplete: bool = False
+    scheduled_ns: MonotonicNs | None = None
+    phase: int | None = None
+    cached_tokens: int = 0
+    context: int = 0
+    output_tokens: int = 0
+    first_token_ns: MonotonicNs | None = None
+    last_token_ns: MonotonicNs | None = None
+    resumed: list[Resumption] = []
+
+
+class OpenStep(msgspec.Struct):
+    """A step without a result yet; fields as in `JoinedStep`."""
+
+    scheduled: StepScheduled
+    anchor: Anchor
+    trace: SpanIds | None = None
+    links: tuple[SpanIds, ...] = ()
+    links_dropped: int = 0
+
+
+class OpenCall(msgspec.Struct):
+    """A call in flight at a gateway; `attempts` counts those that have ended."""
+
+    started: GatewayCallStarted
+    anchor: Anchor
+    attempts: int = 0
+
+
+Fact = TypeVar("Fact", OpenRequest, OpenStep, OpenCall)
+
+
+class Recent:
+    """The last `most` keys added."""
+
+    def __init__(self, most: int = REMEMBERED) -> None:
+        self._order: deque[Key] = deque()
+        self._keys: set[Key] = set()
+        self._most = most
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._keys
+
+    def add(self, key: Key) -> None:
+        """Remember a key, and forget the oldest past the limit."""
+        if key in self._keys:
+            return
+        self._keys.add(key)
+        self._order.append(key)
+        if len(self._order) > self._most:
+            self._keys.discard(self._order.popleft())
+
+
+class OpenFacts(Generic[Fact]):
+    """Open facts of one kind by key, oldest first.
+
+    Args:
+        kind: name of the kind in the checkpoint.
+        fact: their type.
+        most: how many are kept.
+    """
+
+    def __init__(self, kind: str, fact: type[Fact], most: int) -> None:
+        self.kind = kind
+        self._decoder: msgspec.msgpack.Decoder[Fact] = msgspec.msgpack.Decoder(fact)
+        self._most = most
+        self._facts: dict[Key, Fact] = {}
+        self._changed: set[Key] = set()
+        self._ended = Recent()
+
+    def __len__(self) -> int:
+        return len(self._facts)
+
+    def __iter__(self) -> Iterator[Fact]:
+        return iter(self._facts.values())
+
+    def get(self, key: Key) -> Fact | None:
+        """The open fact of this key."""
+        return self._facts.get(key)
+
+    def has_ended(self, key: Key) -> bool:
+        """Whether a fact of this key ended lately."""
+        return key in self._ended
+
+    def put(self, key: Key, fact: Fact) -> Fact | None:
+        """Keep an open fact.
+
+        Returns:
+            The oldest, which had to make room; None if there was room.
+        """
+        self._facts[key] = fact
+        self._changed.add(key)
+        if len(self._facts) <= self._most:
+            return None
+        oldest = next(iter(self._facts))
+        self._changed.add(oldest)
+        return self._facts.pop(oldest)
+
+    def touch(self, key: Key) -> None:
+        """Say that the fact of this key has changed."""
+        self._changed.add(key)
+
+    def end(self, key: Key) -> Fact | None:
+        """Take an open fact out for good. None if it was not there."""
+        self._ended.add(key)
+        fact = self._facts.pop(key, None)
+        if fact is not None:
+            self._changed.add(key)
+        return fact
+
+    def end_all(self) -> list[Fact]:
+        """Take all open facts out for good, oldest first."""
+        return [fact for key in list(self._facts) if (fact := self.end(key)) is not None]
+
+    def changes(self) -> list[tuple[Key, bytes | None]]:
+        """Every key changed since the last `saved`, with its fact's bytes, None if it is gone."""
+        encode = msgspec.msgpack.encode
+        return [
+            (key, encode(self._facts[key]) if key in self._facts else None) for key in self._changed
+        ]
+
+    def saved(self) -> None:
+        """What `changes` returned is safe."""
+        self._changed.clear()
+
+    def restore(self, saved: Iterable[tuple[Key, bytes]]) -> None:
+        """Take up saved facts, given oldest first."""
+        self._facts = {key: self._decoder.decode(body) for key, body in saved}

@@ -1,0 +1,121 @@
+"""The agent's HTTP page: `/metrics` for all on this address, `/open` for the token's holder."""
+
+import hmac
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from otel_llm.agent.open_view import View
+from otel_llm.errors import SettingError
+
+TOKEN_NAME = "agent.token"  # noqa: S105  a file's name
+
+
+def read_or_make_token(state_dir: Path) -> str:
+    """The bearer token for `/open`, kept in `<state_dir>/agent.token` for its owner alone."""
+    path = state_dir / TOKEN_NAME
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        kept = path.read_text(encoding="ascii").strip()
+        if kept:
+            return kept
+        path.unlink()
+        return read_or_make_token(state_dir)
+    token = secrets.token_urlsafe(32)
+    with os.fdopen(file, "w", encoding="ascii") as stream:
+        stream.write(token + "\n")
+    return token
+
+
+def make_app(registry: CollectorRegistry, open_view: Callable[[], View], token: str) -> Starlette:
+    """The page as an ASGI app.
+
+    Args:
+        registry: the metrics.
+        open_view: what is in flight now; may wait for a lock.
+        token: bearer token of `/open`.
+    """
+
+    async def metrics(request: Request) -> Response:
+        # Exemplars go out only in OpenMetrics, which the scraper asks for.
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        body = await run_in_threadpool(encode, registry)
+        return Response(body, headers={"content-type": content_type})
+
+    async def in_flight(request: Request) -> Response:
+        given = request.headers.get("authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+            return PlainTextResponse(
+                f"Send the token of <state_dir>/{TOKEN_NAME} as a bearer token.\n", 401
+            )
+        return JSONResponse(await run_in_threadpool(open_view))
+
+    return Starlette(routes=[Route("/metrics", metrics), Route("/open", in_flight)])
+
+
+class Page:
+    """Serves the app from a thread of its own.
+
+    Args:
+        app: the page.
+        host: address to listen on.
+        port: port; 0 picks a free one.
+
+    Raises:
+        SettingError: the address cannot be had.
+    """
+
+    def __init__(self, app: Starlette, host: str, port: int) -> None:
+        self._socket = _listen(host, port)
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{self._socket.getsockname()[1]}"
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_level="warning",
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name="page", daemon=True
+        )
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """End, waiting at most `timeout_s` seconds."""
+        self._server.should_exit = True
+        self._thread.join(timeout_s)
+        self._socket.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        name = "agent_port"
+        problem = f"{host}:{port} cannot be listened on ({error.strerror})"
+        raise SettingError(name, problem, "Name a free port, or 0 for any") from error
+    listener.listen(16)
+    return listener

@@ -1,0 +1,86 @@
+"""`otel-llm agent`: everything put together, from settings to the last batch."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+
+from otel_llm.agent.agent import Agent
+from otel_llm.agent.database import Database
+from otel_llm.agent.lock import AgentLock
+from otel_llm.agent.page import Page, make_app, read_or_make_token
+from otel_llm.agent.sinks import ClickHouseSink, OtlpSink
+from otel_llm.clock import SYSTEM_CLOCK
+from otel_llm.journal import directory
+from otel_llm.settings import Settings
+
+DELIVERY_STOP_S = 1.0
+PAGE_STOP_S = 0.5
+
+
+def run(settings: Settings, *, as_json: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT; ends within two seconds of it.
+
+    Args:
+        settings: all settings.
+        as_json: print the ready line as JSON with the key `url`.
+
+    Raises:
+        AgentRunningError: another agent serves this journal or state directory.
+        JournalError: the journal directory is not private.
+        SettingError: the state directory or the page's address cannot be used.
+    """
+    journal_dir, state_dir = Path(settings.journal_dir), Path(settings.state_dir)
+    os.close(directory.ensure(journal_dir, settings))
+    with ExitStack() as held:
+        for path in {journal_dir.resolve(), state_dir.resolve()}:
+            held.callback(AgentLock(path).release)
+        database = Database(state_dir)
+        held.callback(database.close)
+        sinks = (ClickHouseSink(settings), OtlpSink(settings))
+        agent = Agent(settings, database, sinks, SYSTEM_CLOCK, boot_id())
+        app = make_app(agent.metrics.set.registry, agent.open_view, read_or_make_token(state_dir))
+        page = Page(app, settings.agent_host, settings.agent_port)
+        with _stop_signals() as stop:
+            page.start()
+            _say_ready(page.url, journal_dir, as_json=as_json)
+            agent.serve(stop)
+            agent.stop(DELIVERY_STOP_S)
+            page.stop(PAGE_STOP_S)
+
+
+def boot_id() -> str:
+    """The kernel's id of this boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def _say_ready(url: str, journal_dir: Path, *, as_json: bool) -> None:
+    if as_json:
+        line = json.dumps({"ready": True, "url": url, "journal_dir": str(journal_dir)})
+    else:
+        line = f"Reading journals in {journal_dir}. Metrics: {url}/metrics"
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set; the handlers before are put back at the end."""
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {
+        number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

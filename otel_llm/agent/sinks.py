@@ -1,0 +1,183 @@
+"""The two sinks: ClickHouse for rows, an OTLP/HTTP endpoint for spans."""
+
+import re
+from pathlib import Path
+
+import httpx
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import Error as ClickHouseError
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from otel_llm.agent.delivery import AwayError, RefusedError
+from otel_llm.agent.spool import Batch, SinkName
+from otel_llm.collector import runfile
+from otel_llm.collector.runfile import RunFile
+from otel_llm.errors import SettingError, StoreError
+from otel_llm.exporters.clickhouse.client import connect
+from otel_llm.exporters.clickhouse.errors import EngineError
+from otel_llm.exporters.clickhouse.writer import insert_arrow_block
+from otel_llm.settings import Settings
+
+_THROTTLED = frozenset({408, 429})
+_MISCONFIGURED = frozenset({401, 403, 404, 405})
+"""These speak of address, token or schema, not of the batch: an operator mends them."""
+_WAITED_OUT = frozenset({252})
+"""TOO_MANY_PARTS: the server asks for time, whatever status it says so with."""
+
+
+def check_status(status: int, detail: str) -> None:
+    """Turn an HTTP status into what it means for the batch.
+
+    Raises:
+        AwayError: try again.
+        RefusedError: the batch itself is at fault.
+    """
+    if 200 <= status < 300:
+        return
+    message = f"answered {status}: {detail[:200]}"
+    if status in _THROTTLED:
+        raise AwayError("throttled", message)
+    if status in _MISCONFIGURED or status < 400:
+        raise AwayError("misconfigured", message)
+    if status >= 500:
+        raise AwayError("server_error", message)
+    raise RefusedError(message)
+
+
+class ClickHouseSink:
+    """Inserts blocks of rows.
+
+    Args:
+        settings: address, token and time limit.
+    """
+
+    name: SinkName = "clickhouse"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: Client | None = None
+
+    def send(self, batch: Batch) -> int:
+        """Deliver a batch; see `Sink.send`."""
+        try:
+            if self._client is None:
+                self._client = self._connect()
+            insert_arrow_block(self._client, batch.target, batch.body, batch.token)
+        except SettingError as error:
+            raise AwayError("misconfigured", str(error)) from error
+        except (ClickHouseError, StoreError) as error:
+            self.close()
+            raise classified(error) from error
+        return 0
+
+    def _connect(self) -> Client:
+        settings = self._settings
+        url = settings.clickhouse_url or running_up(settings).clickhouse_url
+        return connect(
+            url,
+            settings.clickhouse_password or None,
+            settings.data_dir,
+            user=settings.clickhouse_user,
+            database=settings.clickhouse_database,
+            timeout_s=settings.send_timeout_s,
+        )
+
+    def close(self) -> None:
+        """Let go of the connection; the next batch makes another, perhaps to another address."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+
+def classified(error: Exception) -> AwayError | RefusedError:
+    """What an error of the ClickHouse client, or our own around it, means for the batch."""
+    detail = str(error)
+    status = _status(error.__cause__ or error, detail)
+    if status is None:
+        reason = "timeout" if "timed out" in detail else "unreachable"
+        return AwayError(reason, f"ClickHouse cannot be reached: {detail}")
+    try:
+        check_status(status, detail)
+    except (AwayError, RefusedError) as meaning:
+        return meaning
+    return AwayError("server_error", detail)
+
+
+def _status(error: BaseException, detail: str) -> int | None:
+    """The HTTP status behind an error; None if there was no answer."""
+    code = getattr(error, "code", None)
+    if code in _WAITED_OUT:
+        return 503
+    if code is not None:
+        return EngineError(code, "", "").http_status
+    told = re.search(r"HTTP status (\d{3})", detail)
+    return int(told[1]) if told else None
+
+
+class OtlpSink:
+    """Posts spans to an OTLP/HTTP endpoint.
+
+    Args:
+        settings: endpoint, token and time limit.
+    """
+
+    name: SinkName = "otlp"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._http = httpx.Client(timeout=settings.send_timeout_s)
+
+    def send(self, batch: Batch) -> int:
+        """Deliver a batch; see `Sink.send`."""
+        url, token = self._endpoint()
+        headers = {"content-type": "application/x-protobuf"}
+        if token:
+            headers["authorization"] = f"Bearer {token}"
+        try:
+            answer = self._http.post(f"{url}/v1/traces", content=batch.body, headers=headers)
+        except httpx.TimeoutException as error:
+            message = f"{url} did not answer in {self._settings.send_timeout_s:g} s"
+            raise AwayError("timeout", message) from error
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            message = f"{url} cannot be reached: {error}"
+            raise AwayError("unreachable", message) from error
+        check_status(answer.status_code, f"{url} said {answer.text!r}")
+        return _rejected(answer.content)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._http.close()
+
+    def _endpoint(self) -> tuple[str, str]:
+        """Base URL and token: those of the settings, else the running `up`'s."""
+        if self._settings.otlp_endpoint:
+            return self._settings.otlp_endpoint.rstrip("/"), self._settings.otlp_token
+        running = running_up(self._settings)
+        try:
+            return running.otlp_url, self._settings.otlp_token or running.token
+        except StoreError as error:
+            raise AwayError("misconfigured", str(error)) from error
+
+
+def running_up(settings: Settings) -> RunFile:
+    """What the running `up` says about itself.
+
+    Raises:
+        AwayError: none runs on the data directory.
+    """
+    running = runfile.read(Path(settings.data_dir))
+    if running is None:
+        message = f"no sink is named in the settings, and no `otel-llm up` on {settings.data_dir}"
+        raise AwayError("unreachable", message)
+    return running
+
+
+def _rejected(answer: bytes) -> int:
+    """Spans that the endpoint says it did not keep. An answer we cannot read says nothing."""
+    response = ExportTraceServiceResponse()
+    try:
+        response.ParseFromString(answer)
+    except DecodeError:
+        return 0
+    return max(0, response.partial_success.rejected_spans)
