@@ -15,10 +15,8 @@ AUTHENTICATION_FAILED = 516
 _STATUS: dict[int, int] = {
     **dict.fromkeys((192, 193, ACCESS_DENIED, AUTHENTICATION_FAILED), 403),
     194: 401,
-    **dict.fromkeys(
-        (6, 26, 27, 32, 33, 36, 38, 41, 43, 44, 53, 62, 69, 70, 72, 117, 167, 252, 441, 444, 456, 457),
-        400,
-    ),
+    **dict.fromkeys((6, 26, 27, 32, 33, 36, 38, 41, 43, 44, 53, 62), 400),
+    **dict.fromkeys((69, 70, 72, 117, 167, 252, 441, 444, 456, 457), 400),
     **dict.fromkeys((16, 46, 47, 50, 56, 60, 73, 81, 115), 404),
     159: 408,
     **dict.fromkeys((62000, 396), 413),

@@ -26,15 +26,18 @@ def insert_arrow_block(client: "Client", table: str, stream: bytes, token: str) 
     Raises:
         StoreError: the store refused the block or cannot be reached; see its cause.
     """
+    import pyarrow as pa
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
+    # Named columns, so that those left out get their DEFAULT and not their type's zero.
+    names = pa.ipc.open_stream(stream).schema.names
     settings = {
         "insert_deduplication_token": token,
         "deduplicate_blocks_in_dependent_materialized_views": "1",
     }
     try:
         summary = client.raw_insert(
-            table, insert_block=stream, settings=settings, fmt="ArrowStream"
+            table, names, insert_block=stream, settings=settings, fmt="ArrowStream"
         )
     except ClickHouseError as error:
         message = f"A block for {table} was refused: {error}"

@@ -30,9 +30,7 @@ def _any(inner: str) -> str:
 
 _PAIRS = f"Array(Tuple(key String, value {_any(_any(_ANY2))}))"
 _EVENTS = f"Array(Tuple(time_unix_nano UInt64, name String, attributes {_PAIRS}))"
-_LINKS = (
-    f"Array(Tuple(trace_id String, span_id String, trace_state String, attributes {_PAIRS}))"
-)
+_LINKS = f"Array(Tuple(trace_id String, span_id String, trace_state String, attributes {_PAIRS}))"
 _SPAN = (
     "Tuple(trace_id String, span_id String, trace_state String, parent_span_id String, "
     "name String, kind Int32, start_time_unix_nano UInt64, end_time_unix_nano UInt64, "
@@ -82,7 +80,7 @@ def _object(v: str, depth: int) -> str:
 
 def _json(v: str, depth: int) -> str:
     """JSON text of the AnyValue `v` that stands inside another."""
-    if depth == 2:  # noqa: PLR2004  the deepest level that otlp.proto takes apart
+    if depth == 2:
         return _json2(v)
     return (
         f"multiIf({v}.string_value IS NOT NULL, toJSONString(toValidUTF8({v}.string_value)), "
@@ -140,27 +138,27 @@ WITH
     arrayJoin(r.scope_spans) AS ss,
     arrayJoin(ss.spans) AS s
 SELECT
-    {_time('s.start_time_unix_nano')} AS Timestamp,
-    {_hex('s.trace_id', 16)} AS TraceId,
-    {_hex('s.span_id', 8)} AS SpanId,
-    {_hex('s.parent_span_id', 8)} AS ParentSpanId,
+    {_time("s.start_time_unix_nano")} AS Timestamp,
+    {_hex("s.trace_id", 16)} AS TraceId,
+    {_hex("s.span_id", 8)} AS SpanId,
+    {_hex("s.parent_span_id", 8)} AS ParentSpanId,
     toValidUTF8(s.trace_state) AS TraceState,
     toValidUTF8(s.name) AS SpanName,
     {_KINDS}[s.kind + 1] AS SpanKind,
     ResourceAttributes['service.name'] AS ServiceName,
-    {_map('r.resource.attributes')} AS ResourceAttributes,
+    {_map("r.resource.attributes")} AS ResourceAttributes,
     toValidUTF8(ss.scope.name) AS ScopeName,
     toValidUTF8(ss.scope.version) AS ScopeVersion,
-    {_map('s.attributes')} AS SpanAttributes,
+    {_map("s.attributes")} AS SpanAttributes,
     if(s.end_time_unix_nano > s.start_time_unix_nano,
        s.end_time_unix_nano - s.start_time_unix_nano, 0) AS Duration,
     {_CODES}[s.status.code + 1] AS StatusCode,
     toValidUTF8(s.status.message) AS StatusMessage,
-    arrayMap(e -> {_time('e.time_unix_nano')}, s.events) AS `Events.Timestamp`,
+    arrayMap(e -> {_time("e.time_unix_nano")}, s.events) AS `Events.Timestamp`,
     arrayMap(e -> toValidUTF8(e.name), s.events) AS `Events.Name`,
-    arrayMap(e -> {_map('e.attributes')}, s.events) AS `Events.Attributes`,
-    arrayMap(l -> {_hex_no_check('l.trace_id', 16)}, s.links) AS `Links.TraceId`,
-    arrayMap(l -> {_hex_no_check('l.span_id', 8)}, s.links) AS `Links.SpanId`,
+    arrayMap(e -> {_map("e.attributes")}, s.events) AS `Events.Attributes`,
+    arrayMap(l -> {_hex_no_check("l.trace_id", 16)}, s.links) AS `Links.TraceId`,
+    arrayMap(l -> {_hex_no_check("l.span_id", 8)}, s.links) AS `Links.SpanId`,
     arrayMap(l -> toValidUTF8(l.trace_state), s.links) AS `Links.TraceState`,
-    arrayMap(l -> {_map('l.attributes')}, s.links) AS `Links.Attributes`
-FROM {INPUT}"""
+    arrayMap(l -> {_map("l.attributes")}, s.links) AS `Links.Attributes`
+FROM {INPUT}"""  # noqa: S608  every part is a constant of this module

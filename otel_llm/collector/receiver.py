@@ -121,7 +121,7 @@ class Receiver:
                 await run_sync(self._store.write, body, limiter=self._limiter)
         except EngineError as error:
             if error.code in _BAD_DATA:
-                message = f"The body is not an OTLP trace request that can be stored: {error.detail}"
+                message = f"The body is not an OTLP trace request: {error.detail}"
                 return self._refuse("malformed", 400, 3, message)
             return self._refuse("store_failed", 503, 14, "The store is not taking spans just now")
         except StoreError:
@@ -134,7 +134,7 @@ class Receiver:
     def _refuse(self, reason: str, status: int, code: int, message: str) -> Response:
         """Answer with a google.rpc.Status, as OTLP asks."""
         self.refused[reason] += 1
-        headers = {"Retry-After": _RETRY_AFTER_S} if status == 503 else None  # noqa: PLR2004
+        headers = {"Retry-After": _RETRY_AFTER_S} if status == 503 else None
         return Response(_status(code, message), status, headers, media_type=_PROTOBUF)
 
 
@@ -146,7 +146,7 @@ def _status(code: int, message: str) -> bytes:
 
 def _varint(number: int) -> bytes:
     out = bytearray()
-    while number > 0x7F:  # noqa: PLR2004
+    while number > 0x7F:
         out.append(number & 0x7F | 0x80)
         number >>= 7
     out.append(number)

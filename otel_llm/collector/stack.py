@@ -1,4 +1,4 @@
-"""The whole of `otel-llm up` in one process: engine, schema, ClickHouse interface, OTLP receiver."""
+"""All of `otel-llm up` in one process: engine, schema, ClickHouse interface, OTLP receiver."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from otel_llm.collector import runfile
 from otel_llm.collector.receiver import Receiver, TraceStore
-from otel_llm.errors import SettingError, StoreError
+from otel_llm.errors import SettingError
 from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.door import Judge
 from otel_llm.exporters.clickhouse.door.walk import Limits
@@ -165,9 +165,7 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
 
-def run_stack(
-    settings: Settings, ready: Callable[[runfile.RunFile], None] | None = None
-) -> None:
+def run_stack(settings: Settings, ready: Callable[[runfile.RunFile], None] | None = None) -> None:
     """Run the embedded stack until SIGTERM or SIGINT.
 
     Args:
@@ -196,6 +194,3 @@ async def _until_signal(stack: Stack, ready: Callable[[runfile.RunFile], None]) 
 def _say_ready(run: runfile.RunFile) -> None:
     line = f"otel-llm up is ready: ClickHouse {run.clickhouse_url}, OTLP {run.otlp_url}"
     print(line, flush=True)  # noqa: T201  the ready line is this command's output
-
-
-__all__ = ["Stack", "StoreError", "run_stack"]

@@ -31,7 +31,7 @@ class FunctionTable(NamedTuple):
         """Read the engine's functions and keep those that policy allows."""
         (rows,) = json.loads(handle.run(_ASK, "JSONCompactEachRow"))
         (combinators,) = json.loads(handle.run(_COMBINATORS, "JSONCompactEachRow"))
-        allowed = {name for name, _, aggregate, _, kinds in rows if _allowed(name, aggregate, kinds)}
+        allowed = {row[0] for row in rows if _allowed(row[0], row[2], row[4])}
         usable = [row for row in rows if row[0] in allowed or row[1] in allowed]
         return cls(
             exact=frozenset(row[0] for row in usable) | policy.FUNCTIONS,

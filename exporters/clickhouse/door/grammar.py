@@ -34,13 +34,17 @@ KEYS: dict[str, frozenset[str]] = {
     "AlterCommand": frozenset(
         {
             "type", "command_type", "detach", "part", "clear_column", "clear_index",
-            "clear_statistics", "clear_projection", "if_not_exists", "if_exists", "first", "replace",
-            "col_decl", "column", "index_decl", "index", "settings_changes", "ttl", "comment",
+            "clear_statistics", "clear_projection", "if_not_exists", "if_exists", "first",
+            "replace", "col_decl", "column", "index_decl", "index", "settings_changes", "ttl",
+            "comment",
         }
     ),
     "ExplainQuery": frozenset(_OUTPUT | {"kind", "query", "settings"}),
     "Storage": frozenset(
-        {"type", "engine", "order_by", "partition_by", "primary_key", "sample_by", "settings", "ttl_table"}
+        {
+            "type", "engine", "order_by", "partition_by", "primary_key", "sample_by", "settings",
+            "ttl_table",
+        }
     ),
     "TTLElement": frozenset({"type", "mode", "destination_type", "if_exists", "ttl_expr"}),
     "SetQuery": frozenset({"type", "changes"}),
@@ -50,7 +54,9 @@ KEYS: dict[str, frozenset[str]] = {
             "table_function", "column_aliases",
         }
     ),
-    "ColumnsApplyTransformer": frozenset({"type", "func_name", "parameters", "lambda", "lambda_arg"}),
+    "ColumnsApplyTransformer": frozenset(
+        {"type", "func_name", "parameters", "lambda", "lambda_arg"}
+    ),
     "ViewTargets": frozenset({"type", "targets"}),
 }  # fmt: skip
 
@@ -65,14 +71,15 @@ FLAGS_OFF = frozenset(
 # Nodes inside statements: any keys, for their children are walked whatever the key.
 EXPRESSIONS = frozenset(
     {
-        "ArrayJoin", "Asterisk", "ColumnDeclaration", "Columns definition", "ColumnsExceptTransformer",
-        "ColumnsListMatcher", "ColumnsRegexpMatcher", "ColumnsReplaceTransformer",
-        "ColumnsReplaceTransformerReplacement", "ColumnsTransformerList", "DataType", "ExpressionList",
-        "Function", "Identifier", "IndexDeclaration", "InterpolateElement", "Literal", "NameTypePair",
-        "OrderByElement", "QualifiedAsterisk", "QualifiedColumnsListMatcher",
-        "QualifiedColumnsRegexpMatcher", "QueryParameter", "SampleRatio", "SelectQuery",
-        "StorageOrderByElement", "Subquery", "TableIdentifier", "TableJoin", "TablesInSelectQuery",
-        "TablesInSelectQueryElement", "WindowDefinition", "WindowListElement", "WithElement",
+        "ArrayJoin", "Asterisk", "ColumnDeclaration", "Columns definition",
+        "ColumnsExceptTransformer", "ColumnsListMatcher", "ColumnsRegexpMatcher",
+        "ColumnsReplaceTransformer", "ColumnsReplaceTransformerReplacement",
+        "ColumnsTransformerList", "DataType", "ExpressionList", "Function", "Identifier",
+        "IndexDeclaration", "InterpolateElement", "Literal", "NameTypePair", "OrderByElement",
+        "QualifiedAsterisk", "QualifiedColumnsListMatcher", "QualifiedColumnsRegexpMatcher",
+        "QueryParameter", "SampleRatio", "SelectQuery", "StorageOrderByElement", "Subquery",
+        "TableIdentifier", "TableJoin", "TablesInSelectQuery", "TablesInSelectQueryElement",
+        "WindowDefinition", "WindowListElement", "WithElement",
     }
 )  # fmt: skip
 

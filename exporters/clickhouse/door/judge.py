@@ -66,7 +66,7 @@ class Judge:
 
     def _judge(self, sql: str, database: str, params: tuple[tuple[str, str], ...]) -> Verdict:
         if "\0" in sql:
-            raise EngineError(62, "Syntax error: a statement cannot contain a NUL byte", "SYNTAX_ERROR")
+            raise EngineError(62, "Syntax error: NUL byte in the statement", "SYNTAX_ERROR")
         try:
             tree, canonical, printed = self._parse(sql)
         except EngineError as error:
@@ -91,18 +91,15 @@ class Judge:
 
     def _plain(self, sql: str, database: str) -> Verdict:
         (canonical,) = json.loads(self._run(f"SELECT formatQuerySingleLine({quote(sql)})"))
-        for form in grammar.PLAIN:
-            found = form.match(canonical)
-            if found is None:
-                continue
-            names = found.groupdict()
-            Walk(self._functions, self._limits, database, {}).table(
-                names.get("database") or "", names.get("table") or ""
-            )
-            _check_format(names["format"])
-            return Verdict(" ".join(canonical.split()[:2]), names["format"])
         words = " ".join(canonical.split()[:2])
-        refuse(f"{words} statements")
+        found = next(filter(None, (form.match(canonical) for form in grammar.PLAIN)), None)
+        if found is None:
+            refuse(f"{words} statements")
+        names = found.groupdict()
+        walk = Walk(self._functions, self._limits, database, {})
+        walk.table(names.get("database") or "", names.get("table") or "")
+        _check_format(names["format"])
+        return Verdict(words, names["format"])
 
     def _run(self, sql: str) -> bytes:
         with self._engine.session() as handle:

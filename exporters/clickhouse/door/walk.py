@@ -10,6 +10,7 @@ from otel_llm.exporters.clickhouse.errors import ACCESS_DENIED, EngineError
 
 Node = Mapping[str, Any]
 _CODEC = "ColumnDeclaration.codec"
+_TARGET_KEYS = frozenset({"kind", "table_database", "table_name", "inner_engine"})
 _FOREIGN = frozenset({"system", "default", "information_schema"})
 _PLAIN_NAME = re.compile(r"\w+\Z", re.ASCII)
 _IN = re.compile(r"(?:global)?(?:not)?(?:null)?in(?:ignoreset)?\Z", re.IGNORECASE)
@@ -17,7 +18,7 @@ _IN = re.compile(r"(?:global)?(?:not)?(?:null)?in(?:ignoreset)?\Z", re.IGNORECAS
 
 def refuse(what: str) -> NoReturn:
     """Raise the error a caller gets for a statement that may not run here."""
-    detail = f"Not allowed on the embedded store: {what}. Allowed statements: docs/embedded-store.md"
+    detail = f"Not allowed on the embedded store: {what}. See docs/embedded-store.md"
     raise EngineError(ACCESS_DENIED, detail, "ACCESS_DENIED")
 
 
@@ -191,7 +192,7 @@ class Walk:
         if not node.get("table") and engine and engine["name"] not in policy.DATABASE_ENGINES:
             refuse(f"database engine {engine['name']}")
         for target in (node.get("targets") or {}).get("targets", []):
-            if unknown := sorted(target.keys() - {"kind", "table_database", "table_name", "inner_engine"}):
+            if unknown := sorted(target.keys() - _TARGET_KEYS):
                 refuse(f"{', '.join(unknown)} in a view's target")
             self._own({"database": target.get("table_database", "")})
 

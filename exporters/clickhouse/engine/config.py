@@ -8,7 +8,6 @@ from pathlib import Path
 
 _ENGINE = """<clickhouse>
   <user_directories><users_xml><path>{users}</path></users_xml></user_directories>
-  <timezone>UTC</timezone>
   <max_server_memory_usage>{memory}</max_server_memory_usage>
 </clickhouse>
 """
@@ -21,6 +20,7 @@ _USERS = """<clickhouse>
     <max_bytes_before_external_group_by>{spill}</max_bytes_before_external_group_by>
     <max_bytes_before_external_sort>{spill}</max_bytes_before_external_sort>
     <deduplicate_blocks_in_dependent_materialized_views>1</deduplicate_blocks_in_dependent_materialized_views>
+    <session_timezone>UTC</session_timezone>
     <log_queries>0</log_queries>
     <input_format_values_interpret_expressions>0</input_format_values_interpret_expressions>
     <input_format_values_deduce_templates_of_expressions>0</input_format_values_deduce_templates_of_expressions>

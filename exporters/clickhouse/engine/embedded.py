@@ -5,10 +5,10 @@ no setting or database leaks from one request to the next.
 """
 
 import contextlib
+import importlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from otel_llm.errors import MissingExtraError, StoreError
@@ -60,7 +60,9 @@ class Handle:
             pairs = ", ".join(f"{name} = {quote(value)}" for name, value in settings.items())
             self.run(f"SET {pairs}")
 
-    def run(self, sql: str, fmt: str = "TabSeparated", params: Mapping[str, str] | None = None) -> bytes:
+    def run(
+        self, sql: str, fmt: str = "TabSeparated", params: Mapping[str, str] | None = None
+    ) -> bytes:
         """Execute one statement and return its whole result in format `fmt`.
 
         Raises:
@@ -70,7 +72,9 @@ class Handle:
             result = self._connection.query(sql, fmt, params=dict(params or {}))
             return bytes(result.bytes() or b"")
 
-    def stream(self, sql: str, fmt: str, params: Mapping[str, str] | None = None) -> Iterator[bytes]:
+    def stream(
+        self, sql: str, fmt: str, params: Mapping[str, str] | None = None
+    ) -> Iterator[bytes]:
         """Execute one statement and yield its result block by block.
 
         Raises:
@@ -142,11 +146,7 @@ class Engine:
     def handle(self, database: str | None = DATABASE) -> Handle:
         """Open a session with `database` as the current one. The caller closes it."""
         try:
-            import chdb
-        except ImportError as error:
-            raise MissingExtraError("The embedded store", "embedded") from error
-        try:
-            connection = chdb.connect(f"{self.path}?config-file={self.options['config-file']}")
+            connection = _chdb().connect(f"{self.path}?config-file={self.options['config-file']}")
         except RuntimeError as error:
             message = f"The embedded ClickHouse cannot open {self.path}: {error}"
             raise StoreError(message) from error
@@ -177,24 +177,18 @@ class Engine:
         self._keeper.close()
         self._lock.release()
 
-    def __enter__(self) -> "Engine":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 @contextlib.contextmanager
 def _engine_errors() -> Iterator[None]:
     """Turn chDB's errors, which are text, into `EngineError`."""
-    import chdb
-
     try:
         yield
-    except (chdb.ChdbError, RuntimeError) as error:
+    except (_chdb().ChdbError, RuntimeError) as error:
         raise EngineError.parse(str(error)) from error
+
+
+def _chdb() -> Any:  # noqa: ANN401  chDB is untyped
+    try:
+        return importlib.import_module("chdb")
+    except ImportError as error:
+        raise MissingExtraError("The embedded store", "embedded") from error

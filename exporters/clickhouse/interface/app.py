@@ -1,5 +1,7 @@
 """The ASGI application: ClickHouse's HTTP interface on the embedded engine."""
 
+import secrets
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import NamedTuple
 
@@ -104,24 +106,28 @@ class _Interface:
 
 
 def _respond(ask: Ask, answer: Answer, limiter: anyio.CapacityLimiter) -> Response:
+    tag = secrets.token_hex(8)
     headers = {
         "X-ClickHouse-Summary": answer.summary,
         "X-ClickHouse-Format": answer.format,
         "X-ClickHouse-Timezone": "UTC",
-        "X-ClickHouse-Query-Id": ask.query_id,
+        "X-ClickHouse-Query-Id": ask.query_id or str(uuid.uuid4()),
         "X-ClickHouse-Server-Display-Name": "otel-llm",
+        "X-ClickHouse-Exception-Tag": tag,
         "Content-Type": _TYPES.get(answer.format, "text/plain; charset=UTF-8"),
     }
-    return StreamingResponse(_in_threads(answer.blocks, limiter), headers=headers)
+    return StreamingResponse(_in_threads(answer.blocks, tag, limiter), headers=headers)
 
 
 async def _in_threads(
-    blocks: Iterator[bytes], limiter: anyio.CapacityLimiter
+    blocks: Iterator[bytes], tag: str, limiter: anyio.CapacityLimiter
 ) -> AsyncIterator[bytes]:
     """Compute each block in a thread. A caller that goes away ends the query."""
     try:
         while (block := await run_sync(next, blocks, None, limiter=limiter)) is not None:
             yield block
+    except EngineError as error:
+        yield _late(error, tag)
     finally:
         close = getattr(blocks, "close", None)
         if close is not None:
@@ -129,8 +135,19 @@ async def _in_threads(
                 await run_sync(close)
 
 
+def _late(error: EngineError, tag: str) -> bytes:
+    """An error after the first byte, in the form of ClickHouse 25.11 and later.
+
+    The status line is gone by then; readers know the tag from X-ClickHouse-Exception-Tag.
+    """
+    text = f"{error}\n"
+    size = len(text.encode())
+    marked = f"\r\n__exception__\r\n{tag}\r\n{text}{size} {tag}\r\n__exception__\r\n"
+    return marked.encode()
+
+
 def _failed(error: EngineError) -> Response:
     headers = {"X-ClickHouse-Exception-Code": str(error.code)}
-    if error.http_status == 401:  # noqa: PLR2004
+    if error.http_status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="otel-llm ClickHouse interface"'
     return PlainTextResponse(f"{error}\n", error.http_status, headers)

@@ -74,7 +74,7 @@ def _zlib(data: bytes, most: int) -> Iterator[bytes]:
         if decoder.unconsumed_tail:
             return
         if not decoder.eof:
-            raise EOFError("it ends too early")  # noqa: EM101
+            raise EOFError("it ends too early")
         data = decoder.unused_data
 
 
@@ -85,7 +85,7 @@ def _zstd(data: bytes, most: int) -> Iterator[bytes]:
         yield decoder.decompress(data, most)
         if not decoder.eof:
             if decoder.needs_input:
-                raise EOFError("it ends too early")  # noqa: EM101
+                raise EOFError("it ends too early")
             return
         data = decoder.unused_data
 
@@ -97,14 +97,13 @@ def _zstd_module() -> ModuleType:
 
 
 def _lz4(data: bytes, most: int) -> Iterator[bytes]:
-    import lz4.frame
-
+    lz4_frame = importlib.import_module("lz4.frame")
     while data:
-        decoder = lz4.frame.LZ4FrameDecompressor()
+        decoder = lz4_frame.LZ4FrameDecompressor()
         yield decoder.decompress(data, most)
         if not decoder.eof:
             if decoder.needs_input:
-                raise EOFError("it ends too early")  # noqa: EM101
+                raise EOFError("it ends too early")
             return
         data = decoder.unused_data or b""
 

@@ -1,5 +1,6 @@
 """Read one request of ClickHouse's HTTP interface into what it asks for."""
 
+import re
 from collections.abc import Mapping
 from email.parser import BytesParser
 from email.policy import HTTP
@@ -18,11 +19,13 @@ _HANDLER = frozenset(
         "add_http_cors_header", "buffer_size", "cancel_http_readonly_queries_on_client_close",
         "client_protocol_version", "compress", "database", "decompress", "default_format",
         "enable_http_compression", "http_headers_progress_interval_ms",
-        "http_zlib_compression_level", "max_result_bytes_http", "password", "query", "query_id",
+        "http_zlib_compression_level", "password", "query", "query_id",
         "quota_key", "role", "send_progress_in_http_headers", "session_check", "session_id",
         "session_timeout", "stacktrace", "user", "wait_end_of_query",
     }
 )  # fmt: skip
+
+_QUERY_ID = re.compile(r"[\w.:-]{0,200}\Z", re.ASCII)
 
 
 class Ask(NamedTuple):
@@ -77,7 +80,7 @@ def read_ask(request: Request, body: bytes) -> Ask:
         settings={k: v for k, v in query.items() if k not in _HANDLER and not _is_param(k)},
         params={k.removeprefix("param_"): v for k, v in query.items() if _is_param(k)},
         default_format=_format(query, request),
-        query_id=query.get("query_id", ""),
+        query_id=_query_id(query),
         revision=_number(query, "client_protocol_version"),
         buffered=query.get("wait_end_of_query", "0") not in ("0", "false"),
     )
@@ -91,6 +94,15 @@ def _format(query: Mapping[str, str], request: Request) -> str:
     return (
         query.get("default_format") or request.headers.get("x-clickhouse-format") or "TabSeparated"
     )
+
+
+def _query_id(query: Mapping[str, str]) -> str:
+    """The caller's id goes back in a header, so it may hold only what a header may."""
+    value = query.get("query_id", "")
+    if not _QUERY_ID.match(value):
+        detail = "query_id may hold up to 200 letters, digits and . _ : - only"
+        raise EngineError(36, detail, "BAD_ARGUMENTS")
+    return value
 
 
 def _number(query: Mapping[str, str], name: str) -> int:

@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS llm_requests
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
     clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
     clock_error_ns UInt32 CODEC(ZSTD(1)),
-    inserted DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
+    inserted DateTime64(6, 'UTC') DEFAULT now64(6) CODEC(Delta, ZSTD(1)),
     INDEX idx_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_request_id request_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_api_request_id api_request_id TYPE bloom_filter(0.001) GRANULARITY 1

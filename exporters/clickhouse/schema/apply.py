@@ -85,7 +85,7 @@ def apply(client: Client) -> tuple[Statement, ...]:
 
 def _record(client: Client, statement: Statement) -> None:
     row = f"{statement.version}, '{statement.name}', '{statement.sha256}'"
-    sql = f"INSERT INTO {MIGRATIONS_TABLE} (version, name, sha256) SELECT {row}"  # noqa: S608
+    sql = f"INSERT INTO {MIGRATIONS_TABLE} (version, name, sha256) SELECT {row}"
     _command(client, sql, statement.name)
 
 
