@@ -1,12 +1,16 @@
 """`otel-llm up`: the embedded stack in one process."""
 
-from typing import Annotated
+import json
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from otel_llm.cli import options
 from otel_llm.cli.extras import needs
 from otel_llm.settings import load
+
+if TYPE_CHECKING:
+    from otel_llm.collector.runfile import RunFile
 
 
 def up(
@@ -32,5 +36,10 @@ def up(
         bind_host=bind_host,
     )
     with needs("The embedded stack", "embedded"):
-        from otel_llm.collector import run_stack
-    run_stack(settings)
+        from otel_llm.collector.stack import run_stack
+    run_stack(settings, _say_ready_as_json if as_json else None)
+
+
+def _say_ready_as_json(run: "RunFile") -> None:
+    urls = {"clickhouse_url": run.clickhouse_url, "otlp_url": run.otlp_url}
+    print(json.dumps({"ready": True, **urls}), flush=True)  # noqa: T201

@@ -8,8 +8,12 @@ from clickhouse_connect.driver.client import Client
 from rich.console import Console
 from rich.table import Table
 
+from otel_llm.cli.render.page import journey_lines
+from otel_llm.cli.render.text import UNICODE
 from otel_llm.demo.client import Seen
 from otel_llm.demo.evidence import Verdict
+from otel_llm.query.identify import identify
+from otel_llm.query.journey import load
 
 MAX_PROBLEMS = 10
 
@@ -25,7 +29,7 @@ def text(store: Client, verdict: Verdict, seen: Sequence[Seen], data_dir: Path) 
     slowest = max((s for s in seen if s.ended == "completed"), key=_duration, default=None)
     if slowest is not None:
         console.print(f"\nThe slowest call that finished, {slowest.trace_id}:\n")
-        console.print(_waterfall(store, slowest.trace_id), markup=False)
+        _waterfall(store, slowest.trace_id, console)
         console.print("\nNext, with this run's data:")
         where = f"--data-dir {data_dir}"
         console.print(f"  otel-llm requests --slow {where}", soft_wrap=True)
@@ -70,5 +74,7 @@ def _print_problems(console: Console, verdict: Verdict) -> None:
         console.print(f"and {len(verdict.problems) - MAX_PROBLEMS} more")
 
 
-def _waterfall(store: Client, trace_id: str) -> str:
-    raise NotImplementedError  # replaced once the trace command is there
+def _waterfall(store: Client, trace_id: str, console: Console) -> None:
+    [match] = identify(store, trace_id, tenant="")
+    for line in journey_lines(load(store, match, tenant=""), console.width, UNICODE):
+        console.print(line, no_wrap=True, overflow="ignore", crop=False, soft_wrap=True)

@@ -15,13 +15,12 @@ FROM llm_requests AS r
 LEFT JOIN
 (
     SELECT
-        instance_id, member.1 AS request_index, count() AS steps,
-        sum(member.2) AS step_tokens, sum(member.3) AS step_emitted,
+        instance_id, request_index, count() AS steps,
+        sum(tokens) AS step_tokens, sum(emitted) AS step_emitted,
         min(toUnixTimestamp64Nano(scheduled) - clock_offset_ns) AS first_step,
         min(toUnixTimestamp64Nano(result) - clock_offset_ns) AS first_result,
         max(toUnixTimestamp64Nano(scheduled) - clock_offset_ns) AS last_step
-    FROM llm_steps
-    ARRAY JOIN arrayZip(request_index, tokens, emitted) AS member
+    FROM llm_step_requests
     WHERE status = 'done'
     GROUP BY instance_id, request_index
 ) AS s USING (instance_id, request_index)
