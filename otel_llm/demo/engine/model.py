@@ -5,7 +5,7 @@ Every operation runs under the injected timer, so the engine can report operatio
 
 import numpy as np
 
-from otel_llm.demo.engine.attention import decode_attention, prefill_attention
+from otel_llm.demo.engine.attention import Scratch, decode_attention, prefill_attention
 from otel_llm.demo.engine.batch import FlatBatch
 from otel_llm.demo.engine.config import ModelConfig, SchedulerConfig
 from otel_llm.demo.engine.timing import Timer, untimed
@@ -30,6 +30,7 @@ class Model:
         self._config = config
         self._timer = timer
         self._weights = random_weights(config)
+        self._scratch = Scratch()
         self._cos, self._sin = _rotations(config, limits.max_model_len)
         self.cache = np.zeros(
             (config.layers, limits.blocks, limits.block_size, 2, config.kv_heads, config.head_dim),
@@ -85,11 +86,15 @@ class Model:
         if decodes:
             with self._timer("paged_attention_decode"):
                 mixed[:decodes] = decode_attention(
-                    queries[:decodes], cache, batch.decode_tables, batch.decode_lengths
+                    queries[:decodes],
+                    cache,
+                    batch.decode_tables,
+                    batch.decode_lengths,
+                    self._scratch,
                 )
         for rows, context, table in batch.chunks:
             with self._timer("paged_attention_prefill"):
-                mixed[rows] = prefill_attention(queries[rows], cache, table, context)
+                mixed[rows] = prefill_attention(queries[rows], cache, table, context, self._scratch)
         return mixed
 
     def _mlp(self, layer: Layer, x: Floats) -> Floats:
