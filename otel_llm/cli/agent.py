@@ -42,5 +42,5 @@ def agent(
         data_dir=data_dir,
     )
     with needs("The agent", "agent"):
-        from otel_llm.agent import run
-    run(settings)
+        from otel_llm.agent.run import run
+    run(settings, as_json=as_json)

@@ -47,7 +47,7 @@ def requests(
     from otel_llm.query.recent import Filter, recent
 
     wanted = Filter(
-        since_ns=EpochNs(time.time_ns() - _age_s(since) * 1_000_000_000),
+        since_ns=EpochNs(max(0, time.time_ns() - _age_s(since) * 1_000_000_000)),
         tenant=tenant,
         model=model,
         slow=slow,

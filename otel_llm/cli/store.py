@@ -30,6 +30,8 @@ def store(url: str | None, data_dir: str | None) -> "Iterator[Client]":
         url=_url(settings, url, data_dir),
         token=settings.clickhouse_password or None,
         data_dir=settings.data_dir,
+        user=settings.clickhouse_user,
+        database=settings.clickhouse_database,
     )
     try:
         yield client

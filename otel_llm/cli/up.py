@@ -1,11 +1,10 @@
 """`otel-llm up`: the embedded stack in one process."""
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from otel_llm.cli import options
+from otel_llm.cli import options, output
 from otel_llm.cli.extras import needs
 from otel_llm.settings import load
 
@@ -37,9 +36,13 @@ def up(
     )
     with needs("The embedded stack", "embedded"):
         from otel_llm.collector.stack import run_stack
-    run_stack(settings, _say_ready_as_json if as_json else None)
+    run_stack(settings, lambda run: _say_ready(run, as_json))
 
 
-def _say_ready_as_json(run: "RunFile") -> None:
-    urls = {"clickhouse_url": run.clickhouse_url, "otlp_url": run.otlp_url}
-    print(json.dumps({"ready": True, **urls}), flush=True)  # noqa: T201
+def _say_ready(run: "RunFile", as_json: bool) -> None:
+    if as_json:
+        output.print_json({"ready": True, **run._asdict()})
+        return
+    typer.echo(f"ClickHouse  {run.clickhouse_url}  user otel_llm, token in {run.token_file}")
+    typer.echo(f"OTLP/HTTP   {run.otlp_url}")
+    output.next_step("otel-llm agent, then: otel-llm run -- COMMAND")

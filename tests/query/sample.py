@@ -6,6 +6,7 @@ and the gateway retries, sheds and fails. Every number is made up; their sums ar
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,11 @@ def engine(instance: str) -> Row:
 
 
 def request(
-    name: str, number: int, index: int, times: Sequence[float | None], **more: Any  # noqa: ANN401
+    name: str,
+    number: int,
+    index: int,
+    times: Sequence[float | None],
+    **more: Any,  # noqa: ANN401
 ) -> Row:
     """A row of `llm_requests`.
 
@@ -160,7 +165,7 @@ def alpha_steps() -> list[tuple[int, float, float, list[Member]]]:
             members[0] = (1, 0, 233, 0)
         if 10 <= number < 40:
             members.append((91, 0, 128, 0) if number == 10 else (91, 1, 1, 128 + number))
-        if 30 <= number:
+        if number >= 30:
             members.append((99, 1, 1, 80 + number))
         if 40 <= number < 52:
             phase = 0 if number == 40 else 1
@@ -316,7 +321,7 @@ def fill(engine: Engine) -> None:
 def store(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Client]":
     """A client of an embedded store that holds the sample."""
     directory: Path = tmp_path_factory.mktemp("store")
-    with Engine(directory, memory_bytes=1 << 30) as engine:
+    with closing(Engine(directory, memory_bytes=1 << 30)) as engine:
         client = engine.client()
         try:
             apply(client)

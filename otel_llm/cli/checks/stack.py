@@ -1,16 +1,18 @@
 """The store and the OTLP endpoint: whether they answer, and whether the schema is current."""
 
 import importlib.util
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from otel_llm.cli.checks.finding import Finding
 from otel_llm.cli.extras import needs
 from otel_llm.cli.store import store
 from otel_llm.errors import OtelLLMError
 from otel_llm.settings import Settings
+
+if TYPE_CHECKING:
+    from otel_llm.collector.runfile import RunFile
 
 _AREA = "store"
 _TIMEOUT_S = 5.0
@@ -19,22 +21,15 @@ _TIMEOUT_S = 5.0
 def check(settings: Settings) -> Iterator[Finding]:
     """Look at chDB, the running `up` or the ClickHouse of the settings, and the OTLP endpoint."""
     yield _chdb()
-    running = running_up(Path(settings.data_dir))
+    from otel_llm.collector import runfile
+
+    running = runfile.read(Path(settings.data_dir))
     if running is None and not settings.clickhouse_url:
         detail = f"`up` is not running on {settings.data_dir}, and no clickhouse_url is set"
         yield Finding(_AREA, "store", "off", detail, "otel-llm up")
     else:
         yield from _schema()
-    yield from _otlp(settings, running or {})
-
-
-def running_up(data_dir: Path) -> dict[str, Any] | None:
-    """What the running `up` of a data directory says of itself; None if none runs."""
-    try:
-        told = json.loads((data_dir / "up.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return told if isinstance(told, dict) and Path(f"/proc/{told.get('pid')}").exists() else None
+    yield from _otlp(settings, running)
 
 
 def _chdb() -> Finding:
@@ -66,30 +61,17 @@ def _schema() -> Iterator[Finding]:
         yield Finding(_AREA, "schema", "ok", "current")
 
 
-def _otlp(settings: Settings, running: dict[str, Any]) -> Iterator[Finding]:
-    endpoint = settings.otlp_endpoint or str(running.get("otlp_url") or "")
+def _otlp(settings: Settings, running: "RunFile | None") -> Iterator[Finding]:
+    endpoint, token = settings.otlp_endpoint, settings.otlp_token
+    if not endpoint and running is not None:
+        endpoint, token = running.otlp_url, token or running.token
     if not endpoint:
         yield Finding(_AREA, "otlp", "off", "no endpoint: spans go nowhere", "otel-llm up")
         return
-    token = settings.otlp_token
-    if not token and not settings.otlp_endpoint:
-        token = _token(Path(str(running.get("token_file") or "")))
     problem = _empty_export(endpoint, token)
     remedy = "mend OTEL_LLM_OTLP_ENDPOINT or OTEL_LLM_OTLP_TOKEN" if problem else ""
-    yield Finding(
-        _AREA,
-        "otlp",
-        "problem" if problem else "ok",
-        f"{endpoint} {problem or 'takes spans'}",
-        remedy,
-    )
-
-
-def _token(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
+    detail = f"{endpoint} {problem or 'takes spans'}"
+    yield Finding(_AREA, "otlp", "problem" if problem else "ok", detail, remedy)
 
 
 def _empty_export(endpoint: str, token: str) -> str:

@@ -1,4 +1,4 @@
--- Calls and engine requests one of whose ids begins with a text; exact ones first.
+-- Calls and engine requests one of whose ids begins with a text, exact ones first.
 WITH tries AS (
     SELECT call_id, span_id FROM llm_attempts WHERE startsWith(span_id, {id:String})
 )

@@ -12,7 +12,7 @@ FROM (
         AND hasAny(request_index, {indexes:Array(UInt64)})
 ) AS members
 LEFT JOIN (
-    -- Whoever shared a step arrived before its end; a day is the longest a request may take.
+    -- Whoever shared a step arrived before its end. A day is the longest a request may take.
     SELECT request_index AS member, toString(tenant) AS owner
     FROM llm_requests
     WHERE instance_id = {instance:String}
