@@ -53,8 +53,9 @@ class GatewayInstrumentation:
 
     def undo(self) -> None:
         """Take everything out of the application again. Calls in flight still leave their facts."""
-        if vars(self._app).pop(_ATTRIBUTE, None) is None:
+        if vars(self._app).get(_ATTRIBUTE) is not self:
             return
+        delattr(self._app, _ATTRIBUTE)
         self._recorder.close()
         for problem in self._layers.take_out():
             _log.warning("undo: %s. Our layers stay in it and do nothing.", problem.reason)

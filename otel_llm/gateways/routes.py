@@ -1,7 +1,11 @@
 """The template of the route that will serve a path, so that labels stay bounded."""
 
+import sys
+from collections.abc import Iterable
+from typing import Any
+
 from starlette.applications import Starlette
-from starlette.routing import BaseRoute, Match, Mount
+from starlette.routing import Match, Mount
 from starlette.types import Scope
 
 from otel_llm.gateways.openai import OPERATIONS
@@ -15,9 +19,9 @@ def route_template(app: Starlette, scope: Scope) -> str:
     return _match(app.routes, scope)
 
 
-def _match(routes: "list[BaseRoute]", scope: Scope) -> str:
+def _match(routes: Iterable[Any], scope: Scope) -> str:
     partial = ""
-    for route in routes:
+    for route in _flat(routes):
         match, child = route.matches(scope)
         if match is Match.NONE:
             continue
@@ -28,11 +32,15 @@ def _match(routes: "list[BaseRoute]", scope: Scope) -> str:
     return partial
 
 
-def _template(route: BaseRoute, scope: Scope) -> str:
-    if isinstance(route, Mount):
-        return route.path + _match(route.routes, scope)
-    found = getattr(route, "path_format", None)
-    if isinstance(found, str):
-        return found
-    # FastAPI keeps an included router as one entry with routes of its own.
-    return _match(getattr(route, "routes", None) or [], scope)
+def _template(route: Any, scope: Scope) -> str:  # noqa: ANN401  a route of either framework
+    within = getattr(route, "original_route", route)
+    if isinstance(within, Mount):
+        return within.path + _match(within.routes, scope)
+    return str(getattr(route, "path_format", ""))
+
+
+def _flat(routes: Iterable[Any]) -> Iterable[Any]:
+    """FastAPI keeps an included router as one entry, and offers a function that opens it."""
+    fastapi = sys.modules.get("fastapi.routing")
+    contexts = getattr(fastapi, "iter_route_contexts", None)
+    return routes if contexts is None else contexts(routes)

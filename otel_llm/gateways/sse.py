@@ -3,6 +3,8 @@
 Source: WHATWG HTML, section 9.2.6 "Interpreting an event stream".
 """
 
+from collections.abc import Iterator
+
 MAX_EVENT_BYTES = 1 << 20
 """Longest event that is read. A longer one is skipped and counted."""
 
@@ -37,20 +39,21 @@ class EventSplitter:
                 events += self._end_of_event()
         return events
 
-    def _lines(self, piece: bytes) -> list[bytes]:
-        """Complete lines without their ends; what is left waits for the next piece."""
+    def _lines(self, piece: bytes) -> Iterator[bytes]:
+        """Complete lines without their ends; then what is left waits for the next piece."""
         if b"\n" not in piece and b"\r" not in piece:
             self._wait(piece)
-            return []
+            return
         waiting = b"".join(self._line)
         self._line.clear()
         self._size -= len(waiting)
         lines = (waiting + piece).splitlines(keepends=True)
-        if lines[-1].endswith((b"\r", b"\n")):
-            self._after_cr = lines[-1].endswith(b"\r")
-        else:
-            self._wait(lines.pop())
-        return [line.rstrip(b"\r\n") for line in lines]
+        rest = b"" if lines[-1].endswith((b"\r", b"\n")) else lines.pop()
+        for line in lines:
+            yield line.rstrip(b"\r\n")
+        self._after_cr = lines[-1].endswith(b"\r")
+        if rest:
+            self._wait(rest)
 
     def _wait(self, piece: bytes) -> None:
         self._after_cr = False
