@@ -64,8 +64,12 @@ def serve(config: EngineConfig, host: str, port: int, fail_windows: list[FailWin
         fail_windows,
         on_ready=lambda: print(json.dumps(ready), flush=True),  # noqa: T201  the ready line
     )
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3))
-    server.run(sockets=[listener])
+    # Idle connections outlive the usual client's pool (httpx: 5 s), so that the client closes first
+    # and no call meets a connection that is just being closed.
+    serving = uvicorn.Config(
+        app, log_level="warning", timeout_keep_alive=65, timeout_graceful_shutdown=3
+    )
+    uvicorn.Server(serving).run(sockets=[listener])
 
 
 def _limits() -> tuple[dataclasses.Field[int], ...]:

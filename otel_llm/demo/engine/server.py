@@ -11,7 +11,7 @@ from typing import cast
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -24,7 +24,7 @@ from otel_llm.demo.engine.events import EngineEvents
 from otel_llm.demo.engine.faults import FailWindow, FaultInjection
 from otel_llm.demo.engine.formats import CHAT, COMPLETIONS, Endpoint
 from otel_llm.demo.engine.protocol import Params
-from otel_llm.demo.engine.reply import Reply
+from otel_llm.demo.engine.reply import CLIENT_CLOSED, Reply
 from otel_llm.demo.engine.scheduler import QueueFullError
 from otel_llm.demo.engine.sequence import Sequence
 
@@ -106,7 +106,7 @@ def create_app(
             Route("/health", api.health),
         ],
         middleware=[Middleware(FaultInjection, windows=fail_windows)] if fail_windows else [],
-        exception_handlers={ApiError: _error_response},
+        exception_handlers={ApiError: _error_response, ClientDisconnect: _nobody_to_answer},
         lifespan=api.lifespan,
     )
 
@@ -142,3 +142,7 @@ def _call(endpoint: Endpoint, params: Params, request: Request, arrival_ns: Mono
 
 async def _error_response(_: Request, error: Exception) -> Response:
     return cast("ApiError", error).response()
+
+
+async def _nobody_to_answer(_: Request, __: Exception) -> Response:
+    return Response(status_code=CLIENT_CLOSED)

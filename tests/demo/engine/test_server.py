@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from starlette.requests import ClientDisconnect
 
 from otel_llm.demo.engine.call import Call
 from otel_llm.demo.engine.config import EngineConfig, ModelConfig, SchedulerConfig
@@ -223,6 +224,30 @@ async def test_an_oversize_body_is_refused(client: httpx.AsyncClient) -> None:
     """413 as soon as the limit is passed."""
     response = await client.post("/v1/completions", content=b" " * (MAX_BODY_BYTES + 1))
     assert response.status_code == 413
+
+
+async def test_a_caller_that_leaves_inside_its_body_is_no_error(
+    client: httpx.AsyncClient, events: GatedEvents, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing arrives at the engine, nothing is logged, and it serves on."""
+    seen: list[str] = []
+    original = ClientDisconnect.__init__
+
+    def noted(self: ClientDisconnect, *args: object) -> None:
+        seen.append("disconnect")
+        original(self, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClientDisconnect, "__init__", noted)
+        _, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
+        head = b"POST /v1/completions HTTP/1.1\r\nhost: engine\r\ncontent-length: 99\r\n\r\n{"
+        writer.write(head)
+        await writer.drain()
+        writer.close()
+        await until(lambda: bool(seen))
+    assert (await client.post("/v1/completions", json=TEXT)).status_code == 200
+    assert len(events.arrivals) == 1
+    assert caplog.records == []
 
 
 async def test_models_and_health(client: httpx.AsyncClient) -> None:
