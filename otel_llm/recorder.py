@@ -6,7 +6,9 @@ blocks on anything but another hook's copy, starts a thread or opens a socket.
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Sequence
+from typing import cast
 
 from otel_llm.clock import SYSTEM_CLOCK, Clock, MonotonicNs
 from otel_llm.facts.kernel import KernelSource, StepKernels
@@ -31,7 +33,9 @@ class Recorder:
 
     def __init__(self, journal: Journal, clock: Clock = SYSTEM_CLOCK) -> None:
         self.journal = journal
-        self._now = clock.monotonic_ns
+        self._now: Callable[[], MonotonicNs] = clock.monotonic_ns
+        if type(clock) is Clock:  # the machine's own: leave out the detour through Python
+            self._now = cast("Callable[[], MonotonicNs]", time.monotonic_ns)
         self._write = journal.write
         self._request_numbers = itertools.count(1)
         self._step_numbers = itertools.count(1)
@@ -146,7 +150,7 @@ class Recorder:
             The step's number, for `step_done` and `kernels`.
         """
         seq = next(self._step_numbers)
-        with self._guard_scheduled:
+        try:
             now = self._now() if at_ns is None else at_ns
             batch = len(request_index)
             if not batch == len(phase) == len(tokens) == len(context):
@@ -161,6 +165,8 @@ class Recorder:
                 ),
                 now,
             )  # fmt: skip
+        except Exception as error:  # noqa: BLE001  see `Guard`: this hook is in every step
+            self._guard_scheduled.swallow(error)
         return seq
 
     def step_done(
@@ -178,9 +184,11 @@ class Recorder:
             execute_ns: CPU time around the model's execution, in nanoseconds.
             at_ns: when the result was in; now if None.
         """
-        with self._guard_done:
+        try:
             now = self._now() if at_ns is None else at_ns
             self._write(StepDone(seq, now, [] if emitted is None else emitted, execute_ns), now)
+        except Exception as error:  # noqa: BLE001  see `Guard`: this hook is in every step
+            self._guard_done.swallow(error)
 
     def kernels(
         self,

@@ -26,11 +26,12 @@ from otel_llm.journal.layout import (
     STATE_SLOTS,
     U64,
     VERSION,
-    checksum,
     max_frame,
 )
 
 _MARKS = 64
+_pack_frame = FRAME.pack
+_pack_state = STATE.pack_into
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -43,25 +44,26 @@ class Ring:
     """
 
     __slots__ = (
-        "_at", "_capacity", "_counters", "_handle", "_head", "_map", "_mark_bytes", "_marks",
-        "_next_mark", "_seq", "_slot", "_tail", "_tail_seq", "max_payload",
+        "_at", "_capacity", "_counters", "_end", "_handle", "_head", "_limit", "_map",
+        "_mark_bytes", "_marks", "_max_frame", "_next_mark", "_seq", "_slot", "_tail",
+        "_tail_check", "_tail_seq",
     )  # fmt: skip
 
     def __init__(self, handle: int, size: int, producer: bytes) -> None:
         self._handle = handle
         self._map = mmap.mmap(handle, size)
         self._capacity = size - HEADER_BYTES
-        self.max_payload = max_frame(self._capacity) - FRAME_BYTES
+        self._end = size
+        self._max_frame = max_frame(self._capacity)
         self._counters = [0, 0, 0]
         self._at = HEADER_BYTES
         self._head, self._seq, self._slot = 0, 1, 0
-        self._tail, self._tail_seq = 0, 1
         # Beginnings of frames about 1/64 of the ring apart: the tail moves from one to the next, so
         # making room costs next to nothing and never reads back what is in shared memory.
         self._marks: deque[tuple[int, int]] = deque()
         self._mark_bytes = self._capacity // _MARKS
         self._next_mark = self._mark_bytes
-        self._store_state()
+        self._move_tail(0, 1)
         self._map[PRODUCER_AT : PRODUCER_AT + len(producer)] = producer
         identity = (VERSION, HEADER_BYTES, self._capacity, len(producer), crc32(producer))
         IDENTITY.pack_into(self._map, 0, MAGIC, *identity)
@@ -71,46 +73,60 @@ class Ring:
 
         Args:
             kind: number of the record's kind.
-            payload: its encoding, of at most `max_payload` bytes.
+            payload: its encoding.
+
+        Raises:
+            ValueError: the payload is too long for this ring.
         """
         head, seq, at = self._head, self._seq, self._at
         word = seq << 8 | kind
         length = len(payload) + FRAME_BYTES
-        step = (length + 7) & ~7
-        if head + step - self._tail > self._capacity:
-            self._make_room(head + step - self._capacity)
+        if length > self._max_frame:
+            message = f"a record of {length} bytes is longer than {self._max_frame}"
+            raise ValueError(message)
+        step = length + 7 & ~7
+        if head + step > self._limit:
+            self._make_room(head + step)
         if head >= self._next_mark:
             self._marks.append((head, seq))
             self._next_mark = head + self._mark_bytes
-        end = at + length
-        frame = FRAME.pack(checksum(word, payload), length, word) + payload
-        if end <= self._capacity + HEADER_BYTES:
-            self._map[at:end] = frame
+        frame = _pack_frame(crc32(payload, word & 0xFFFFFFFF), length, word) + payload
+        if at + length <= self._end:
+            self._map[at : at + length] = frame
         else:
             self._wrap(at, frame)
         at += step
-        self._at = at if at < self._capacity + HEADER_BYTES else at - self._capacity
+        self._at = at if at < self._end else at - self._capacity
         # First here, then there: an interrupt in between costs nothing, the next frame tells both.
-        self._head, self._seq = head + step, seq + 1
-        self._store_state()
+        self._head = head = head + step
+        self._seq = seq = seq + 1
+        self._slot = slot = self._slot ^ 1
+        _pack_state(
+            self._map, STATE_SLOTS[slot],
+            head, seq, self._tail, self._tail_seq, head ^ seq ^ self._tail_check,
+        )  # fmt: skip
 
     def _wrap(self, at: int, frame: bytes) -> None:
         """Store a frame that goes on at the ring's beginning."""
-        room = self._capacity + HEADER_BYTES - at
+        room = self._end - at
         self._map[at : at + room] = frame[:room]
         self._map[HEADER_BYTES : HEADER_BYTES + len(frame) - room] = frame[room:]
 
-    def _make_room(self, oldest: int) -> None:
-        """Give up the frames before `oldest`, and tell the readers before they are overwritten."""
-        while self._tail < oldest:
-            self._tail, self._tail_seq = self._marks.popleft()
-        self._store_state()
+    def _make_room(self, head: int) -> None:
+        """Give up the oldest frames, so that the ring may reach to `head`.
 
-    def _store_state(self) -> None:
-        head, seq, tail, tail_seq = self._head, self._seq, self._tail, self._tail_seq
+        Readers are told before anything is overwritten.
+        """
+        while head > self._limit:
+            self._move_tail(*self._marks.popleft())
+
+    def _move_tail(self, tail: int, tail_seq: int) -> None:
+        head, seq = self._head, self._seq
         self._slot = slot = self._slot ^ 1
-        check = head ^ seq ^ tail ^ tail_seq ^ STATE_SALT
-        STATE.pack_into(self._map, STATE_SLOTS[slot], head, seq, tail, tail_seq, check)
+        self._tail_check = tail ^ tail_seq ^ STATE_SALT
+        check = head ^ seq ^ self._tail_check
+        _pack_state(self._map, STATE_SLOTS[slot], head, seq, tail, tail_seq, check)
+        self._tail, self._tail_seq, self._limit = tail, tail_seq, tail + self._capacity
 
     def count(self, counter: int) -> None:
         """Add one to a counter of the header: DROPPED, SWALLOWED or CLEAN_CLOSE."""

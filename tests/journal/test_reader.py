@@ -214,7 +214,7 @@ def test_undecodable_record_is_counted_and_skipped(journal: Journal, path_of: Pa
     strange = [(5, b"\xc1"), (200, b"\x90"), (5, b""), (5, b"\x93\xa1\xff\x02\x90"), (5, b"\x90")]
     for kind, payload in strange:
         journal._ring.append(kind, payload)
-    journal._ring.append(5, deep[: journal._ring.max_payload])
+    journal._ring.append(5, deep[:10_000])
     journal._ring.append(5, b"\xdd\xff\xff\xff\xff")  # an array said to have 2**32 entries
     fresh = fill(journal, 2, 3)
     reader = JournalReader.open(path_of(journal))

@@ -1,5 +1,7 @@
 """The ring and its reader against a model: any sizes, any order of writing and reading."""
 
+import itertools
+import mmap
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,12 +118,12 @@ class Cut(BaseException):
 
 
 class CutState:
-    """A `STATE` that stores only some of its words, then cuts."""
+    """Stands in for the storing of a state: stores some of its words, then cuts."""
 
     def __init__(self, words: int) -> None:
         self.words = words
 
-    def pack_into(self, buffer: memoryview, at: int, *values: int) -> None:
+    def __call__(self, buffer: mmap.mmap, at: int, *values: int) -> None:
         """Store the first words of the state."""
         for number, value in enumerate(values[: self.words]):
             U64.pack_into(buffer, at + 8 * number, value)
@@ -146,7 +148,7 @@ def test_cut_while_the_state_is_stored(
         for number in range(1, before + 1):
             journal.write(step(number, 50))
         with monkeypatch.context() as patch:
-            patch.setattr(ring_module, "STATE", CutState(words))
+            patch.setattr(ring_module, "_pack_state", CutState(words))
             with pytest.raises(Cut):
                 journal.write(step(before + 1, 50))
         reader = JournalReader.open(path)
@@ -157,6 +159,39 @@ def test_cut_while_the_state_is_stored(
         seen += reader.read()
         # The interrupted writer goes on, and with the next state the cut record shows as well.
         assert seen[-1] == step(before + 2, 50)
+        assert reader.lost.corrupt == 0
+        reader.close()
+
+
+@pytest.mark.parametrize("words", range(6))
+def test_cut_while_the_tail_moves(monkeypatch: pytest.MonkeyPatch, words: int) -> None:
+    """A writer cut while it tells readers of a new tail loses nothing but the record in hand."""
+    whole = ring_module._pack_state
+
+    def cut_at_the_first_tail(buffer: mmap.mmap, at: int, *values: int) -> None:
+        if values[2] == 0:
+            whole(buffer, at, *values)
+        else:
+            CutState(words)(buffer, at, *values)
+
+    with small_journal() as (journal, path):
+        numbers = itertools.count(1)
+
+        def write_on() -> None:
+            for number in numbers:
+                journal.write(step(number, 50))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ring_module, "_pack_state", cut_at_the_first_tail)
+            with pytest.raises(Cut):
+                write_on()
+        number = next(numbers) - 1
+        reader = JournalReader.open(path)
+        steps = [record for record in reader.read() if isinstance(record, StepDone)]
+        assert steps == [step(one, 50) for one in range(steps[0].seq, number)]
+        assert reader.lost.corrupt == 0
+        journal.write(step(number + 1, 50))
+        assert reader.read() == [step(number + 1, 50)]
         assert reader.lost.corrupt == 0
         reader.close()
 

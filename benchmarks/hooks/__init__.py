@@ -1,0 +1,1 @@
+"""What the hooks cost an engine: `python -m benchmarks.hooks`."""

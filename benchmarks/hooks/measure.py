@@ -1,0 +1,184 @@
+"""Times the public API as an engine would call it, on a real journal of the default size."""
+
+import gc
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from otel_llm.journal.directory import scan
+from otel_llm.journal.reader import JournalReader
+from otel_llm.recorder import Recorder
+from otel_llm.settings import Settings, default_journal_dir
+
+BATCHES = (1, 16, 64, 256)
+ROUNDS = 61
+ROUND_NS = 12_000_000
+IMPORTS = 31
+
+
+class Member:
+    """A request as an engine keeps it."""
+
+    __slots__ = ("computed", "index", "scheduled")
+
+    def __init__(self, number: int) -> None:
+        self.index = 100_000 + number
+        self.scheduled = 1
+        self.computed = 300 + number
+
+
+@contextmanager
+def recorder(*, enabled: bool = True) -> Iterator[tuple[Recorder, Path]]:
+    """A recorder with a journal of the default size beside the default directory."""
+    base = Path(default_journal_dir()).parent
+    with tempfile.TemporaryDirectory(dir=base, prefix="otel-llm-bench-") as folder:
+        settings = Settings(journal_dir=f"{folder}/j", enabled=enabled)
+        opened = Recorder.open(engine="bench", engine_version="0", settings=settings)
+        try:
+            yield opened, Path(folder, "j")
+        finally:
+            opened.close()
+
+
+def prebuilt(target: Recorder, batch: int) -> Callable[[], None]:
+    """All hooks of a step, with the arrays at hand."""
+    members = [Member(number) for number in range(batch)]
+    index = [member.index for member in members]
+    tokens = [member.scheduled for member in members]
+    context = [member.computed for member in members]
+    phase = b"\1" * batch
+    emitted = [1] * batch
+
+    def step() -> None:
+        seq = target.step_scheduled(
+            request_index=index,
+            phase=phase,
+            tokens=tokens,
+            context=context,
+            running=batch,
+            waiting=12,
+            kv_used=51_200,
+            kv_total=65_536,
+        )
+        target.step_done(seq, emitted, execute_ns=9_000_000)
+
+    return step
+
+
+def built(target: Recorder, batch: int) -> Callable[[], None]:
+    """All hooks of a step, with the arrays gathered from request objects each time."""
+    members = [Member(number) for number in range(batch)]
+
+    def step() -> None:
+        seq = target.step_scheduled(
+            request_index=[member.index for member in members],
+            phase=bytes([member.scheduled == 1 for member in members]),
+            tokens=[member.scheduled for member in members],
+            context=[member.computed for member in members],
+            running=len(members),
+            waiting=12,
+            kv_used=51_200,
+            kv_total=65_536,
+        )
+        target.step_done(seq, [1] * len(members), execute_ns=9_000_000)
+
+    return step
+
+
+def request(target: Recorder) -> Callable[[], None]:
+    """All hooks of one request's life but its steps."""
+
+    def live() -> None:
+        handle = target.request_arrived(
+            request_id="cmpl-6f1d3c0a9b7e4f52a1c8d0e3b5f7a9c1",
+            api_request_id="cmpl-6f1d3c0a9b7e4f52",
+            operation="chat",
+            model="a-model-of-some-size",
+            prompt_tokens=1155,
+            max_tokens=256,
+            traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            tracestate="otelllm=t:acme;a:1",
+        )
+        handle.queued()
+        handle.scheduled(cached_tokens=512)
+        handle.first_token()
+        handle.first_output()
+        handle.finished(outcome="finished", finish_reason="stop", output_tokens=211)
+
+    return live
+
+
+def in_turn(functions: dict[str, Callable[[], None]]) -> dict[str, list[float]]:
+    """Time each function in many short rounds, taking turns, so that all see the same noise.
+
+    Returns:
+        Microseconds per call of each round, by name.
+    """
+    counts = {name: _calls_per_round(function) for name, function in functions.items()}
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    gc.collect()
+    for _ in range(ROUNDS):
+        for name, function in functions.items():
+            times[name].append(_round(function, counts[name]) / 1000)
+    return times
+
+
+def bytes_per_step(batch: int) -> float:
+    """Bytes that one step takes in the journal."""
+    with recorder() as (target, folder):
+        step = prebuilt(target, batch)
+        step()  # comes with the anchor
+        reader = JournalReader.open(scan(folder)[0])
+        reader.read()
+        before = reader.cursor.position
+        steps = 100
+        for _ in range(steps):
+            step()
+        reader.read()
+        taken = reader.cursor.position - before
+        reader.close()
+    return taken / steps
+
+
+def import_ms(statement: str) -> list[float]:
+    """Milliseconds of an import in fresh interpreters that find its bytecode, as installed."""
+    program = (
+        "import time; began = time.perf_counter()\n"
+        f"{statement}\n"
+        "print((time.perf_counter() - began) * 1000)"
+    )
+    with tempfile.TemporaryDirectory() as bytecode:
+        environment = {**os.environ, "PYTHONPYCACHEPREFIX": bytecode}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+
+        def once() -> float:
+            done = subprocess.run(
+                [sys.executable, "-c", program],
+                check=True,
+                capture_output=True,
+                text=True,
+                env=environment,
+            )
+            return float(done.stdout)
+
+        once()
+        return [once() for _ in range(IMPORTS)]
+
+
+def _calls_per_round(function: Callable[[], None]) -> int:
+    calls = 64
+    while (took := _round(function, calls) * calls) < ROUND_NS / 8:
+        calls *= 2
+    return max(1, int(calls * ROUND_NS / took))
+
+
+def _round(function: Callable[[], None], calls: int) -> float:
+    began = time.thread_time_ns()
+    for _ in range(calls):
+        function()
+    return (time.thread_time_ns() - began) / calls
