@@ -1,4 +1,11 @@
-"""A fake journal for tests of instrumented gateways; users may use it too."""
+"""For tests of instrumented gateways: a fake journal, and a real server. Users may use them too."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.types import ASGIApp
 
 from otel_llm.facts.gateway import Attempt, GatewayCall, GatewayCallStarted
 
@@ -43,3 +50,30 @@ class FactList:
     def attempts(self) -> list[Attempt]:
         """Attempts that ended."""
         return [fact for fact in self.facts if isinstance(fact, Attempt)]
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve an application by uvicorn on a free loopback port, in this event loop.
+
+    Yields its base URL. Calls still open at the end get a second before they are cancelled.
+    """
+    import uvicorn
+
+    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    port = listener.getsockname()[1]
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, proxy_headers=False, timeout_graceful_shutdown=1)
+    )
+    # Signals stay with whoever runs the loop.
+    running = asyncio.create_task(server._serve(sockets=[listener]))  # noqa: SLF001
+    try:
+        while not server.started:
+            await asyncio.sleep(0.005)
+            if running.done():
+                running.result()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await running
+        listener.close()

@@ -23,7 +23,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from otel_llm.errors import SettingError
-from otel_llm.gateways import instrument_gateway
+from otel_llm.gateways import GatewayInstrumentation, instrument_gateway
 from otel_llm.gateways.testing import FactList
 from otel_llm.journal.directory import scan
 from otel_llm.journal.reader import JournalReader
@@ -179,7 +179,7 @@ async def test_patched_over_by_somebody_else(
 
 async def test_undo_with_a_call_in_flight(facts: FactList) -> None:
     """A call in flight at the undo still leaves its fact, and the journal closes after it."""
-    gateways = []
+    gateways: list[GatewayInstrumentation] = []
 
     async def complete(request: Request) -> JSONResponse:
         gateways.pop().undo()

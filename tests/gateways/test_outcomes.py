@@ -163,7 +163,7 @@ _STEPS = st.sampled_from(
         OSError("host's own"),
     ]
 )
-_SCRIPTS = st.builds(
+_SCRIPTS: st.SearchStrategy[dict[str, Any]] = st.builds(
     dict,
     steps=st.lists(_STEPS, max_size=8),
     disconnect_after=st.integers(0, 4),
