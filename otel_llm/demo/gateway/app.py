@@ -126,6 +126,7 @@ def create_app(
     journal: FactWriter | None = None,
     on_start: Callable[[], None] = lambda: None,
     on_stop: Callable[[], None] = lambda: None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> FastAPI:
     """The gateway, instrumented.
 
@@ -136,6 +137,7 @@ def create_app(
         journal: where facts go; a journal in `journal_dir` if None.
         on_start: called when it can serve.
         on_stop: called after the last call, in a thread.
+        clock: the breakers' clock, in seconds.
     """
     rng = random.Random()  # noqa: S311  balance, not secrets
 
@@ -152,7 +154,7 @@ def create_app(
         app, settings, tracer_provider=tracer_provider, journal=journal
     )
     upstreams = [
-        Upstream(name, url, _breaker(name, config.breaker, instrumented))
+        Upstream(name, url, CircuitBreaker(config.breaker, clock, _changed(name, instrumented)))
         for name, url in config.upstreams.items()
     ]
     gateway = Gateway(config, Balancer(upstreams, rng), rng)
@@ -166,13 +168,13 @@ def create_app(
     return app
 
 
-def _breaker(name: str, policy: BreakerPolicy, gateway: GatewayInstrumentation) -> CircuitBreaker:
+def _changed(upstream: str, gateway: GatewayInstrumentation) -> Callable[[State], None]:
     def changed(state: State) -> None:
-        gateway.metrics.breaker(name, state)
-        _log.warning("breaker of %s: %s", name, state)
+        gateway.metrics.breaker(upstream, state)
+        _log.warning("breaker of %s: %s", upstream, state)
 
-    gateway.metrics.breaker_known(name)
-    return CircuitBreaker(policy, time.monotonic, changed)
+    gateway.metrics.breaker_known(upstream)
+    return changed
 
 
 def _outgoing(request: Request, body: bytes) -> Outgoing:
