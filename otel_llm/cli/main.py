@@ -1,7 +1,5 @@
 """The program: its commands, and how their errors reach the user."""
 
-import os
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -67,13 +65,8 @@ app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:
-    """Run the program. Leaves quietly when the reader of its output does."""
-    try:
-        app()
-    except BrokenPipeError:
-        # Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    """Run the program."""
+    app()
 
 
 if __name__ == "__main__":

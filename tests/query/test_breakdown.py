@@ -113,7 +113,9 @@ def test_without_a_call(make: "Make") -> None:
 moments = st.integers(-50 * MS, 150 * MS)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     outcome=st.sampled_from(["finished", "cancelled", "failed", "engine_died"]),
     tries=st.lists(
@@ -147,7 +149,9 @@ def test_parts_always_add_up(
     assert sum(part.duration_ns for part in found.parts) == found.total_ns == 100 * MS
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     stamps=st.lists(moments, min_size=6, max_size=6).map(sorted),
     known=st.lists(st.booleans(), min_size=4, max_size=4),

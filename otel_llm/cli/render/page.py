@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from otel_llm.cli.render import rows, waterfall
-from otel_llm.cli.render.text import Glyphs, clean, count, duration, fit, percentages
+from otel_llm.cli.render.text import Glyphs, clean, count, duration, joined, percentages
 from otel_llm.query.journey import Journey
 from otel_llm.query.tokens import Tokens
 
@@ -62,7 +62,8 @@ def _heading(journey: Journey, width: int, glyphs: Glyphs) -> "Iterator[Text]":
     facts += _tokens(journey.tokens)
     if call is not None and call.chunks:
         facts.append(count(call.chunks, "chunk"))
-    yield from _joined([fact for fact in facts if fact], width, glyphs)
+    for line in joined((clean(fact, glyphs) for fact in facts if fact), width, glyphs):
+        yield Text(line)
 
 
 def _tokens(tokens: Tokens) -> Iterator[str]:
@@ -76,20 +77,6 @@ def _tokens(tokens: Tokens) -> Iterator[str]:
     yield f"{prompt} prompt{cached} + {output} output tokens {source}"
 
 
-def _joined(parts: list[str], width: int, glyphs: Glyphs) -> "Iterator[Text]":
-    """Parts on as few lines as they fit on, never one broken in two."""
-    from rich.text import Text
-
-    line = ""
-    for part in (clean(part, glyphs) for part in parts):
-        joined = line + glyphs.separator + part if line else part
-        if line and len(joined) > width:
-            yield Text(line)
-            joined = part
-        line = joined
-    yield Text(fit(line, width, glyphs).rstrip())
-
-
 def _where(journey: Journey, width: int, glyphs: Glyphs) -> "Iterator[Text]":
     """The last line: parts of the duration in percent, which add up to 100."""
     total = journey.breakdown.total_ns
@@ -98,6 +85,7 @@ def _where(journey: Journey, width: int, glyphs: Glyphs) -> "Iterator[Text]":
     named = [
         f"{part.name.replace('_', ' ')} {share:.1f}%"
         for part, share in zip(parts, shares, strict=True)
+        if share
     ]
     text = f"Where {duration(total, glyphs)} went: " + ", ".join(named or ["nowhere"])
     yield from _wrapped(text, width, "bold")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_llm.cli.render.lane import Scale, Value, course, moment, share, stretch
-from otel_llm.cli.render.text import Glyphs, clean, duration, fit
+from otel_llm.cli.render.text import Glyphs, clean, duration, fit, joined
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -48,10 +48,11 @@ class Course(NamedTuple):
 
 
 class Share(NamedTuple):
-    """A part of a sum of durations, in nanoseconds; it has no place in time."""
+    """A part of a sum of durations, in nanoseconds, and of how many; it has no place in time."""
 
     part_ns: int
     whole_ns: int
+    launches: int
 
 
 Drawing = Whole | Work | Wait | Moment | Course | Share
@@ -96,7 +97,7 @@ class Columns(NamedTuple):
         """Divide a terminal's width."""
         start = 0 if width < NARROW else _TIME_WIDTH + 1
         length = _TIME_WIDTH + 1
-        label = min(longest_label, (width - start - length - _GAP) // 2)
+        label = min(longest_label, width * 3 // 8)
         return cls(label, start, length, max(width - label - start - length - _GAP, 8))
 
 
@@ -189,21 +190,15 @@ def _lane(sheet: Sheet, drawing: Drawing | None) -> str:
 
 
 def _share(drawing: Share, width: int, glyphs: Glyphs) -> str:
-    percent = f"{100 * drawing.part_ns / drawing.whole_ns if drawing.whole_ns else 0:.1f}%"
-    bar = share(drawing.part_ns, drawing.whole_ns, max(width - 8, 1), glyphs)
-    return f"{percent.rjust(6)} {bar}"
+    percent = 100 * drawing.part_ns / drawing.whole_ns if drawing.whole_ns else 0
+    text = f"{percent:5.1f}% {f'x{drawing.launches:,}':<7}"
+    room = max(width - len(text) - 1, 1)
+    return f"{text} {share(drawing.part_ns, drawing.whole_ns, room, glyphs)}"
 
 
 def _detail_lines(row: Row, below: str, width: int, glyphs: Glyphs) -> "Iterator[Text]":
-    """The details, as many to a line as there is room for."""
     from rich.text import Text
 
-    line = ""
-    for detail in (clean(part, glyphs) for part in row.details):
-        joined = line + glyphs.separator + detail if line else detail
-        if line and len(below) + len(joined) > width:
-            yield Text.assemble((below, "dim"), (line, "dim"))
-            joined = detail
-        line = joined
-    if line:
-        yield Text.assemble((below, "dim"), (fit(line, width - len(below), glyphs).rstrip(), "dim"))
+    details = [clean(detail, glyphs) for detail in row.details]
+    for line in joined(details, width - len(below), glyphs):
+        yield Text.assemble((below, "dim"), (line, "dim"))

@@ -1,5 +1,6 @@
 """Small pieces of text: durations, counts, and strings that are safe to print."""
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 
@@ -88,6 +89,24 @@ def fit(text: str, width: int, glyphs: Glyphs = UNICODE) -> str:
     if cell_len(text) > width:
         return set_cell_size(text, max(width - 1, 0)) + glyphs.ellipsis[:width]
     return set_cell_size(text, width)
+
+
+def joined(parts: Iterable[str], width: int, glyphs: Glyphs = UNICODE) -> Iterator[str]:
+    """Join parts with separators, as many to a line as there is room for; none is broken in two.
+
+    A part that is wider than a line is cut.
+    """
+    from rich.cells import cell_len
+
+    line = ""
+    for part in parts:
+        longer = line + glyphs.separator + part if line else part
+        if line and cell_len(longer) > width:
+            yield fit(line, width, glyphs).rstrip()
+            longer = part
+        line = longer
+    if line:
+        yield fit(line, width, glyphs).rstrip()
 
 
 def percentages(parts: list[int], total: int) -> list[float]:

@@ -167,7 +167,7 @@ def _steps(engine: EngineWork) -> Iterator[Row]:
     ]
     if summary.in_flight:
         details.append(f"{summary.in_flight} in flight when the engine died")
-    details.append(_shared(engine))
+    details += _shared(engine)
     listed = summary.slowest if summary.count > len(summary.slowest) else engine.steps
     slowest = [_step(step, listed is summary.slowest) for step in listed]
     label = f"{count(summary.count, 'step')} {engine.service}"
@@ -179,18 +179,13 @@ def _range(low: int, high: int) -> str:
     return str(low) if low == high else f"{low}-{high}"
 
 
-def _shared(engine: EngineWork) -> str:
-    """Who shared the steps, in numbers."""
+def _shared(engine: EngineWork) -> Iterator[str]:
+    """Who shared the steps, in numbers; a tenant learns the sum alone."""
     total = sum(group.requests for group in engine.neighbours)
-    if not total:
-        return "shared with nobody"
-    named = [
-        f"{group.tenant or 'not ended'} {group.requests:,}"
-        for group in engine.neighbours
-        if group.tenant is not None
-    ]
-    text = f"shared with {count(total, 'other request')}"
-    return f"{text}: {', '.join(named)}" if named else text
+    yield f"shared with {count(total, 'other request')}" if total else "shared with nobody"
+    for group in engine.neighbours:
+        if group.tenant is not None:
+            yield f"{group.tenant or 'not ended'} {group.requests:,}"
 
 
 def _step(step: Step, slow: bool) -> Row:
@@ -208,17 +203,18 @@ def _step(step: Step, slow: bool) -> Row:
 
 def _kernels(engine: EngineWork) -> Iterator[Row]:
     """Kernels by name. They served whole batches, so the shares are of the batches' time."""
-    total = sum(kernel.total_ns for kernel in engine.kernels)
     if not engine.kernels:
         return
+    total = sum(kernel.total_ns for kernel in engine.kernels)
     rows = [
-        Row(f"{kernel.name} x{kernel.launches:,}", Share(kernel.total_ns, total), "magenta")
+        Row(kernel.name, Share(kernel.total_ns, total, kernel.launches), "magenta")
         for kernel in engine.kernels[:MOST_KERNELS]
     ]
     rest = engine.kernels[MOST_KERNELS:]
     if rest:
-        share = Share(sum(kernel.total_ns for kernel in rest), total)
-        rows.append(Row(f"{len(rest)} others", share, "magenta"))
+        others = Share(sum(k.total_ns for k in rest), total, sum(k.launches for k in rest))
+        rows.append(Row(f"{len(rest)} others", others, "magenta"))
     devices = sorted({f"{kernel.device} ({kernel.source})" for kernel in engine.kernels})
-    details = [f"on {', '.join(devices)}", "shares of the whole batches' time"]
-    yield Row("kernels", Share(total, total), "magenta", details, rows)
+    details = [f"on {', '.join(devices)}", "time of the whole batches, others' share included"]
+    launches = sum(kernel.launches for kernel in engine.kernels)
+    yield Row("kernels", Share(total, total, launches), "magenta", details, rows)

@@ -1,0 +1,145 @@
+"""The program as a whole: help, errors, start-up."""
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_llm.errors import OtelLLMError
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Run
+
+COMMANDS = ("demo", "up", "agent", "run", "requests", "trace", "schema", "doctor")
+
+
+def test_help_names_every_command(run: "Run") -> None:
+    """Help lists the commands, each with help of its own."""
+    text = run("--help").stdout
+    for command in COMMANDS:
+        assert f"  {command} " in text
+        own = run(command, "--help")
+        assert own.exit_code == 0
+        assert "Usage" in own.stdout
+    assert run("--version").stdout.startswith("otel-llm ")
+
+
+def test_an_error_is_one_line(run: "Run", monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of ours is one line on stderr and status 1; --debug lets it through."""
+    monkeypatch.setenv("OTEL_LLM_AGENT_PORT", "many")
+    result = run("requests", "--open")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("otel-llm: agent_port: 'many' cannot be used")
+    assert result.stderr.count("\n") == 1
+    assert isinstance(run("--debug", "requests", "--open").exception, OtelLLMError)
+
+
+def test_no_store(run: "Run") -> None:
+    """Without `up` and without data a question says what to start."""
+    result = run("requests")
+    assert result.exit_code == 1
+    assert "otel-llm up" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "extra"),
+    [
+        ("clickhouse_connect", ["schema", "print"], "store"),
+        ("clickhouse_connect", ["trace", "abcdef"], "store"),
+        ("starlette", ["up"], "embedded"),
+        ("prometheus_client", ["agent"], "agent"),
+        ("httpx", ["demo", "--requests", "1"], "demo"),
+    ],
+)
+def test_a_missing_extra_names_the_pip_command(
+    package: str, arguments: list[str], extra: str, tmp_path: Path
+) -> None:
+    """A package that is not installed is told with the command that installs it."""
+    code = (
+        f"import sys; sys.modules[{package!r}] = None; sys.argv[1:] = {arguments!r}\n"
+        "from otel_llm.cli.main import main; main()"
+    )
+    environment = {
+        **os.environ,
+        "XDG_STATE_HOME": str(tmp_path),
+        "OTEL_LLM_CLICKHOUSE_URL": "http://127.0.0.1:1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert f"pip install 'otel-llm[{extra}]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_is_quick() -> None:
+    """Help loads nothing heavy, and takes under 0.3 s of CPU."""
+    code = (
+        "import sys; sys.argv = ['otel-llm', '--help']\n"
+        "from otel_llm.cli.main import app\n"
+        "try: app()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'rich', 'httpx', 'clickhouse_connect', 'chdb', 'pyarrow', 'numpy'}"
+        " & set(sys.modules)), file=sys.stderr)"
+    )
+    times = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        assert done.stderr.decode().strip() == "[]"
+    assert min(times) < 0.3
+
+
+def test_a_reader_that_leaves() -> None:
+    """`| head` ends the program without a complaint."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as broken:
+        done = subprocess.run(
+            [sys.executable, "-m", "otel_llm.cli.main", "schema", "print"],
+            stdout=broken,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == b""
+
+
+def test_the_real_program(tmp_path: Path) -> None:
+    """`up` in a real process says where it is; questions find it by its data directory."""
+    environment = {
+        **os.environ,
+        "OTEL_LLM_DATA_DIR": str(tmp_path / "data"),
+        "OTEL_LLM_CLICKHOUSE_PORT": "0",
+        "OTEL_LLM_OTLP_HTTP_PORT": "0",
+    }
+    program = [sys.executable, "-m", "otel_llm.cli.main"]
+    up = subprocess.Popen([*program, "up"], stdout=subprocess.PIPE, env=environment)
+    try:
+        assert up.stdout is not None
+        assert b"http://127.0.0.1:" in up.stdout.readline()
+        check = subprocess.run(
+            [*program, "schema", "check"], capture_output=True, check=False, env=environment
+        )
+        assert (check.returncode, check.stdout) == (0, b"The schema is up to date.\n")
+        listed = subprocess.run(
+            [*program, "requests", "--json"], capture_output=True, check=False, env=environment
+        )
+        assert (listed.returncode, listed.stdout) == (0, b"[]\n")
+    finally:
+        up.terminate()
+        assert up.wait(20) == 0
+        assert up.stdout is not None
+        up.stdout.close()
