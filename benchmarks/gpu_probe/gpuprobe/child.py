@@ -23,7 +23,7 @@ from gpuprobe.workloads import Decode, DriverDecode, DriverWork, TorchWork, Work
 EXPECTED = (OSError, RuntimeError, ValueError, TypeError, ImportError, AttributeError, LookupError)
 BOTH_DOMAINS = (DOMAIN_RUNTIME, DOMAIN_DRIVER)
 _DRAIN_S = 5.0
-_QUIET_S = 0.5
+_QUIET_S, _DRY_QUIET_S = 0.5, 0.05
 _POLL_S = 0.005
 _PR_SET_PDEATHSIG = 1
 
@@ -130,6 +130,7 @@ class Child:
 
     def drain(self, tracer: Tracer, kernels: int) -> dict[str, int]:
         """Flush until that many kernels came, or nothing more comes; reports how long it took."""
+        quiet = _DRY_QUIET_S if self.dry else _QUIET_S
         began = time.monotonic()
         last_change = began
         seen = -1
@@ -138,7 +139,7 @@ class Child:
             counters = tracer.counters()
             if counters["kernels"] != seen:
                 seen, last_change = counters["kernels"], time.monotonic()
-            if seen >= kernels or time.monotonic() > last_change + _QUIET_S:
+            if seen >= kernels or time.monotonic() > last_change + quiet:
                 break
             time.sleep(_POLL_S)
         self.report["drain_ms"] = round((time.monotonic() - began) * 1e3, 1)

@@ -11,12 +11,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from gpuprobe import child, copies, machine, native, stages
+from gpuprobe import copies, machine, native, stages
 from gpuprobe.copies import Copy
 from gpuprobe.cuda import LIBRARY_VARIABLE as CUDA_VARIABLE
 from gpuprobe.nvml import LIBRARY_VARIABLE as NVML_VARIABLE
 from gpuprobe.results import ResultFile, Scrubber
-from gpuprobe.rows import Budget, run_all
+from gpuprobe.rows import Budget, device_held, run_all
 from gpuprobe.stages import STAGES, Setting, Stage, summarise
 
 DEFAULT_BUDGET_S = 460
@@ -26,8 +26,6 @@ FIXTURE_NAME = "decode.json.gz"
 def main(arguments: list[str]) -> int:
     """Run; the exit status is 0 when every stage had at least one row that answered, else 1."""
     options = _parser().parse_args(arguments)
-    if options.row:
-        return child.main(options.row)
     if options.build:
         return _build()
     if not options.out:
@@ -55,7 +53,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--build", action="store_true", help="compile the C parts into build/, to carry along"
     )
-    parser.add_argument("--row", help=argparse.SUPPRESS)
     return parser
 
 
@@ -74,10 +71,11 @@ def _stages(options: argparse.Namespace) -> int:
         scrubber = Scrubber({"work": work, "out": options.out.resolve(), "probe": native.HERE})
         asked = [s for s in STAGES if options.stage in {"all", str(s.number)}]
         budget = Budget(options.budget_s)
-        answered = [
-            _one_stage(stage, asked[place:], budget, setting, head, scrubber, options.out, work)
-            for place, stage in enumerate(asked)
-        ]
+        with device_held(work):
+            answered = [
+                _one_stage(stage, asked[place:], budget, setting, head, scrubber, options.out, work)
+                for place, stage in enumerate(asked)
+            ]
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return 0 if all(answered) else 1

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from gpuprobe.native import CARRIED
 
+FRAMEWORK = "framework"
+
 _IN_PYTHON = ("nvidia/cu*/lib/libcupti.so.*", "nvidia/cuda_cupti/lib/libcupti.so.*")
 _IN_TOOLKIT = (
     "cuda*/extras/CUPTI/lib64/libcupti.so.*",
@@ -35,7 +37,7 @@ def find(work: Path, toolkits: Path = Path("/usr/local")) -> list[Copy]:
     for directory in dict.fromkeys(sys.path):
         for pattern in _IN_PYTHON:
             for path in sorted(Path(directory or ".").glob(pattern)):
-                _add(found, f"framework {_version(path)}".strip(), path)
+                _add(found, f"{FRAMEWORK} {_version(path)}".strip(), path)
     for path in unpack_wheels(CARRIED, work):
         _add(found, path.parent.name, path)
     for pattern in _IN_TOOLKIT:

@@ -126,7 +126,7 @@ def record(child: Child) -> None:
     decode.eager_step()
     decode.capture()
     child.drain(tracer, 1 << 62)
-    child.must("keep rows", lambda: tracer.keep_rows(child.scaled(_ROWS_ROOM, 20_000)))
+    child.must("keep rows", lambda: tracer.keep_rows(child.spec.get("room", _ROWS_ROOM)))
     before = tracer.counters()
     seconds = child.spec["seconds"]
     recorder = Recorder(tracer, decode)

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import importlib
-import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from gpuprobe.child import BOTH_DOMAINS, Child
 from gpuprobe.records import (
-    ATTRIBUTE_POOL_LIMIT,
     DOMAIN_DRIVER,
     DOMAIN_NAMES,
     KIND_CONCURRENT_KERNEL,
-    KIND_GRAPH_TRACE,
-    KIND_MEMCPY,
-    KIND_MEMSET,
-    KIND_OVERHEAD,
-    LAUNCHES,
     Row,
     in_words,
 )
 from gpuprobe.stats import describe
-from gpuprobe.tracer import V1, V2, ShimTracer, Tracer, switch_launch_callbacks
+from gpuprobe.tracer import V1, V2, Tracer, switch_launch_callbacks
 from gpuprobe.workloads import DriverWork, Work
 
 _EAGER_STEPS, _EAGER_KERNELS = 20, 50
-_GRAPH_KERNELS = 50
+GRAPH_KERNELS = 50
 
 
 def version(child: Child) -> None:
@@ -56,11 +47,11 @@ def both(child: Child) -> None:
     tracer.keep_rows(1 << 20)
     work = child.work()
     free = work.free_bytes()
-    expected = _eager(child, tracer, work) + _graph(child, tracer, work, replays_from=1000)
+    expected = eager(tracer, work) + graph(child, tracer, work, replays_from=1000)
     counters = child.count(tracer, "counters", expected)
     child.put("device_bytes_taken", free - work.free_bytes())
-    child.put("steps", _check_steps(tracer.take_rows(), _GRAPH_KERNELS))
-    child.put("complete", _complete(counters, expected))
+    child.put("steps", _check_steps(tracer.take_rows(), GRAPH_KERNELS))
+    child.put("complete", complete(counters, expected))
     child.put("skew", _skew(child, tracer, work))
     detach(child, tracer)
 
@@ -70,13 +61,13 @@ def callbacks(child: Child) -> None:
     tracer = child.tracer()
     child.attach(tracer, activity=False, domains=())
     work = child.work()
-    work.capture(_GRAPH_KERNELS)
+    work.capture(GRAPH_KERNELS)
     replays = child.scaled(20, 3)
     before: dict[str, int] = {}
     for domains in ((DOMAIN_DRIVER,), (3 - DOMAIN_DRIVER,), BOTH_DOMAINS):
-        key = " and ".join(DOMAIN_NAMES[domain] for domain in domains)
+        key = " and ".join(DOMAIN_NAMES[domain] for domain in sorted(domains))
         refused = switch_launch_callbacks(tracer, True, domains)
-        _eager(child, tracer, work)
+        eager(tracer, work)
         for _ in range(replays):
             work.replay()
         work.sync()
@@ -96,7 +87,7 @@ def activity(child: Child) -> None:
     tracer = child.tracer()
     child.attach(tracer, callbacks=False)
     work = child.work()
-    expected = _eager(child, tracer, work) + _graph(child, tracer, work, replays_from=1000)
+    expected = eager(tracer, work) + graph(child, tracer, work, replays_from=1000)
     counters = child.count(tracer, "counters", expected)
     child.put("complete", counters["kernels"] == expected)
 
@@ -105,23 +96,23 @@ def late(child: Child) -> None:
     """Attached after a graph was captured and replayed: does the old graph yield records?"""
     tracer = child.tracer()
     work = child.work()
-    work.capture(_GRAPH_KERNELS)
+    work.capture(GRAPH_KERNELS)
     work.replay()
     work.sync()
     child.attach(tracer)
     tracer.keep_rows(1 << 20)
     replays = child.scaled(40, 4)
-    _replay(tracer, work, replays, 1)
-    old = child.count(tracer, "old_graph", replays * _GRAPH_KERNELS)
-    work.capture(_GRAPH_KERNELS)
-    _replay(tracer, work, replays, 1001)
-    new = child.count(tracer, "old_and_new_graph", 2 * replays * _GRAPH_KERNELS)
-    child.put("steps", _check_steps(tracer.take_rows(), _GRAPH_KERNELS))
+    replay(tracer, work, replays, 1)
+    old = child.count(tracer, "old_graph", replays * GRAPH_KERNELS)
+    work.capture(GRAPH_KERNELS)
+    replay(tracer, work, replays, 1001)
+    new = child.count(tracer, "old_and_new_graph", 2 * replays * GRAPH_KERNELS)
+    child.put("steps", _check_steps(tracer.take_rows(), GRAPH_KERNELS))
     child.put(
         "complete",
         {
-            "old_graph": old["kernels"] == replays * _GRAPH_KERNELS,
-            "new_graph": new["kernels"] - old["kernels"] == replays * _GRAPH_KERNELS,
+            "old_graph": old["kernels"] == replays * GRAPH_KERNELS,
+            "new_graph": new["kernels"] - old["kernels"] == replays * GRAPH_KERNELS,
         },
     )
     detach(child, tracer)
@@ -133,21 +124,21 @@ def windows(child: Child) -> None:
     child.attach(tracer)
     tracer.keep_rows(1 << 20)
     work = child.work()
-    work.capture(_GRAPH_KERNELS)
+    work.capture(GRAPH_KERNELS)
     replays = child.scaled(40, 4)
     seen = child.drain(tracer, 0)
     for window in range(1, 4):
         if window > 1:
             child.timed(f"enable {window}", lambda: tracer.kind(True, KIND_CONCURRENT_KERNEL))
-        _replay(tracer, work, replays, window * 1000)
-        now = child.drain(tracer, seen["kernels"] + replays * _GRAPH_KERNELS)
-        rows = _check_steps(tracer.take_rows(), _GRAPH_KERNELS)
+        replay(tracer, work, replays, window * 1000)
+        now = child.drain(tracer, seen["kernels"] + replays * GRAPH_KERNELS)
+        rows = _check_steps(tracer.take_rows(), GRAPH_KERNELS)
         kernels = now["kernels"] - seen["kernels"]
         child.put(
-            f"window {window}", {"kernels": kernels, "expected": replays * _GRAPH_KERNELS, **rows}
+            f"window {window}", {"kernels": kernels, "expected": replays * GRAPH_KERNELS, **rows}
         )
         child.timed(f"disable {window}", lambda: tracer.kind(False, KIND_CONCURRENT_KERNEL))
-        _replay(tracer, work, replays, window * 1000 + 500)
+        replay(tracer, work, replays, window * 1000 + 500)
         seen = child.drain(tracer, now["kernels"] + 1)
         child.put(
             f"while off {window}", {"kernels": seen["kernels"] - now["kernels"], "expected": 0}
@@ -177,153 +168,12 @@ def new_api(child: Child) -> None:
     child.attach(tracer, api=V2)
     tracer.keep_rows(1 << 20)
     work = child.work()
-    expected = _eager(child, tracer, work) + _graph(child, tracer, work, replays_from=1000)
+    expected = eager(tracer, work) + graph(child, tracer, work, replays_from=1000)
     counters = child.count(tracer, "counters", expected)
-    child.put("steps", _check_steps(tracer.take_rows(), _GRAPH_KERNELS))
-    child.put("complete", _complete(counters, expected))
+    child.put("steps", _check_steps(tracer.take_rows(), GRAPH_KERNELS))
+    child.put("complete", complete(counters, expected))
     child.timed("disable kernels", lambda: tracer.kind(False, KIND_CONCURRENT_KERNEL, V2))
     child.timed("unsubscribe", tracer.unsubscribe)
-
-
-def graph_trace(child: Child) -> None:
-    """One record per replay; then kernel records switched on as well."""
-    tracer = child.tracer()
-    child.attach(tracer, activity=False)
-    child.must("register buffers", tracer.register)
-    child.must("enable graph trace", lambda: tracer.kind(True, KIND_GRAPH_TRACE))
-    tracer.keep_rows(1 << 20)
-    work = child.work()
-    replays = child.scaled(40, 4)
-    work.capture(_GRAPH_KERNELS)
-    _replay(tracer, work, replays, 1)
-    first = child.count(tracer, "graph trace alone", 0)
-    child.timed("enable kernels", lambda: tracer.kind(True, KIND_CONCURRENT_KERNEL))
-    _replay(tracer, work, replays, 1001)
-    second = child.count(tracer, "with kernels", first["kernels"] + 1)
-    child.timed("disable graph trace", lambda: tracer.kind(False, KIND_GRAPH_TRACE))
-    _replay(tracer, work, replays, 2001)
-    third = child.count(tracer, "kernels alone again", second["kernels"] + 1)
-    child.put("replays", replays)
-    child.put("complete", first["graphs"] == replays)
-    child.put("kernels_after_graph_trace", third["kernels"] - second["kernels"])
-    detach(child, tracer)
-
-
-def api_records(child: Child) -> None:
-    """API records of launches alone, by function: are other functions left out?"""
-    tracer = child.tracer()
-    child.attach(tracer)
-    refused = {}
-    for domain, launches in LAUNCHES.items():
-        for cbid, name in launches.items():
-            code = tracer.api_record(True, domain, cbid)
-            if code:
-                refused[name] = in_words(code)
-    child.put("refused", refused)
-    work = child.work()
-    expected = _eager(child, tracer, work)
-    counters = child.count(tracer, "counters", expected)
-    child.put("api_records_per_launch", counters["apis"] / expected)
-    detach(child, tracer)
-
-
-def other_kinds(child: Child) -> None:
-    """Copies, fills and CUPTI's own overhead beside kernels."""
-    tracer = child.tracer()
-    child.spec["work"] = "driver"
-    child.attach(tracer)
-    for name, kind in (
-        ("memcpy", KIND_MEMCPY),
-        ("memset", KIND_MEMSET),
-        ("overhead", KIND_OVERHEAD),
-    ):
-        child.timed(f"enable {name}", partial(tracer.kind, True, kind))
-    work = DriverWork()
-    copies = child.scaled(200, 5)
-    for _ in range(copies):
-        work.cuda.copy_and_set()
-    expected = _eager(child, tracer, work)
-    counters = child.count(tracer, "counters", expected)
-    child.put("complete", counters["copies"] == 2 * copies)
-    detach(child, tracer)
-
-
-def leave_attached(child: Child) -> None:
-    """End the process in the ordinary way while attached: does it end cleanly?"""
-    tracer = child.tracer()
-    child.attach(tracer)
-    work = child.work()
-    expected = _eager(child, tracer, work)
-    child.count(tracer, "counters", expected)
-
-
-def injected(child: Child) -> None:
-    """CUDA_INJECTION64_PATH: the driver starts the shim, no Python before it."""
-    work = DriverWork()
-    tracer = ShimTracer(child.spec["shim"])
-    codes = [in_words(code) for code in tracer.injection_codes()]
-    child.put("codes", dict(zip(("open", "subscribe", "register", "enable"), codes, strict=True)))
-    child.put("cupti", {"loaded_from": child.spec["copy"]["label"], "version": tracer.version()})
-    expected = _eager(child, tracer, work) + _graph(child, tracer, work, replays_from=1000)
-    counters = child.count(tracer, "counters", expected)
-    child.put("complete", _complete(counters, expected))
-
-
-def profiler_after(child: Child) -> None:
-    """After we let go, does PyTorch's own profiler still work in the same process?"""
-    tracer = child.tracer()
-    child.attach(tracer)
-    work = child.work()
-    child.count(tracer, "counters", _eager(child, tracer, work))
-    detach(child, tracer)
-    profiler: Any = importlib.import_module("torch.profiler")
-    kinds = profiler.ProfilerActivity
-    with profiler.profile(activities=[kinds.CUDA, kinds.CPU]) as session:
-        work.launch(20)
-        work.sync()
-    kernels = [e for e in session.events() if "cuda" in str(getattr(e, "device_type", "")).lower()]
-    child.put("profiler_kernels", len(kernels))
-    child.put("complete", len(kernels) >= 20)
-    child.put("subscribe_again", in_words(tracer.subscribe()))
-
-
-def soak(child: Child) -> None:
-    """Many kernels from graphs with a small or the default pool: lost times, memory growth.
-
-    parcagpu#23 saw records with no times after about 25 million graph kernels, and sooner with a
-    device buffer pool of 8.
-    """
-    tracer = child.tracer()
-    if child.spec.get("pool"):
-        child.timed(
-            "pool limit", lambda: tracer.attribute(ATTRIBUTE_POOL_LIMIT, child.spec["pool"], 8)
-        )
-    child.attach(tracer)
-    work = child.work()
-    nodes = child.scaled(500, 50)
-    work.capture(nodes)
-    free, began, replays, trail = work.free_bytes(), time.monotonic(), 0, []
-    next_flush = began
-    while time.monotonic() - began < child.spec["seconds"]:
-        for _ in range(20):
-            tracer.set_step(replays + 1)
-            work.replay()
-            replays += 1
-        work.sync()
-        if time.monotonic() > next_flush:
-            next_flush += 0.5
-            tracer.flush()
-            counters = tracer.counters()
-            trail.append(
-                [round(time.monotonic() - began, 2), counters["kernels"], counters["zero_time"],
-                 counters["reversed_time"], free - work.free_bytes(), _resident_bytes()]
-            )  # fmt: skip
-            child.put("trail", trail)
-    child.put(
-        "trail_columns", ["s", "kernels", "zero", "reversed", "device_bytes", "resident_bytes"]
-    )
-    counters = child.count(tracer, "counters", replays * nodes)
-    child.put("complete", counters["kernels"] == replays * nodes and counters["zero_time"] == 0)
 
 
 def detach(child: Child, tracer: Tracer) -> None:
@@ -334,26 +184,27 @@ def detach(child: Child, tracer: Tracer) -> None:
     child.timed("unsubscribe", tracer.unsubscribe)
 
 
-def _eager(child: Child, tracer: Tracer, work: Work) -> int:
-    steps = child.scaled(_EAGER_STEPS, _EAGER_STEPS)
-    for step in range(1, steps + 1):
+def eager(tracer: Tracer, work: Work) -> int:
+    """Run the eager steps, numbered from 1; returns the kernels run."""
+    for step in range(1, _EAGER_STEPS + 1):
         tracer.set_step(step)
         work.launch(_EAGER_KERNELS)
     work.sync()
     tracer.set_step(0)
-    return steps * _EAGER_KERNELS
+    return _EAGER_STEPS * _EAGER_KERNELS
 
 
-def _graph(child: Child, tracer: Tracer, work: Work, *, replays_from: int) -> int:
+def graph(child: Child, tracer: Tracer, work: Work, *, replays_from: int) -> int:
     """Capture and replay; the kernels run, and for PyTorch the one of its warm-up too."""
     before_capture = 0 if isinstance(work, DriverWork) else 1
-    work.capture(_GRAPH_KERNELS)
+    work.capture(GRAPH_KERNELS)
     replays = child.scaled(40, 4)
-    _replay(tracer, work, replays, replays_from)
-    return before_capture + replays * _GRAPH_KERNELS
+    replay(tracer, work, replays, replays_from)
+    return before_capture + replays * GRAPH_KERNELS
 
 
-def _replay(tracer: Tracer, work: Work, replays: int, first_step: int) -> None:
+def replay(tracer: Tracer, work: Work, replays: int, first_step: int) -> None:
+    """Replay the graph so many times, one step each."""
     for step in range(first_step, first_step + replays):
         tracer.set_step(step)
         work.replay()
@@ -361,7 +212,7 @@ def _replay(tracer: Tracer, work: Work, replays: int, first_step: int) -> None:
     tracer.set_step(0)
 
 
-def _complete(counters: dict[str, int], expected: int) -> bool:
+def complete(counters: dict[str, int], expected: int) -> bool:
     """All kernels seen, and all tied to a launch. A framework may run a few of its own beside."""
     return expected <= counters["kernels"] <= expected * 1.02 and counters["untagged"] == 0
 
@@ -423,11 +274,6 @@ def _clock(tracer: Tracer) -> dict[str, Any]:
     return {"code": in_words(code), "within_wall_clock_reads": inside, "bracket_ns": after - before}
 
 
-def _resident_bytes() -> int:
-    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
 SCENARIOS: dict[str, Callable[[Child], None]] = {
     "version": version,
     "both": both,
@@ -437,11 +283,4 @@ SCENARIOS: dict[str, Callable[[Child], None]] = {
     "windows": windows,
     "subscribers": subscribers,
     "new_api": new_api,
-    "graph_trace": graph_trace,
-    "api_records": api_records,
-    "other_kinds": other_kinds,
-    "leave_attached": leave_attached,
-    "injected": injected,
-    "profiler_after": profiler_after,
-    "soak": soak,
 }

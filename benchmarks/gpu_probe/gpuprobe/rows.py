@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +43,21 @@ class Question(NamedTuple):
     needs_s: float = 5.0
     limit_s: float = 30.0
     environment: dict[str, str] | None = None
+
+
+@contextmanager
+def device_held(work: Path) -> Iterator[None]:
+    """A process that only keeps the device open; without a GPU it ends by itself."""
+    spec = work / "hold.spec"
+    content = {"scenario": "hold", "report": str(work / "hold.report")}
+    spec.write_text(json.dumps(content), encoding="utf-8")
+    command = [sys.executable, str(HERE / "probe.py"), "--row", str(spec)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def run_all(questions: Iterable[Question], results: ResultFile, budget: Budget, work: Path) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gpuprobe.copies import Copy
+from gpuprobe.copies import FRAMEWORK, Copy
 from gpuprobe.results import Json
 from gpuprobe.rows import Question
+
+_DRY_NEEDS_S = 1.0
 
 
 class Setting(NamedTuple):
@@ -29,6 +31,8 @@ class Setting(NamedTuple):
     ) -> Question:
         """A row with the shared parts filled in; `more` takes Question's and the row's own."""
         limits = {key: more.pop(key) for key in ("needs_s", "limit_s") if key in more}
+        if self.dry:
+            limits["needs_s"] = _DRY_NEEDS_S
         environment = {**self.environment, **more.pop("environment", {})}
         spec: dict[str, Any] = {
             "shim": str(self.shim) if self.shim else None,
@@ -67,7 +71,7 @@ def modes(setting: Setting) -> Iterator[Question]:
             )
     for copy in setting.copies:
         yield from _injected(setting, copy)
-    seconds = 0.2 if setting.dry else 12
+    seconds = 0.1 if setting.dry else 12
     for copy in setting.copies:
         yield setting.question(
             "soak, pool 8", "soak", copy, pool=8, seconds=seconds, needs_s=20, limit_s=40
@@ -84,26 +88,22 @@ def modes(setting: Setting) -> Iterator[Question]:
 
 
 def _beside_torch(setting: Setting) -> Iterator[Question]:
+    """In a process that has PyTorch: its own copy, then each other copy loaded in three ways."""
     if setting.framework() != "torch":
         return
-    limits = {"work": "torch", "needs_s": 25, "limit_s": 75}
-    for n, copy in enumerate(setting.copies):
+    # The first import of PyTorch reads gigabytes from a cold disk.
+    limits = {"work": "torch", "needs_s": 25, "limit_s": 120}
+    ask = setting.question
+    for copy in (c for c in setting.copies if c.label.startswith(FRAMEWORK)):
+        own = {"load": "in_process", **limits}
+        yield ask("both, PyTorch's own copy", "both", copy, **own)
+        yield ask("callbacks under PyTorch", "callbacks", copy, **own)
+        yield ask("PyTorch's profiler afterwards", "profiler_after", copy, **own)
+    for copy in (c for c in setting.copies if not c.label.startswith(FRAMEWORK)):
         preload = {"LD_PRELOAD": str(copy.path)}
-        if n == 0:
-            ask = setting.question
-            yield ask("both, PyTorch's own copy", "both", copy, load="in_process", **limits)
-            yield ask("callbacks under PyTorch", "callbacks", copy, load="in_process", **limits)
-            yield ask(
-                "PyTorch's profiler afterwards", "profiler_after", copy, load="in_process", **limits
-            )
-            continue
-        yield setting.question(
-            "both, loaded before PyTorch", "both", copy, load="global_first", **limits
-        )
-        yield setting.question("both, LD_PRELOAD", "both", copy, environment=preload, **limits)
-        yield setting.question(
-            "both, second copy after PyTorch's", "both", copy, load="own", **limits
-        )
+        yield ask("both, loaded before PyTorch", "both", copy, load="global_first", **limits)
+        yield ask("both, LD_PRELOAD", "both", copy, environment=preload, **limits)
+        yield ask("both, second copy after PyTorch's", "both", copy, load="own", **limits)
 
 
 def _injected(setting: Setting, copy: Copy) -> Iterator[Question]:
@@ -119,7 +119,7 @@ _PROCESS_MODES = ("nothing", "both", "callbacks", "activity", "graph trace")
 def cost(setting: Setting) -> Iterator[Question]:
     """Stage 2. The alternating decode loop first, then processes that trace from the start."""
     work = setting.framework()
-    scale = 0.02 if setting.dry else min(1.0, setting.budget_s / 460)
+    scale = 0.01 if setting.dry else min(1.0, setting.budget_s / 460)
     small: dict[str, Any] = {
         "work": work,
         "size": "small",
@@ -167,7 +167,7 @@ def _process(
 
 def nvml(setting: Setting) -> Iterator[Question]:
     """Stage 3. Idle and under load; then the response to a step of load."""
-    scale = 0.02 if setting.dry else min(1.0, setting.budget_s / 90)
+    scale = 0.015 if setting.dry else min(1.0, setting.budget_s / 90)
     watch, call, step = 20 * scale, 8 * scale, 12 * scale
     for load in (True, False):
         name = "under load" if load else "idle"
@@ -211,7 +211,7 @@ def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for row in rows:
         if row["outcome"] != "ok":
-            out[row["name"]] = row["outcome"]
+            out[row["name"]] = f"{row['outcome']}: {row.get('detail', '')}"[:160]
             continue
         picked = {key: row[key] for key in _PICKED if key in row}
         for kind in ("eager", "graph"):

@@ -10,6 +10,7 @@
  *   FAKE_GPU_CRASH=1        enabling a kind raises SIGSEGV
  *   FAKE_GPU_ZERO_EVERY=N   every Nth kernel record has no times
  *   FAKE_GPU_DROP=N         N records are reported as dropped
+ *   FAKE_GPU_STRIDE=N       correlation ids are N apart
  *   FAKE_GPU_LATE_BLIND=1   graphs made before tracing was on yield no records
  *   FAKE_GPU_OLD=1          only the calls of CUPTI 12: no _v2, version 28
  *   FAKE_GPU_LOST=1         NVML answers 15 (GPU is lost)
@@ -98,8 +99,13 @@ static void emit_kernel(uint32_t graph_id, uint64_t node) {
     emit(record, sizeof record);
 }
 
+static uint32_t next_correlation(void) {
+    long stride = setting("FAKE_GPU_STRIDE");
+    return correlation += stride ? (uint32_t)stride : 1;
+}
+
 static void notify(uint32_t cbid, const char *name) {
-    cupti_callback_data data = {.site = SITE_ENTER, .function = name, .correlation = ++correlation};
+    cupti_callback_data data = {.site = SITE_ENTER, .function = name, .correlation = next_correlation()};
     uint8_t record[API_BYTES] = {0};
     cupti_api api = {.kind = KIND_DRIVER, .cbid = cbid, .start = wall(), .correlation = correlation};
     if (callback && callback_on[DOMAIN_DRIVER][cbid]) {
