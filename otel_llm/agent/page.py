@@ -3,7 +3,6 @@
 import hmac
 import os
 import secrets
-import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from otel_llm.agent.open_view import View
-from otel_llm.errors import SettingError
+from otel_llm.sockets import listen
 
 TOKEN_NAME = "agent.token"  # noqa: S105  a file's name
 
@@ -79,7 +78,7 @@ class Page:
     """
 
     def __init__(self, app: Starlette, host: str, port: int) -> None:
-        self._socket = _listen(host, port)
+        self._socket = listen(host, port, "agent_port")
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{self._socket.getsockname()[1]}"
         self._server = uvicorn.Server(
@@ -105,17 +104,3 @@ class Page:
         self._server.should_exit = True
         self._thread.join(timeout_s)
         self._socket.close()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as error:
-        name = "agent_port"
-        problem = f"{host}:{port} cannot be listened on ({error.strerror})"
-        raise SettingError(name, problem, "Name a free port, or 0 for any") from error
-    listener.listen(16)
-    return listener

@@ -1,8 +1,7 @@
-"""OTLP/HTTP receiver for traces: checks a request and hands its raw bytes to ClickHouse."""
+"""OTLP/HTTP receiver for traces: checks a request and writes its spans to ClickHouse."""
 
 import hashlib
 from collections import Counter
-from importlib.resources import files
 
 import anyio
 from anyio.to_thread import run_sync
@@ -11,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from otel_llm.collector import otlp_sql
+from otel_llm.collector.otlp_rows import SCHEMA, MalformedError, arrow_block
 from otel_llm.errors import StoreError
 from otel_llm.exporters.clickhouse.engine import Engine
 from otel_llm.exporters.clickhouse.errors import EngineError
@@ -21,8 +20,7 @@ from otel_llm.exporters.clickhouse.interface.body import EncodingError, TooLarge
 _PROTOBUF = "application/x-protobuf"
 _RETRY_AFTER_S = "2"
 
-# ClickHouse errors that speak of the data, not of the store: sending it again cannot help.
-_BAD_DATA = frozenset({32, 33, 27, 117, 252, 321, 349, 395, 407, 444, 691})
+_INSERT = f"INSERT INTO otel_traces ({', '.join(f'`{name}`' for name in SCHEMA.names)})"
 
 
 class TraceStore:
@@ -34,19 +32,6 @@ class TraceStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        proto = engine.data_dir / "otlp.proto"
-        proto.write_bytes(files(__package__).joinpath("otlp.proto").read_bytes())
-        self._schema = f"{proto}:ExportTraceServiceRequest"
-        with engine.session() as handle:
-            # Made anew at each start: they hold nothing, and their form belongs to this version.
-            for statement in (
-                otlp_sql.CREATE_DATABASE,
-                otlp_sql.DROP_VIEW,
-                otlp_sql.DROP_INPUT,
-                otlp_sql.CREATE_INPUT,
-                otlp_sql.CREATE_VIEW,
-            ):
-                handle.run(statement)
 
     def write(self, body: bytes) -> None:
         """Store the spans of one request; the identical body again changes nothing.
@@ -55,16 +40,15 @@ class TraceStore:
             body: a serialized ExportTraceServiceRequest.
 
         Raises:
+            MalformedError: it is not one; none of its spans is stored.
             EngineError: ClickHouse refused; none of the request's spans is stored.
         """
+        block = arrow_block(body)
+        if not block:
+            return
         with self._engine.session() as handle:
-            handle.set(
-                {
-                    "format_schema": self._schema,
-                    "insert_deduplication_token": hashlib.sha256(body).hexdigest(),
-                }
-            )
-            handle.insert(f"INSERT INTO {otlp_sql.INPUT}", "ProtobufSingle", body)
+            handle.set({"insert_deduplication_token": hashlib.sha256(body).hexdigest()})
+            handle.insert(_INSERT, "ArrowStream", block)
 
 
 class Receiver:
@@ -119,10 +103,10 @@ class Receiver:
         try:
             if body:
                 await run_sync(self._store.write, body, limiter=self._limiter)
-        except EngineError as error:
-            if error.code in _BAD_DATA:
-                message = f"The body is not an OTLP trace request: {error.detail}"
-                return self._refuse("malformed", 400, 3, message)
+        except MalformedError as error:
+            message = f"The body is not an OTLP trace request: {error}"
+            return self._refuse("malformed", 400, 3, message)
+        except EngineError:
             return self._refuse("store_failed", 503, 14, "The store is not taking spans just now")
         except StoreError:
             return self._refuse("store_failed", 503, 14, "The store is closed")

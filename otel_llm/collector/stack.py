@@ -13,7 +13,6 @@ from starlette.types import ASGIApp
 
 from otel_llm.collector import runfile
 from otel_llm.collector.receiver import Receiver, TraceStore
-from otel_llm.errors import SettingError
 from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.door import Judge
 from otel_llm.exporters.clickhouse.door.walk import Limits
@@ -22,6 +21,7 @@ from otel_llm.exporters.clickhouse.interface.app import Bounds, build_app
 from otel_llm.exporters.clickhouse.interface.auth import Gate
 from otel_llm.exporters.clickhouse.interface.execute import Executor
 from otel_llm.settings import Settings
+from otel_llm.sockets import listen
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -74,21 +74,19 @@ class Stack:
 
     def _interface(self, token: str) -> ASGIApp:
         settings = self._settings
+        result_bytes = settings.max_body_bytes * 4
         memory = settings.store_memory_bytes - settings.store_memory_bytes // 8
         bounds = {
             "max_execution_time": settings.query_timeout_s,
             "max_memory_usage": memory,
-            "max_result_bytes": settings.max_body_bytes * 4,
+            "max_result_bytes": result_bytes,
         }
-        applied = {
-            "max_execution_time": f"{settings.query_timeout_s:g}",
-            "max_result_bytes": str(settings.max_body_bytes * 4),
-        }
+        applied = {"max_execution_time": f"{settings.query_timeout_s:g}"}
         executor = Executor(
             self._engine,
             Judge(self._engine, Limits(bounds)),
             applied,
-            settings.max_body_bytes * 4,
+            result_bytes,
         )
         return build_app(executor, self._gate(token), Bounds(settings.max_body_bytes))
 
@@ -96,18 +94,7 @@ class Stack:
         return Gate(token, self._settings.allowed_hosts, self._settings.allowed_origins)
 
     def _listen(self, name: str) -> socket.socket:
-        address = (self._settings.bind_host, int(getattr(self._settings, name)))
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(address)
-            listener.listen(256)
-        except OSError as error:
-            listener.close()
-            problem = f"cannot listen on {address[0]}:{address[1]} ({error.strerror})"
-            raise SettingError(name, problem, "Stop what uses it, or set another port") from error
-        return listener
+        return listen(self._settings.bind_host, int(getattr(self._settings, name)), name)
 
     async def serve(self, ready: Callable[[runfile.RunFile], None] | None = None) -> None:
         """Serve until `stop`; `ready` is called once requests are answered."""

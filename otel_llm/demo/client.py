@@ -15,7 +15,8 @@ from otel_llm.demo.workload import PlannedCall
 
 Ended = Literal["completed", "gave_up", "refused", "broken"]
 
-GIVE_UP_AFTER_S = {"queue": 0.3, "prefill": 0.25}
+GIVE_UP_AFTER_S = {"queue": 0.3, "prefill": 0.15}
+"""Counted from the response's head, so that the call has certainly reached its engine."""
 DECODE_CHUNKS_BEFORE_GIVING_UP = 4
 _CHAT_OVERHEAD = 20
 _WORDS = (
@@ -101,11 +102,8 @@ async def send(client: httpx.AsyncClient, call: PlannedCall, model: str) -> Seen
         "x-otel-llm-tier": call.tier,
     }
     attempted = _Attempted()
-    limit_s = GIVE_UP_AFTER_S.get(call.give_up)
     try:
-        ended = await asyncio.wait_for(_run(client, call, model, headers, attempted), limit_s)
-    except asyncio.TimeoutError:
-        ended = "gave_up"
+        ended = await _run(client, call, model, headers, attempted)
     except httpx.HTTPError:
         ended = "broken"
     return Seen(
@@ -133,18 +131,26 @@ async def _run(
             return "refused"
         if response.status_code != httpx.codes.OK:
             return "broken"
-        if not call.stream:
-            for choice in json.loads(await response.aread())["choices"]:
-                attempted.content(_text(choice))
-            return "completed"
-        done = False
-        async for event in _events(response):
-            done = event is None
-            for choice in (event or {}).get("choices", ()):
-                attempted.content(_text(choice))
-            if call.give_up == "decode" and attempted.chunks >= DECODE_CHUNKS_BEFORE_GIVING_UP:
-                return "gave_up"
-        return "completed" if done else "broken"
+        try:
+            limit_s = GIVE_UP_AFTER_S.get(call.give_up)
+            return await asyncio.wait_for(_read(response, call, attempted), limit_s)
+        except asyncio.TimeoutError:
+            return "gave_up"
+
+
+async def _read(response: httpx.Response, call: PlannedCall, attempted: _Attempted) -> Ended:
+    if not call.stream:
+        for choice in json.loads(await response.aread())["choices"]:
+            attempted.content(_text(choice))
+        return "completed"
+    done = False
+    async for event in _events(response):
+        done = event is None
+        for choice in (event or {}).get("choices", ()):
+            attempted.content(_text(choice))
+        if call.give_up == "decode" and attempted.chunks >= DECODE_CHUNKS_BEFORE_GIVING_UP:
+            return "gave_up"
+    return "completed" if done else "broken"
 
 
 async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any] | None]:

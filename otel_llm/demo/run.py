@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from otel_llm.demo import client, evidence, summary
 from otel_llm.demo.stack import DemoError, Stack
-from otel_llm.demo.workload import PlannedCall, plan
+from otel_llm.demo.workload import PlannedCall, plan, quota
 from otel_llm.settings import default_state_dir
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ MODEL = "reference-4l"
 SETTLE_TIMEOUT_S = 45.0
 FAIL_WINDOW = (0.65, 0.8)
 _MARKER = ".otel-llm-demo"
-_ENGINE = ("--max-running", "8", "--blocks", "160", "--max-model-len", "1200")
+_ENGINE = ("--max-running", "8", "--blocks", "420", "--max-model-len", "6400")
 
 
 def default_dir() -> Path:
@@ -56,7 +56,8 @@ def run_demo(
         DemoError: a process did not start, or the directory is not the demo's to empty.
     """
     calls = plan(requests, speedup)
-    stack = Stack(_fresh(work_dir or default_dir()))
+    # Room for what is usually in flight and two waves of the flood; the third is shed.
+    stack = Stack(_fresh(work_dir or default_dir()), max_in_flight=12 + 2 * quota(requests))
     console = Console(stderr=True)
     try:
         with console.status("Starting the store, the agent, two engines and a gateway"):

@@ -1,4 +1,4 @@
-"""What the demo's clients will do: real arrivals and lengths, and four episodes of trouble.
+"""What the demo's clients will do: real arrivals and lengths, and some trouble woven in.
 
 Arrival times, prompt and output lengths come from an excerpt of the Azure 2023 conversation trace
 (`data/README.md`), lengths scaled down to the reference engine. Into the replay are woven clients
@@ -9,18 +9,20 @@ must shed. Everything is decided here, from a seed, before the first call is mad
 import csv
 import importlib.resources
 import random
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 GiveUp = Literal["never", "queue", "prefill", "decode"]
 
-LENGTH_SCALE = 12
-MAX_PROMPT = 320
-MAX_OUTPUT = 48
-GIANT_PROMPT = 900
-FLOOD_AT = 0.45
+LENGTH_SCALE = 8
+MAX_PROMPT = 600
+MAX_OUTPUT = 72
+GIANT_PROMPT = 6000
 GIVE_UP_SHARE = 0.065
+FLOOD_AT = 0.45
+FLOOD_WAVES_S = (0.0, 0.15, 0.3)
+"""First the seats fill, then come those who give up in the queue, then those who are shed."""
 
 TENANTS = (("acme", "gold"), ("globex", "gold"), ("initech", "standard"), ("hooli", "standard"))
 _TENANT_WEIGHTS = (5, 3, 2, 1)
@@ -81,6 +83,11 @@ def arrivals(count: int) -> list[Arrival]:
     ]
 
 
+def quota(requests: int) -> int:
+    """How many of so many calls are given up in each phase, and how many a flood's wave has."""
+    return round(requests * GIVE_UP_SHARE)
+
+
 def plan(requests: int, speedup: float = 1.0, seed: int = 1) -> list[PlannedCall]:
     """Plan `requests` calls, in order of their time.
 
@@ -97,44 +104,48 @@ def plan(requests: int, speedup: float = 1.0, seed: int = 1) -> list[PlannedCall
         raise ValueError(message)
     rng = random.Random(seed)  # noqa: S311  a workload, not a secret
     rows = arrivals(requests)
-    quota = round(requests * GIVE_UP_SHARE)
     flood_s = rows[-1].at_s * FLOOD_AT / speedup
-    flood = set(rng.sample(range(requests), min(requests, quota * 3)))
-    quitters = _quitters(rng, sorted(set(range(requests)) - flood), quota)
-    quitters.update(dict.fromkeys(sorted(flood)[-quota:] if quota else [], "queue"))
-    calls = [
-        _call(rng, number, row, flood_s if number in flood else row.at_s / speedup, quitters)
-        for number, row in enumerate(rows)
-    ]
+    roles = _roles(rng, requests)
+    calls = []
+    for number, row in enumerate(rows):
+        role = roles.get(number, _Role())
+        at_s = row.at_s / speedup if role.wave is None else flood_s + FLOOD_WAVES_S[role.wave]
+        calls.append(_call(rng, number, row, at_s, role))
     return sorted(calls, key=lambda call: (call.at_s, call.number))
 
 
-def _quitters(rng: random.Random, candidates: list[int], quota: int) -> dict[int, GiveUp]:
-    chosen = rng.sample(candidates, min(len(candidates), 2 * quota))
-    half = len(chosen) // 2
-    early: dict[int, GiveUp] = dict.fromkeys(chosen[:half], "prefill")
-    return {**early, **dict.fromkeys(chosen[half:], "decode")}
+class _Role(NamedTuple):
+    """What an episode makes of a call: the flood's wave it comes with, and when it gives up."""
+
+    wave: int | None = None
+    give_up: GiveUp = "never"
 
 
-def _call(
-    rng: random.Random, number: int, row: Arrival, at_s: float, quitters: dict[int, GiveUp]
-) -> PlannedCall:
-    give_up = quitters.get(number, "never")
+def _roles(rng: random.Random, requests: int) -> dict[int, _Role]:
+    """Disjoint groups of calls, by number: three waves, and two kinds of clients that give up."""
+    groups = (_Role(0), _Role(1, "queue"), _Role(2), _Role(None, "prefill"), _Role(None, "decode"))
+    chosen = iter(rng.sample(range(requests), len(groups) * quota(requests)))
+    return {next(chosen): role for role in groups for _ in range(quota(requests))}
+
+
+def _call(rng: random.Random, number: int, row: Arrival, at_s: float, role: _Role) -> PlannedCall:
     prompt = min(MAX_PROMPT, max(4, row.prompt_tokens // LENGTH_SCALE))
     output = min(MAX_OUTPUT, max(2, row.output_tokens // LENGTH_SCALE))
     tenant, tier = rng.choices(TENANTS, _TENANT_WEIGHTS)[0]
-    shares = give_up != "prefill" and rng.random() < 0.4
+    giant = role.give_up == "prefill"
+    ordinary = role == _Role()
+    # Who fills a seat must keep it; who gives up in decode must have something left to give up.
+    long = role.wave == 0 or role.give_up == "decode"
     return PlannedCall(
         number=number,
         at_s=at_s,
-        prompt_tokens=GIANT_PROMPT if give_up == "prefill" else prompt,
-        shared_tokens=min(prompt, 64) if shares else 0,
-        # Who gives up in decode must have something left to give up.
-        output_tokens=MAX_OUTPUT if give_up == "decode" else output,
-        samples=2 if rng.random() < 0.1 and give_up == "never" else 1,
-        stream=give_up != "never" or rng.random() < 0.8,
+        prompt_tokens=GIANT_PROMPT if giant else prompt,
+        shared_tokens=min(prompt, 64) if not giant and rng.random() < 0.4 else 0,
+        output_tokens=MAX_OUTPUT if long else output,
+        samples=2 if rng.random() < 0.1 and ordinary else 1,
+        stream=not ordinary or rng.random() < 0.8,
         chat=rng.random() < 0.6,
         tenant=tenant,
         tier=tier,
-        give_up=give_up,
+        give_up=role.give_up,
     )

@@ -1,13 +1,13 @@
 """For tests of instrumented gateways: a fake journal, and a real server. Users may use them too."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp
 
 from otel_llm.facts.gateway import Attempt, GatewayCall, GatewayCallStarted
+from otel_llm.sockets import listen
 
 
 class FactList:
@@ -60,7 +60,7 @@ async def serving(app: ASGIApp) -> AsyncIterator[str]:
     """
     import uvicorn
 
-    listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+    listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     server = uvicorn.Server(
         uvicorn.Config(app, log_config=None, proxy_headers=False, timeout_graceful_shutdown=1)

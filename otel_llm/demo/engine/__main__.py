@@ -7,10 +7,10 @@ import argparse
 import dataclasses
 import json
 import os
-import socket
 
 from otel_llm.demo.engine.config import EngineConfig, ModelConfig, SchedulerConfig
 from otel_llm.demo.engine.faults import FailWindow
+from otel_llm.sockets import listen
 
 # One engine is one core's worth of work. BLAS reads these when NumPy is first imported.
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -49,7 +49,7 @@ def serve(config: EngineConfig, host: str, port: int, fail_windows: list[FailWin
     from otel_llm.demo.engine.server import create_app
     from otel_llm.demo.engine.telemetry import RecordedEvents
 
-    listener = socket.create_server((host, port), backlog=512)
+    listener = listen(host, port)
     ready = {
         "ready": True,
         "name": config.name,

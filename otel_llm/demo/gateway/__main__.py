@@ -6,7 +6,6 @@ Prints one JSON line when it serves: `{"ready": true, "url": …, "host": …, "
 import argparse
 import json
 import os
-import socket
 from pathlib import Path
 
 import uvicorn
@@ -18,6 +17,7 @@ from otel_llm.demo.gateway.spans import tracer_provider
 from otel_llm.errors import SettingError
 from otel_llm.journal.writer import open_journal
 from otel_llm.settings import Settings, load
+from otel_llm.sockets import listen
 
 SERVICE = "demo-gateway"
 
@@ -50,7 +50,7 @@ def serve(config: GatewayConfig, settings: Settings, host: str, port: int) -> No
         port: port to listen on; 0 takes any free one.
     """
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
-    listener = socket.create_server((host, port), backlog=512)
+    listener = listen(host, port)
     port = listener.getsockname()[1]
     url = f"http://{host}:{port}"
     ready = {"ready": True, "url": url, "host": host, "port": port, "pid": os.getpid()}
