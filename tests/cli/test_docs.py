@@ -1,0 +1,37 @@
+"""`docs/cli.md` says what the program does."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from otel_llm.query.breakdown import PARTS
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Run
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+
+
+def test_every_option_exists(run: "Run") -> None:
+    """Each command line of the page names a command and options that it has."""
+    lines = set(re.findall(r"otel-llm ([a-z]+)((?: [^`\n]*)?)", PAGE))
+    assert {command for command, _ in lines} == {
+        "demo", "up", "agent", "run", "requests", "trace", "schema", "doctor",
+    }  # fmt: skip
+    for command, rest in lines:
+        known = run(command, "--help").stdout
+        for option in re.findall(r"--[a-z-]+", rest.split(" -- ")[0]):
+            assert f"{option} " in known or f"{option}/" in known, (command, option)
+
+
+def test_the_waterfall_is_real() -> None:
+    """The page's waterfall is what the program prints."""
+    sample = (Path(__file__).parent / "snapshots" / "trace-80.txt").read_text(encoding="utf-8")
+    assert sample in PAGE
+
+
+def test_every_part_is_explained() -> None:
+    """The parts of a duration stand in the page in the code's own words."""
+    for name, meaning in PARTS.items():
+        assert f"| {name.replace('_', ' ')} | {meaning} |" in PAGE
