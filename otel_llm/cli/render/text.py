@@ -1,5 +1,6 @@
 """Small pieces of text: durations, counts, and strings that are safe to print."""
 
+import textwrap
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -92,9 +93,9 @@ def fit(text: str, width: int, glyphs: Glyphs = UNICODE) -> str:
 
 
 def joined(parts: Iterable[str], width: int, glyphs: Glyphs = UNICODE) -> Iterator[str]:
-    """Join parts with separators, as many to a line as there is room for; none is broken in two.
+    """Join parts with separators, as many to a line as there is room for.
 
-    A part that is wider than a line is cut.
+    Only a part that is wider than a line is broken in two, at a blank if it has one.
     """
     from rich.cells import cell_len
 
@@ -102,11 +103,17 @@ def joined(parts: Iterable[str], width: int, glyphs: Glyphs = UNICODE) -> Iterat
     for part in parts:
         longer = line + glyphs.separator + part if line else part
         if line and cell_len(longer) > width:
-            yield fit(line, width, glyphs).rstrip()
+            yield from _broken(line, width, glyphs)
             longer = part
         line = longer
     if line:
-        yield fit(line, width, glyphs).rstrip()
+        yield from _broken(line, width, glyphs)
+
+
+def _broken(line: str, width: int, glyphs: Glyphs) -> Iterator[str]:
+    # Wide characters count as one in textwrap: what is still too wide is cut.
+    for piece in textwrap.wrap(line, max(width, 8), break_on_hyphens=False):
+        yield fit(piece, width, glyphs).rstrip()
 
 
 def percentages(parts: list[int], total: int) -> list[float]:

@@ -167,7 +167,7 @@ def _steps(engine: EngineWork) -> Iterator[Row]:
     ]
     if summary.in_flight:
         details.append(f"{summary.in_flight} in flight when the engine died")
-    details += _shared(engine)
+    details.append(_shared(engine))
     listed = summary.slowest if summary.count > len(summary.slowest) else engine.steps
     slowest = [_step(step, listed is summary.slowest) for step in listed]
     label = f"{count(summary.count, 'step')} {engine.service}"
@@ -179,13 +179,18 @@ def _range(low: int, high: int) -> str:
     return str(low) if low == high else f"{low}-{high}"
 
 
-def _shared(engine: EngineWork) -> Iterator[str]:
+def _shared(engine: EngineWork) -> str:
     """Who shared the steps, in numbers; a tenant learns the sum alone."""
     total = sum(group.requests for group in engine.neighbours)
-    yield f"shared with {count(total, 'other request')}" if total else "shared with nobody"
-    for group in engine.neighbours:
-        if group.tenant is not None:
-            yield f"{group.tenant or 'not ended'} {group.requests:,}"
+    if not total:
+        return "shared with nobody"
+    named = [
+        f"{group.tenant or 'not ended'} {group.requests:,}"
+        for group in engine.neighbours
+        if group.tenant is not None
+    ]
+    text = f"shared with {count(total, 'other request')}"
+    return f"{text}: {', '.join(named)}" if named else text
 
 
 def _step(step: Step, slow: bool) -> Row:
