@@ -143,15 +143,16 @@ class Call:
         """The host sent a message, just after `sent_ns`."""
         if self._ended:
             return
-        if message["type"] == "http.response.start":
-            generates = self.operation in ("chat", "text_completion")
-            headers = list(message.get("headers", ()))
-            self._response.start(message["status"], headers, has_content=generates)
-        elif message["type"] == "http.response.body":
+        kind = message["type"]
+        if kind == "http.response.body":
             self._response.feed(message.get("body", b""), sent_ns)
             if not message.get("more_body", False):
                 self._complete()
-        elif message["type"] == "http.response.pathsend":
+        elif kind == "http.response.start":
+            generates = self.operation in ("chat", "text_completion")
+            headers = list(message.get("headers", ()))
+            self._response.start(message["status"], headers, has_content=generates)
+        elif kind == "http.response.pathsend":
             self._complete()
 
     def send_failed(self, error: BaseException) -> None:

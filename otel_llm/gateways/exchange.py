@@ -7,7 +7,7 @@ from prometheus_client import Histogram
 from otel_llm.clock import MonotonicNs
 from otel_llm.facts.gateway import MAX_INTER_CHUNKS
 from otel_llm.gateways import openai
-from otel_llm.gateways.openai import Answer, Asked, Usage
+from otel_llm.gateways.openai import Asked, Event, Response, Usage
 from otel_llm.gateways.sse import EventSplitter
 
 MAX_READ_BYTES = 16 << 20
@@ -129,9 +129,9 @@ class ResponseReader:
         for data in self._events.feed(body):
             if data == openai.DONE:
                 continue
-            answer = openai.read_event(data)
-            self._take(answer)
-            if answer is not None and answer.content:
+            event = openai.read_event(data)
+            self._take(event)
+            if event is not None and event.has_content():
                 self._content(sent_ns)
 
     def _feed_whole(self, body: bytes, sent_ns: MonotonicNs) -> None:
@@ -147,25 +147,25 @@ class ResponseReader:
         if self.last_ns is None:
             self.first_ns = sent_ns
         else:
-            self._inter_chunk(sent_ns - self.last_ns)
+            gap_ns = sent_ns - self.last_ns
+            if self.chunks <= MAX_INTER_CHUNKS:
+                self.inter_chunk_us.append(min((gap_ns + 500) // 1000, openai.MAX_COUNT))
+            if self._histogram is None:
+                self._histogram = self._chunk_times()
+            self._histogram.observe(gap_ns / 1e9)
         self.last_ns = sent_ns
         self.chunks += 1
 
-    def _inter_chunk(self, gap_ns: int) -> None:
-        if len(self.inter_chunk_us) < MAX_INTER_CHUNKS:
-            self.inter_chunk_us.append(min((gap_ns + 500) // 1000, openai.MAX_COUNT))
-        if self._histogram is None:
-            self._histogram = self._chunk_times()
-        self._histogram.observe(gap_ns / 1e9)
-
-    def _take(self, answer: Answer | None) -> None:
-        if answer is None:
+    def _take(self, said: Event | Response | None) -> None:
+        if said is None:
             self._refused("response")
             return
-        self.response_id = self.response_id or answer.response_id
-        self.error = self.error or answer.error
-        if answer.usage is not None:
-            usage = openai.read_usage(answer.usage)
+        if self.response_id is None:
+            self.response_id = openai.read_name(said.id)
+        if said.error is not None:
+            self.error = True
+        if said.usage is not None:
+            usage = openai.read_usage(said.usage)
             if usage is None:
                 self._refused("usage")
             else:

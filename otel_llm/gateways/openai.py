@@ -36,29 +36,13 @@ class Usage(NamedTuple):
     output_tokens: int | None = None
 
 
-class Answer(NamedTuple):
-    """What one event of a stream, or a whole response, says.
-
-    Attributes:
-        content: it carries text, reasoning or a tool call for the caller.
-        usage: the raw `usage` object; None without one.
-        response_id: the API's id.
-        error: it reports an error.
-    """
-
-    content: bool = False
-    usage: object = None
-    response_id: str | None = None
-    error: bool = False
-
-
 class _Request(msgspec.Struct):
     model: Any = None
     stream: Any = None
     n: Any = None
 
 
-class _Delta(msgspec.Struct):
+class _Delta(msgspec.Struct, gc=False):
     content: Any = None
     reasoning_content: Any = None
     reasoning: Any = None
@@ -77,27 +61,45 @@ class _Delta(msgspec.Struct):
         )
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     delta: _Delta | None = None
     text: Any = None
 
 
-class _Event(msgspec.Struct):
+class Event(msgspec.Struct, gc=False):
+    """What one event of a stream says, or a whole response without its choices.
+
+    Attributes:
+        id: the API's id, if it is a string.
+        choices: what it has for the caller.
+        usage: the raw `usage` object; None without one.
+        error: the error it reports; None if it reports none.
+    """
+
     id: Any = None
     choices: list[_Choice] | None = None
     usage: Any = None
     error: Any = None
 
+    def has_content(self) -> bool:
+        """Whether it carries text, reasoning or a tool call for the caller."""
+        for choice in self.choices or ():
+            if choice.text or (choice.delta is not None and choice.delta.has_content()):
+                return True
+        return False
 
-class _Response(msgspec.Struct):
+
+class Response(msgspec.Struct):
+    """What a whole response says beside its choices. Attributes as of `Event`."""
+
     id: Any = None
     usage: Any = None
     error: Any = None
 
 
 _request = msgspec.json.Decoder(_Request)
-_event = msgspec.json.Decoder(_Event)
-_response = msgspec.json.Decoder(_Response)
+_event = msgspec.json.Decoder(Event)
+_response = msgspec.json.Decoder(Response)
 
 
 def operation_of(route: str) -> str:
@@ -111,29 +113,23 @@ def read_request(body: bytes) -> Asked | None:
         asked = _request.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return Asked(_name(asked.model), asked.stream is True, _count(asked.n, 65535))
+    return Asked(read_name(asked.model), asked.stream is True, _count(asked.n, 65535))
 
 
-def read_event(data: bytes) -> Answer | None:
+def read_event(data: bytes) -> Event | None:
     """What an event's data says. None if it is not a JSON object of the known shape."""
     try:
-        event = _event.decode(data)
+        return _event.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    content = any(
-        choice.text or (choice.delta is not None and choice.delta.has_content())
-        for choice in event.choices or ()
-    )
-    return Answer(content, event.usage, _name(event.id), event.error is not None)
 
 
-def read_response(body: bytes) -> Answer | None:
+def read_response(body: bytes) -> Response | None:
     """What a whole response says. None if it is not a JSON object."""
     try:
-        response = _response.decode(body)
+        return _response.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return Answer(False, response.usage, _name(response.id), response.error is not None)
 
 
 def read_usage(usage: object) -> Usage | None:
@@ -155,5 +151,6 @@ def _count(value: object, most: int) -> int | None:
     return None
 
 
-def _name(value: object) -> str | None:
+def read_name(value: object) -> str | None:
+    """A name of bounded length. None if it is no string."""
     return value[:MAX_NAME_CHARS] if isinstance(value, str) else None

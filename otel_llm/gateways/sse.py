@@ -26,6 +26,9 @@ class EventSplitter:
 
     def feed(self, piece: bytes) -> list[bytes]:
         """Take the next piece; return the data of every event that it completes."""
+        if not self._line and not self._data and _is_one_event(piece) and not self._skipping:
+            self._after_cr = False
+            return [piece[6:-2]]
         if self._after_cr and piece[:1] == b"\n":
             self._after_cr = False
             piece = piece[1:]
@@ -81,3 +84,14 @@ class EventSplitter:
             self.skipped += 1
             return []
         return [b"\n".join(data)] if data else []
+
+
+def _is_one_event(piece: bytes) -> bool:
+    """Whether a piece is what engines send most: one event of one line."""
+    return (
+        piece.startswith(b"data: ")
+        and piece.find(b"\n") == len(piece) - 2
+        and piece.endswith(b"\n\n")
+        and b"\r" not in piece
+        and len(piece) <= MAX_EVENT_BYTES
+    )

@@ -62,8 +62,8 @@ def test_names_can_be_stored(name: str) -> None:
     asked, answer = read_request(body), read_event(body)
     if asked is not None and asked.model is not None:
         asked.model.encode()
-    if answer is not None and answer.response_id is not None:
-        answer.response_id.encode()
+    if answer is not None and isinstance(answer.id, str):
+        answer.id.encode()
 
 
 def _delta(**delta: object) -> dict[str, Any]:
@@ -91,17 +91,17 @@ def test_event_content(event: dict[str, Any], content: bool) -> None:
     """An event has content if a delta or text for the caller is not empty."""
     answer = read_event(json.dumps(event).encode())
     assert answer is not None
-    assert answer.content is content
+    assert answer.has_content() is content
 
 
 def test_event_error_and_id() -> None:
     """An error object and the id are told; `error: null` is no error."""
     answer = read_event(b'{"id": "c-1", "error": {"message": "no"}}')
     assert answer is not None
-    assert (answer.response_id, answer.error) == ("c-1", True)
+    assert (answer.id, answer.error) == ("c-1", {"message": "no"})
     fine = read_event(b'{"error": null}')
     assert fine is not None
-    assert not fine.error
+    assert fine.error is None
 
 
 @pytest.mark.parametrize(

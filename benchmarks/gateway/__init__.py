@@ -1,0 +1,1 @@
+"""What the gateway middleware costs: `make bench-gateway`."""
