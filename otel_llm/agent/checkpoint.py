@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from otel_llm.agent.join import Change, JoinState
-from otel_llm.agent.open_facts import Key
+from otel_llm.agent.join import JoinState
+from otel_llm.agent.open_facts import Change, Key
 from otel_llm.clock import EpochNs
 from otel_llm.facts import Producer
 from otel_llm.journal.reader import Cursor

@@ -47,7 +47,7 @@ class EngineJoin(Join):
         super().__init__(producer, limits, fallback)
         self.requests = OpenFacts("request", OpenRequest, limits.max_open_requests)
         self.steps = OpenFacts("step", OpenStep, MAX_OPEN_STEPS)
-        self._given_up = Recent()
+        self._given_up = Recent("step.given_up")
         self._handlers: dict[type[msgspec.Struct], Callable[[Any], list[Joined]]] = {
             RequestArrived: self._arrived,
             RequestFinished: self._finished,
@@ -56,8 +56,8 @@ class EngineJoin(Join):
             StepKernels: self._kernels,
         }
 
-    def _open(self) -> Sequence[OpenFacts[Any]]:
-        return (self.requests, self.steps)
+    def _memory(self) -> Sequence[OpenFacts[Any] | Recent]:
+        return (self.requests, self.steps, self._given_up)
 
     def _handle(self, record: Record) -> list[Joined]:
         return self._handlers[type(record)](record)

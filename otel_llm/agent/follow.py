@@ -5,7 +5,8 @@ import msgspec
 from otel_llm.agent.checkpoint import JournalState, SavedJournal
 from otel_llm.agent.engine_join import EngineJoin
 from otel_llm.agent.gateway_join import GatewayJoin
-from otel_llm.agent.join import Change, Join, Limits
+from otel_llm.agent.join import Join, Limits
+from otel_llm.agent.open_facts import Change
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
 from otel_llm.facts import Producer
 from otel_llm.facts.joined import Joined

@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
+from otel_llm.agent.hygiene import with_mended_times
 from otel_llm.agent.join import Join, Limits
 from otel_llm.agent.open_facts import OpenCall, OpenFacts, Recent
 from otel_llm.clock import Anchor
@@ -18,15 +17,14 @@ class GatewayJoin(Join):
     """Joins one gateway's journal."""
 
     handled = frozenset({Anchor, GatewayCallStarted, GatewayCall, Attempt})
-    _ordered_keys = False
 
     def __init__(self, producer: Producer, limits: Limits, fallback: Anchor) -> None:
         super().__init__(producer, limits, fallback)
         self.calls = OpenFacts("call", OpenCall, limits.max_open_requests)
-        self._attempts = Recent()
+        self._attempts = Recent("attempt.ended")
 
-    def _open(self) -> Sequence[OpenFacts[Any]]:
-        return (self.calls,)
+    def _memory(self) -> Sequence[OpenFacts[Any] | Recent]:
+        return (self.calls, self._attempts)
 
     def _mark_open(self) -> None:
         """Calls are written whole when they end: a loss takes them or leaves them."""
@@ -102,8 +100,7 @@ def _ordered(call: GatewayCall, breaches: Counter[str]) -> GatewayCall:
             changes[stage] = None
     if call.finished_ns < call.arrival_ns:
         changes["finished_ns"] = call.arrival_ns
-    breaches["time"] += len(changes)
-    return msgspec.structs.replace(call, **changes) if changes else call
+    return with_mended_times(call, changes, breaches)
 
 
 def _ordered_attempt(attempt: Attempt, breaches: Counter[str]) -> Attempt:
@@ -112,5 +109,4 @@ def _ordered_attempt(attempt: Attempt, breaches: Counter[str]) -> Attempt:
         changes["first_byte_ns"] = None
     if attempt.finished_ns < attempt.started_ns:
         changes["finished_ns"] = attempt.started_ns
-    breaches["time"] += len(changes)
-    return msgspec.structs.replace(attempt, **changes) if changes else attempt
+    return with_mended_times(attempt, changes, breaches)

@@ -6,7 +6,7 @@ record still means something without it, else the record is dropped; each breach
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -30,6 +30,8 @@ MAX_KERNEL_NAME = 4096
 MAX_STAMP_NS = 1 << 61
 """Longest uptime believed, about 73 years, in nanoseconds; sums of stamps then fit 63 bits."""
 MAX_WALL_NS = 1 << 62
+
+FactT = TypeVar("FactT", bound=msgspec.Struct)
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -231,8 +233,14 @@ def clean(record: Record, breaches: Counter[str]) -> Record | None:
 
 
 def _shaped(record: Record, breaches: Counter[str]) -> Record | None:
-    """Arrays of one record must be of one length; indices must point at something."""
-    if isinstance(record, StepScheduled):
+    """What fields must be to each other: arrays of one length, indices that point at something.
+
+    No host has been up for longer than since 1970, so that no wall time is negative.
+    """
+    what = "batch"
+    if isinstance(record, Anchor):
+        what, fits = "time", record.offset_ns >= 0
+    elif isinstance(record, StepScheduled):
         members = len(record.request_index)
         fits = members == len(record.phase) == len(record.tokens) == len(record.context)
     elif isinstance(record, StepKernels):
@@ -244,7 +252,7 @@ def _shaped(record: Record, breaches: Counter[str]) -> Record | None:
     else:
         return record
     if not fits:
-        breaches["batch"] += 1
+        breaches[what] += 1
         return None
     return record
 
@@ -269,5 +277,12 @@ def ordered(
         changes["first_output_ns"] = None
     if finished.finished_ns < arrived.arrival_ns:
         changes["finished_ns"] = latest
+    return with_mended_times(finished, changes, breaches)
+
+
+def with_mended_times(record: FactT, changes: Mapping[str, Any], breaches: Counter[str]) -> FactT:
+    """A copy with these stamps in place of those that ran backwards, each counted."""
+    if not changes:
+        return record
     breaches["time"] += len(changes)
-    return msgspec.structs.replace(finished, **changes) if changes else finished
+    return msgspec.structs.replace(record, **changes)

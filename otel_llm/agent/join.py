@@ -6,13 +6,13 @@ join that reads on from its cursor gives the same facts as one that was never in
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
 from otel_llm.agent.hygiene import clean
-from otel_llm.agent.open_facts import Key, OpenFacts
+from otel_llm.agent.open_facts import Change, Key, OpenFacts, Recent
 from otel_llm.clock import Anchor, MonotonicNs
 from otel_llm.facts import (
     Attempt,
@@ -28,8 +28,6 @@ from otel_llm.facts import (
 from otel_llm.facts.joined import Joined, ProducerEvent, ProducerEventName
 from otel_llm.isolation import Guard
 from otel_llm.journal.records import Record
-
-Change = tuple[str, Key, bytes | None]
 
 _WRITTEN_AT: Mapping[type[msgspec.Struct], str] = {
     Anchor: "mono_ns",
@@ -136,26 +134,23 @@ class Join(ABC):
         return [*self._end_open(), in_flight]
 
     def changes(self) -> list[Change]:
-        """What to save: every open fact that changed since `saved`, None where it is gone."""
-        return [(facts.kind, key, body) for facts in self._open() for key, body in facts.changes()]
+        """What to save: everything remembered that changed since `saved`."""
+        return [change for memory in self._memory() for change in memory.changes()]
 
     def saved(self) -> None:
         """What `changes` returned is safe."""
-        for facts in self._open():
-            facts.saved()
+        for memory in self._memory():
+            memory.saved()
 
-    def restore(self, state: JoinState, saved: Iterable[tuple[str, Key, bytes]]) -> None:
-        """Go on from what was saved."""
+    def restore(self, state: JoinState, saved: Sequence[tuple[str, Key, bytes]]) -> None:
+        """Go on from what was saved, given oldest first."""
         self.state = state
-        rows = sorted(saved, key=lambda row: row[1]) if self._ordered_keys else list(saved)
-        for facts in self._open():
-            facts.restore((key, body) for kind, key, body in rows if kind == facts.kind)
-
-    _ordered_keys: ClassVar[bool] = True
+        for memory in self._memory():
+            memory.restore(saved)
 
     @abstractmethod
-    def _open(self) -> Sequence[OpenFacts[Any]]:
-        """All sets of open facts."""
+    def _memory(self) -> Sequence[OpenFacts[Any] | Recent]:
+        """All that is remembered from one record to the next."""
 
     @abstractmethod
     def _mark_open(self) -> None:
@@ -191,8 +186,9 @@ class Join(ABC):
 
     def _find_anchor(self, records: Sequence[Record]) -> None:
         for record in records:
-            if isinstance(record, Anchor) and clean(record, Counter()) is not None:
-                self.state.anchor = record
+            cleaned = clean(record, Counter()) if isinstance(record, Anchor) else None
+            if isinstance(cleaned, Anchor):
+                self.state.anchor = cleaned
                 return
 
     def _event(self, event: ProducerEventName, at_ns: MonotonicNs) -> ProducerEvent:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from otel_llm.agent.checkpoint import SavedJournal
 from otel_llm.agent.follow import FollowedJournal, end_without_file
-from otel_llm.agent.join import Change, Limits
+from otel_llm.agent.join import Limits
+from otel_llm.agent.open_facts import Change
 from otel_llm.clock import Clock, EpochNs
 from otel_llm.errors import JournalError
 from otel_llm.facts.joined import Joined

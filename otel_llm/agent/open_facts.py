@@ -1,7 +1,6 @@
 """What has begun and not ended: bounded, oldest first, and saved by its changes."""
 
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -12,8 +11,10 @@ from otel_llm.facts import GatewayCallStarted, RequestArrived, StepScheduled
 from otel_llm.facts.joined import Resumption, SpanIds
 
 Key = int | str
-REMEMBERED = 16_384
-"""How many ended keys are remembered, so that a record read twice makes no second fact."""
+Change = tuple[str, Key, bytes | None]
+"""A kind, a key, and what to save under them; None if there is nothing any more."""
+REMEMBERED = 4_096
+"""How many ended keys are remembered, so that a late record of theirs makes no second fact."""
 
 
 class OpenRequest(msgspec.Struct):
@@ -29,7 +30,7 @@ class OpenRequest(msgspec.Struct):
         scheduled_ns: its first step.
         phase: its phase in its last step; None before the first.
         cached_tokens: tokens computed before its first step.
-        context: tokens computed before its last step.
+        computed: tokens computed with its last step.
         output_tokens: tokens that its steps emitted.
         first_token_ns: result of the first step that emitted one.
         last_token_ns: result of the last step that emitted one.
@@ -45,7 +46,7 @@ class OpenRequest(msgspec.Struct):
     scheduled_ns: MonotonicNs | None = None
     phase: int | None = None
     cached_tokens: int = 0
-    context: int = 0
+    computed: int = 0
     output_tokens: int = 0
     first_token_ns: MonotonicNs | None = None
     last_token_ns: MonotonicNs | None = None
@@ -74,12 +75,19 @@ Fact = TypeVar("Fact", OpenRequest, OpenStep, OpenCall)
 
 
 class Recent:
-    """The last `most` keys added."""
+    """The last `most` keys added, oldest first.
 
-    def __init__(self, most: int = REMEMBERED) -> None:
-        self._order: deque[Key] = deque()
-        self._keys: set[Key] = set()
+    Args:
+        kind: name in the checkpoint.
+        most: how many are remembered.
+    """
+
+    def __init__(self, kind: str, most: int = REMEMBERED) -> None:
+        self._kind = kind
         self._most = most
+        # A dict keeps the order in which keys came.
+        self._keys: dict[Key, None] = {}
+        self._changed: dict[Key, None] = {}
 
     def __contains__(self, key: Key) -> bool:
         return key in self._keys
@@ -88,10 +96,23 @@ class Recent:
         """Remember a key, and forget the oldest past the limit."""
         if key in self._keys:
             return
-        self._keys.add(key)
-        self._order.append(key)
-        if len(self._order) > self._most:
-            self._keys.discard(self._order.popleft())
+        self._keys[key] = self._changed[key] = None
+        if len(self._keys) > self._most:
+            oldest = next(iter(self._keys))
+            del self._keys[oldest]
+            self._changed[oldest] = None
+
+    def changes(self) -> list[Change]:
+        """Every key added or forgotten since the last `saved`."""
+        return [(self._kind, key, b"" if key in self._keys else None) for key in self._changed]
+
+    def saved(self) -> None:
+        """What `changes` returned is safe."""
+        self._changed.clear()
+
+    def restore(self, saved: Iterable[tuple[str, Key, bytes]]) -> None:
+        """Take up its own among saved rows, given oldest first."""
+        self._keys = {key: None for kind, key, _ in saved if kind == self._kind}
 
 
 class OpenFacts(Generic[Fact]):
@@ -104,12 +125,12 @@ class OpenFacts(Generic[Fact]):
     """
 
     def __init__(self, kind: str, fact: type[Fact], most: int) -> None:
-        self.kind = kind
+        self._kind = kind
         self._decoder: msgspec.msgpack.Decoder[Fact] = msgspec.msgpack.Decoder(fact)
         self._most = most
         self._facts: dict[Key, Fact] = {}
         self._changed: set[Key] = set()
-        self._ended = Recent()
+        self._ended = Recent(f"{kind}.ended")
 
     def __len__(self) -> int:
         return len(self._facts)
@@ -155,17 +176,22 @@ class OpenFacts(Generic[Fact]):
         """Take all open facts out for good, oldest first."""
         return [fact for key in list(self._facts) if (fact := self.end(key)) is not None]
 
-    def changes(self) -> list[tuple[Key, bytes | None]]:
+    def changes(self) -> list[Change]:
         """Every key changed since the last `saved`, with its fact's bytes, None if it is gone."""
-        encode = msgspec.msgpack.encode
-        return [
-            (key, encode(self._facts[key]) if key in self._facts else None) for key in self._changed
+        facts = self._facts
+        open_now: list[Change] = [
+            (self._kind, key, msgspec.msgpack.encode(facts[key]) if key in facts else None)
+            for key in self._changed
         ]
+        return open_now + self._ended.changes()
 
     def saved(self) -> None:
         """What `changes` returned is safe."""
         self._changed.clear()
+        self._ended.saved()
 
-    def restore(self, saved: Iterable[tuple[Key, bytes]]) -> None:
-        """Take up saved facts, given oldest first."""
-        self._facts = {key: self._decoder.decode(body) for key, body in saved}
+    def restore(self, saved: Sequence[tuple[str, Key, bytes]]) -> None:
+        """Take up its own among saved rows, given oldest first."""
+        decode = self._decoder.decode
+        self._facts = {key: decode(body) for kind, key, body in saved if kind == self._kind}
+        self._ended.restore(saved)

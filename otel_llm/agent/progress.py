@@ -20,7 +20,7 @@ def included(request: OpenRequest, step: StepScheduled, position: int) -> None:
             *request.resumed,
             Resumption(step.seq, step.schedule_ns, context),
         ]
-    request.phase, request.context = phase, context
+    request.phase, request.computed = phase, context + step.tokens[position]
 
 
 def emitted(request: OpenRequest, tokens: int, result_ns: MonotonicNs) -> None:
@@ -35,4 +35,4 @@ def _resumes(request: OpenRequest, phase: int, context: int) -> bool:
     """Whether work was lost: back to prefill, or a prefill that goes on from an earlier token."""
     if phase != PHASE_PREFILL:
         return False
-    return request.phase == PHASE_DECODE or context < request.context
+    return request.phase == PHASE_DECODE or context < request.computed

@@ -1,0 +1,130 @@
+"""The rules by which records are mended or dropped."""
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+import pytest
+
+from otel_llm.agent.hygiene import MAX_HEADER, MAX_KERNEL_NAME, MAX_TEXT, RULES, clean
+from otel_llm.clock import Anchor, EpochNs, MonotonicNs
+from otel_llm.facts import StepKernels
+from otel_llm.journal.records import KINDS, Record
+from tests.agent.builders import (
+    anchor,
+    arrived,
+    attempt,
+    call,
+    call_started,
+    done,
+    finished,
+    kernels,
+    scheduled,
+)
+
+CLEAN = (
+    anchor(), arrived(), finished(), scheduled(), done(), kernels(), call_started(), call(),
+    attempt(),
+)  # fmt: skip
+UNCHECKED = {
+    # Closed sets that the decoder itself checks, and flags.
+    "outcome", "source", "stream",
+    # Checked together with the arrays beside it.
+    "name_index",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("record", CLEAN, ids=lambda record: type(record).__name__)
+def test_clean_records_pass_unchanged(record: Record) -> None:
+    """A record within the rules is the same object afterwards."""
+    breaches: Counter[str] = Counter()
+    assert clean(record, breaches) is record
+    assert not breaches
+
+
+def test_every_field_has_a_rule() -> None:
+    """A field added to a record cannot come in unchecked."""
+    for kind in KINDS.values():
+        fields = set(kind.__struct_fields__) - UNCHECKED
+        assert fields == set(RULES[kind]), kind
+
+
+U32 = (1 << 32) - 1
+LONG = "x" * (MAX_TEXT + 1)
+
+
+@pytest.mark.parametrize(
+    ("record", "field", "value", "mended", "what"),
+    [
+        (arrived(), "prompt_tokens", 1 << 40, U32, "tokens"),
+        (arrived(), "prompt_tokens", -7, 0, "tokens"),
+        (arrived(), "max_tokens", 1 << 63, None, "tokens"),
+        (arrived(), "sample_index", 70_000, 65_535, "tokens"),
+        (arrived(), "request_id", LONG, LONG[:-1], "text"),
+        (arrived(), "traceparent", "0" * (MAX_HEADER + 1), None, "traceparent"),
+        (arrived(), "tracestate", "0" * (MAX_HEADER + 1), None, "tracestate"),
+        (finished(), "output_tokens", -1, 0, "tokens"),
+        (finished(), "first_token_ns", -1, None, "time"),
+        (finished(), "last_token_ns", 1 << 62, None, "time"),
+        (finished(), "error_type", LONG, LONG[:-1], "text"),
+        (scheduled(), "tokens", [1 << 33], [U32], "tokens"),
+        (scheduled(), "context", [-4], [0], "tokens"),
+        (scheduled(), "kv_used", 1 << 32, U32, "tokens"),
+        (done(), "emitted", [-1], [0], "tokens"),
+        (done(), "execute_ns", -1, None, "tokens"),
+        (kernels(), "names", ["y" * 5_000, "b"], ["y" * MAX_KERNEL_NAME, "b"], "text"),
+        (call(), "status_code", 100_000, None, "tokens"),
+        (call(), "inter_chunk_us", [1 << 32, 3], [U32, 3], "tokens"),
+        (call(), "parent_span_id", "zz", None, "trace"),
+        (call(), "trace_id", "0" * 32, "", "trace"),
+        (attempt(), "span_id", "ABCDEFABCDEFABCD", "", "trace"),
+        (attempt(), "backoff_ns", -1, 0, "tokens"),
+    ],
+)
+def test_mended(record: Record, field: str, value: object, mended: object, what: str) -> None:
+    """A value beyond its rule is cut, clamped or taken as absent, and counted once."""
+    breaches: Counter[str] = Counter()
+    given: Any = msgspec.structs.replace(record, **{field: value})
+    assert clean(given, breaches) == msgspec.structs.replace(record, **{field: mended})
+    assert breaches == {what: 1}
+
+
+@pytest.mark.parametrize(
+    ("record", "field", "value", "what"),
+    [
+        (arrived(), "index", 0, "tokens"),
+        (arrived(), "arrival_ns", -1, "time"),
+        (arrived(), "arrival_ns", 1 << 63, "time"),
+        (finished(), "finished_ns", 1 << 62, "time"),
+        (scheduled(), "seq", 1 << 63, "tokens"),
+        (scheduled(), "phase", b"\x02", "batch"),
+        (scheduled(), "tokens", [1, 2], "batch"),
+        (scheduled(), "request_index", [], "batch"),
+        (done(), "result_ns", -1, "time"),
+        (kernels(), "name_index", [0, 2, 0], "batch"),
+        (kernels(), "name_index", [0, -1, 0], "batch"),
+        (kernels(), "duration_ns", [1, 2], "batch"),
+        (kernels(), "offset_ns", [0, -1, 0], "time"),
+        (call(), "finished_ns", -1, "time"),
+        (anchor(), "wall_ns", 1 << 63, "time"),
+        (anchor(), "wall_ns", 1, "time"),
+    ],
+)
+def test_dropped(record: Record, field: str, value: object, what: str) -> None:
+    """A record that means nothing without the value is dropped, and counted."""
+    breaches: Counter[str] = Counter()
+    given: Any = msgspec.structs.replace(record, **{field: value})
+    assert clean(given, breaches) is None
+    assert breaches == {what: 1}
+
+
+def test_a_step_without_kernels() -> None:
+    """Nothing launched is nothing wrong."""
+    empty = StepKernels(1, "cpu", "cpu:0", [], [], MonotonicNs(5), [], [])
+    assert clean(empty, Counter()) is empty
+
+
+def test_the_error_of_a_reading_is_clamped() -> None:
+    """A clock error beyond its column is the largest that fits, not a wrapped small one."""
+    wide = Anchor(EpochNs(2), MonotonicNs(1), 1 << 40)
+    assert clean(wide, Counter()) == Anchor(EpochNs(2), MonotonicNs(1), U32)
