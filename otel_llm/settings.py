@@ -78,7 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How often the agent reads the journals, in seconds."""
     spool_bytes: Bytes = 1 << 30
     """Most bytes kept for a sink that is away. Past it the oldest batch is dropped and counted."""
-    batch_interval_s: Seconds = 0.5
+    batch_interval_s: Seconds = 1.0
     """Longest wait before rows are sent, in seconds."""
     trace_ratio: Ratio = 1.0
     """Share of requests without a sampling decision of their caller that get spans."""

@@ -44,6 +44,8 @@ def outcome(facts: CallFacts) -> str:
         return ended
     if not facts.requests:
         return "cancelled_at_gateway"
+    if all(request["outcome"] == "finished" for request in facts.requests):
+        return "cancelled_in_delivery"
     if any(request["first_token"] is not None for request in facts.requests):
         return "cancelled_in_decode"
     if any(request["scheduled"] is not None for request in facts.requests):
@@ -103,7 +105,9 @@ def _attempts(facts: CallFacts) -> Iterator[str]:
         return
     if any(attempt["outcome"] != "failed" for attempt in attempts[:-1]):
         yield "an attempt that did not fail was tried again"
-    if attempts[-1]["outcome"] != call["outcome"]:
+    # A client may give up when its upstream has ended and the last bytes are on their way.
+    fitting = {"cancelled": {"cancelled", "finished"}}.get(call["outcome"], {call["outcome"]})
+    if attempts[-1]["outcome"] not in fitting:
         yield f"{call['outcome']}, its last attempt {attempts[-1]['outcome']}"
 
 

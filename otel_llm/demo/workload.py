@@ -19,7 +19,7 @@ LENGTH_SCALE = 8
 MAX_PROMPT = 600
 MAX_OUTPUT = 72
 GIANT_PROMPT = 6000
-GIVE_UP_SHARE = 0.065
+GIVE_UP_SHARE = 0.075
 FLOOD_AT = 0.45
 FLOOD_WAVES_S = (0.0, 0.15, 0.3)
 """First the seats fill, then come those who give up in the queue, then those who are shed."""

@@ -182,6 +182,17 @@ def test_cancelled_in_decode() -> None:
     assert (outcome(facts), problems(facts, gave_up())) == ("cancelled_in_decode", [])
 
 
+def test_cancelled_in_delivery() -> None:
+    """Its request had finished; attempt and call may disagree about the last bytes."""
+    facts = cancelled()
+    facts.requests[0].update(outcome="finished")
+    assert (outcome(facts), problems(facts, gave_up())) == ("cancelled_in_delivery", [])
+    facts.attempts[1].update(outcome="finished")
+    assert problems(facts, gave_up()) == []
+    facts.attempts[1].update(outcome="failed")
+    assert problems(facts, gave_up()) != []
+
+
 def test_cancelled_in_prefill() -> None:
     """Without a first token the end was in prefill, and no decode span may exist."""
     facts = cancelled(first_token=None, first_output=None, last_token=None)

@@ -71,8 +71,14 @@ def serve(config: GatewayConfig, settings: Settings, host: str, port: int) -> No
         on_stop=(lambda: None) if provider is None else provider.shutdown,
     )
     # A proxy's word on who its client is comes with `trusted_proxies`, not with X-Forwarded-For.
+    # Idle connections outlive the usual client's pool, so that the client closes first and no call
+    # meets a connection that is just being closed.
     server = uvicorn.Config(
-        app, log_level="warning", proxy_headers=False, timeout_graceful_shutdown=5
+        app,
+        log_level="warning",
+        proxy_headers=False,
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=5,
     )
     uvicorn.Server(server).run(sockets=[listener])
 
