@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable, Sequence
 
 from clickhouse_connect.driver.client import Client
-from otel_llm.exporters.clickhouse.client import connect
 
 from otel_llm.demo import client, evidence
 from otel_llm.demo.run import MODEL
 from otel_llm.demo.stack import Stack
 from otel_llm.demo.workload import PlannedCall, plan
+from otel_llm.exporters.clickhouse.client import connect
 
 Harm = Callable[[], object]
 
