@@ -30,7 +30,10 @@ def identify(client: "Client", text: str, tenant: str = "") -> list[Match]:
     """
     if len(text) < MIN_PREFIX:
         return []
-    found = ask(client, "matches", Match, id=text, tenant=tenant, limit=_MOST_MATCHES)
+    # Whole ids have indexes; beginnings, and spans' ids, cost a scan of the columns.
+    found = ask(client, "matches_whole", Match, id=text, tenant=tenant)
+    if not found:
+        found = ask(client, "matches_begun", Match, id=text, tenant=tenant, limit=_MOST_MATCHES)
     return _one_per_journey([match for match in found if match.value == text] or found)
 
 

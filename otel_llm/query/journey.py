@@ -105,18 +105,10 @@ def load(client: "Client", match: Match, tenant: str = "") -> Journey:
     Raises:
         StoreError: the store refused a question.
     """
-    traces = [match.trace_id] if match.trace_id else []
+    traces = [match.trace_id]
     calls = ask(client, "calls", Call, traces=traces)
     attempts = ask(client, "attempts", Attempt, calls=[one.call_id for one in calls])
-    requests = ask(
-        client,
-        "requests",
-        Request,
-        traces=traces,
-        instances=[match.instance_id],
-        api_ids=[match.api_request_id] if match.api_request_id else [],
-        indexes=[match.request_index],
-    )
+    requests = ask(client, "requests", Request, traces=traces)
     owned = owned_requests(calls, attempts, requests)
     call = _call_of(match, calls, owned, tenant)
     if call is None:

@@ -68,19 +68,10 @@ def recent(client: "Client", wanted: Filter) -> list[Listed]:
         StoreError: the store refused a question.
     """
     found = ask(client, "recent", Match, **msgspec.structs.asdict(wanted))
-    traces = sorted({match.trace_id for match in found if match.trace_id})
-    direct = [match for match in found if match.kind == "request"]
+    traces = sorted({match.trace_id for match in found})
     calls = ask(client, "calls", Call, traces=traces)
     attempts = ask(client, "attempts", Attempt, calls=[call.call_id for call in calls])
-    requests = ask(
-        client,
-        "requests",
-        Request,
-        traces=traces,
-        instances=sorted({match.instance_id for match in direct}),
-        api_ids=[],
-        indexes=sorted({match.request_index for match in direct}),
-    )
+    requests = ask(client, "requests", Request, traces=traces)
     owned = owned_requests(calls, attempts, requests)
     by_id = {call.call_id: call for call in calls}
     by_key = {(one.instance_id, one.request_index): one for one in requests}

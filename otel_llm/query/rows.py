@@ -156,8 +156,8 @@ class Neighbours(msgspec.Struct, frozen=True, kw_only=True):
     """Other requests that shared a batch: how many, of which tenant.
 
     Attributes:
-        tenant: the tenant; empty for requests that have not ended. None where a tenant asks:
-            it learns the number alone.
+        tenant: the tenant; empty for requests without a row: they have not ended, or began over
+            two hours before. None where a tenant asks: it learns the number alone.
         requests: how many requests.
     """
 

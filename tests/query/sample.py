@@ -214,7 +214,7 @@ def rows() -> dict[str, list[Row]]:
         ),
         call(
             "waited", 600, 640, outcome="cancelled", status_code=None,
-            error_class="client_disconnect",
+            error_class="client_disconnect", response_id="resp-waited",
         ),
     ]  # fmt: skip
     attempts = [

@@ -20,19 +20,20 @@ CALL = (RETRIED + "c" * 32)[:32]
         ((RETRIED + "7" * 32)[:32], "trace id"),
         (RETRIED[:14] + "00", "span id"),
         (RETRIED[:14] + "02", "span id"),
-        ("cmpl-retried", "response id"),
         (RETRIED[:6], "call id"),
     ],
 )
 def test_every_id_of_a_call_finds_it(store: "Client", identity: str, field: str) -> None:
-    """Call, trace, span, attempt's span and response id, whole or begun, name the call once."""
+    """Call, trace, span and attempt's span id, whole or begun, name the call once."""
     (found,) = identify(store, identity)
     assert found.kind == "call"
     assert found.call_id == CALL
     assert found.field == field or len(identity) == 6
 
 
-@pytest.mark.parametrize("identity", ["cmpl-retried-0", "e000000000000001", "cmpl-retried-"])
+@pytest.mark.parametrize(
+    "identity", ["cmpl-retried-0", "e000000000000001", "cmpl-retried-", "cmpl-retried"]
+)
 def test_ids_of_an_engine_request_find_it(store: "Client", identity: str) -> None:
     """A request id or span id that no call carries names the request."""
     found = identify(store, identity)
@@ -50,9 +51,15 @@ def test_a_beginning_of_several_lists_all(store: "Client") -> None:
 
 
 def test_a_full_id_beats_beginnings(store: "Client") -> None:
-    """`cmpl-twice` is a call's response id and the beginning of its requests' ids."""
-    (found,) = identify(store, "cmpl-twice")
-    assert (found.kind, found.field) == ("call", "response id")
+    """`cmpl-died` is an API request's id, and `cmpl-died-0` its request's: one journey."""
+    (found,) = identify(store, "cmpl-died")
+    assert (found.kind, found.field) == ("request", "api request id")
+
+
+def test_a_response_id_that_no_engine_knows(store: "Client") -> None:
+    """The id of a response counts as well; here its engine's request has another."""
+    (found,) = identify(store, "resp-waited")
+    assert (found.field, found.call_id[:12]) == ("response id", b"waited".hex())
 
 
 @pytest.mark.parametrize("identity", ["", "cmp", "ffffffff", "%", "'; DROP TABLE llm_requests --"])

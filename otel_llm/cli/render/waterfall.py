@@ -185,7 +185,7 @@ def _shared(engine: EngineWork) -> str:
     if not total:
         return "shared with nobody"
     named = [
-        f"{group.tenant or 'not ended'} {group.requests:,}"
+        f"{group.tenant or 'not found'} {group.requests:,}"
         for group in engine.neighbours
         if group.tenant is not None
     ]

@@ -12,12 +12,12 @@ FROM (
         AND hasAny(request_index, {indexes:Array(UInt64)})
 ) AS members
 LEFT JOIN (
-    -- Whoever shared a step arrived before its end. A day is the longest a request may take.
+    -- Whoever shared a step arrived before its end. Two hours bound the scan.
     SELECT request_index AS member, toString(tenant) AS owner
     FROM llm_requests
     WHERE instance_id = {instance:String}
         AND dp_rank = {dp_rank:UInt16}
-        AND arrival >= fromUnixTimestamp64Nano({from_ns:Int64}) - toIntervalDay(1)
+        AND arrival >= fromUnixTimestamp64Nano({from_ns:Int64}) - toIntervalHour(2)
         AND arrival <= fromUnixTimestamp64Nano({to_ns:Int64})
 ) AS known USING (member)
 WHERE NOT has({indexes:Array(UInt64)}, member)

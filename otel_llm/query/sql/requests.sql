@@ -1,4 +1,4 @@
--- Engine requests of some traces, or of some API calls at some engines.
+-- All engine requests of some traces. Those that came without a trace have one of their own.
 SELECT
     instance_id, service, host, engine, engine_version, model, dp_rank, request_index,
     request_id, api_request_id, trace_id, span_id, parent_span_id, tenant, tier, attempt,
@@ -15,7 +15,4 @@ SELECT
     clock_error_ns
 FROM llm_requests
 WHERE trace_id IN {traces:Array(String)}
-    OR (instance_id IN {instances:Array(String)}
-        AND (api_request_id IN {api_ids:Array(String)}
-            OR request_index IN {indexes:Array(UInt64)}))
 ORDER BY arrival, instance_id, request_index
