@@ -143,7 +143,7 @@ class Child:
                 break
             time.sleep(_POLL_S)
         self.report["drain_ms"] = round((time.monotonic() - began) * 1e3, 1)
-        tracer.dropped()
+        self.report["dropped_code"] = in_words(tracer.dropped())
         return tracer.counters()
 
     def count(self, tracer: Tracer, key: str, kernels: int) -> dict[str, int]:
@@ -156,14 +156,14 @@ class Child:
 
 def main(spec_path: str) -> int:
     """Run the row described in the file; the process ends here."""
-    from gpuprobe.scenarios import SCENARIOS
+    from gpuprobe.scenarios import scenario
 
     # A row runs in a session of its own; without this it would outlive a parent that is killed.
     c.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
     spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
     child = Child(spec)
     try:
-        SCENARIOS[spec["scenario"]](child)
+        scenario(spec["scenario"])(child)
     except (*EXPECTED, CudaError) as error:
         child.put("error", f"{type(error).__name__}: {error}")
     if spec.get("normal_exit"):

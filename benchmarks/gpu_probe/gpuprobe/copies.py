@@ -39,7 +39,7 @@ def find(work: Path, toolkits: Path = Path("/usr/local")) -> list[Copy]:
             for path in sorted(Path(directory or ".").glob(pattern)):
                 _add(found, f"{FRAMEWORK} {_version(path)}".strip(), path)
     for path in unpack_wheels(CARRIED, work):
-        _add(found, path.parent.name, path)
+        _add(found, path.parent.name.replace("-", " ", 1), path)
     for pattern in _IN_TOOLKIT:
         for path in sorted(toolkits.glob(pattern)):
             _add(found, "toolkit", path)
@@ -56,7 +56,8 @@ def unpack_wheels(where: Path, work: Path) -> list[Path]:
         match = _WHEEL.match(wheel.name)
         if not match:
             continue
-        folder = work / f"wheel {match[1]}"
+        # No space: LD_PRELOAD takes one for the end of a path.
+        folder = work / f"wheel-{match[1]}"
         folder.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(wheel) as archive:
             for member in archive.namelist():

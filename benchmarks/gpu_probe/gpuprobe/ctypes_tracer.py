@@ -64,6 +64,7 @@ class CtypesTracer:
         self._subscriber = c.c_void_p()
         self._second = c.c_void_p()
         self._step = 0
+        self._api = V1
         self._step_of: dict[int, int] = {}
         self._seen: dict[tuple[int, int], int] = {}
         self._counts = dict.fromkeys(COUNTER_NAMES, 0)
@@ -140,6 +141,7 @@ class CtypesTracer:
     def register(self, api: int = V1) -> int:
         """See Tracer."""
         f = self._functions
+        self._api = api
         if api == V1:
             return self._call("cuptiActivityRegisterCallbacks", f["request"], f["complete"])
         return self._call(
@@ -165,7 +167,11 @@ class CtypesTracer:
     def dropped(self) -> int:
         """See Tracer."""
         lost = c.c_size_t()
-        code = self._call("cuptiActivityGetNumDroppedRecords", None, 0, c.byref(lost))
+        name = "cuptiActivityGetNumDroppedRecords"
+        first: tuple[c.c_void_p, ...] = ()
+        if self._api == V2:
+            name, first = name + "_v2", (self._subscriber,)
+        code = self._call(name, *first, None, 0, c.byref(lost))
         self._counts["dropped"] += lost.value
         return code
 

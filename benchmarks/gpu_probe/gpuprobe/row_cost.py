@@ -214,11 +214,14 @@ class _Loop:
         self._to("off")
 
     def _steps_per_block(self, step: Callable[[], None]) -> int:
-        """So many steps that a block lasts about the time wanted."""
+        """So many steps that a block lasts about the time wanted; also brings the clocks up."""
         began = time.perf_counter()
-        for _ in range(5):
+        run = 0
+        while run < 5 or time.perf_counter() - began < (0.01 if self._child.dry else 0.7):
             step()
-        one = (time.perf_counter() - began) / 5
+            run += 1
+        self.steps_run += run
+        one = (time.perf_counter() - began) / run
         wanted: float = self._child.spec.get("block_s", 0.3)
         return max(5, min(500, round(wanted / one)))
 

@@ -24,6 +24,7 @@ from gpuprobe.workloads import Decode
 
 _ROWS_ROOM = 3_000_000
 _POWER_EVERY_S = 0.01
+_START_S = 10.0
 _RAW_KEPT = 24
 # A first guess of what a row takes in the file, on the low side.
 _BYTES_PER_ROW = 2
@@ -38,12 +39,14 @@ class Sampler:
         self.absent = ""
         self.errors = 0
         self._stop = threading.Event()
+        self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Sample until the block ends."""
+        """Sample until the block ends; the first sample is taken before it begins."""
         self._thread.start()
+        self._ready.wait(_START_S)
         try:
             yield
         finally:
@@ -64,6 +67,7 @@ class Sampler:
             self.anchors["monotonic_ns"].append(time.monotonic_ns())
             if counter and read and usage:
                 self._sample(counter, read, usage)
+            self._ready.set()
 
     def _sample(
         self, counter: Callable[[], Any], read: Callable[[], Any], usage: Callable[[], Any]

@@ -127,6 +127,7 @@ def windows(child: Child) -> None:
     work.capture(GRAPH_KERNELS)
     replays = child.scaled(40, 4)
     seen = child.drain(tracer, 0)
+    whole = []
     for window in range(1, 4):
         if window > 1:
             child.timed(f"enable {window}", lambda: tracer.kind(True, KIND_CONCURRENT_KERNEL))
@@ -134,15 +135,16 @@ def windows(child: Child) -> None:
         now = child.drain(tracer, seen["kernels"] + replays * GRAPH_KERNELS)
         rows = _check_steps(tracer.take_rows(), GRAPH_KERNELS)
         kernels = now["kernels"] - seen["kernels"]
-        child.put(
-            f"window {window}", {"kernels": kernels, "expected": replays * GRAPH_KERNELS, **rows}
-        )
+        expected = replays * GRAPH_KERNELS
+        one_id = rows["graph_steps_with_one_correlation_id"] == replays
+        child.put(f"window {window}", {"kernels": kernels, "expected": expected, **rows})
         child.timed(f"disable {window}", lambda: tracer.kind(False, KIND_CONCURRENT_KERNEL))
         replay(tracer, work, replays, window * 1000 + 500)
         seen = child.drain(tracer, now["kernels"] + 1)
-        child.put(
-            f"while off {window}", {"kernels": seen["kernels"] - now["kernels"], "expected": 0}
-        )
+        off = seen["kernels"] - now["kernels"]
+        child.put(f"while off {window}", {"kernels": off, "expected": 0})
+        whole.append(kernels == expected and one_id and off == 0)
+    child.put("complete", whole)
     detach(child, tracer)
 
 

@@ -154,7 +154,7 @@ def watch(read: Callable[[], Stamp], index: int, seconds: float) -> dict[str, An
     last = first
     while last.monotonic_ns - first.monotonic_ns < seconds * 1e9:
         stamp = read()
-        if stamp.code:
+        if stamp.code or math.isnan(stamp.values[index]):
             return {"code": in_words(stamp.code), "available": False, "changes": len(changes)}
         gaps.append((stamp.monotonic_ns - last.monotonic_ns) / 1e6)
         if stamp.values[index] != last.values[index] and len(changes) < _KEEP_CHANGES:

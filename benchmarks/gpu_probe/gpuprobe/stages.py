@@ -123,7 +123,7 @@ def cost(setting: Setting) -> Iterator[Question]:
     small: dict[str, Any] = {
         "work": work,
         "size": "small",
-        "block_s": 0.005 if setting.dry else 0.3,
+        "block_s": 0.005 if setting.dry else 0.15,
     }
     if setting.dry:
         small["kernels"] = 20

@@ -36,7 +36,7 @@ static void *library;
 static void *subscriber, *second;
 static int (*next1)(uint8_t *, size_t, cupti_record **);
 static int (*next2)(void *, uint8_t *, size_t, cupti_record **);
-static int second_in_use;
+static int second_in_use, api_in_use; /* the old and the new (_v2) calls must not be mixed */
 static atomic_uint_least32_t current_step;
 static atomic_uint_least64_t callbacks_seen;
 static atomic_uint_least64_t step_of[STEP_SLOTS]; /* correlation << 32 | step */
@@ -282,6 +282,7 @@ static void complete2(uint8_t *buffer, size_t size, size_t valid, void *info) {
 }
 
 int shim_register(int api) {
+    api_in_use = api;
     if (api == 2)
         CALL(int (*)(void *, cupti_request2, cupti_complete2), "cuptiActivityRegisterCallbacks_v2", subscriber,
              request2, complete2);
@@ -304,12 +305,16 @@ int shim_api_record(int on, uint32_t domain, uint32_t cbid) {
 /* Flag 0: only buffers whose records are all complete. The forced kind loses records. */
 int shim_flush(void) { CALL(int (*)(uint32_t), "cuptiActivityFlushAll", 0); }
 
+static int ask_dropped(size_t *dropped) {
+    if (api_in_use == 2)
+        CALL(int (*)(void *, void *, uint32_t, size_t *), "cuptiActivityGetNumDroppedRecords_v2", subscriber, NULL, 0,
+             dropped);
+    CALL(int (*)(void *, uint32_t, size_t *), "cuptiActivityGetNumDroppedRecords", NULL, 0, dropped);
+}
+
 int shim_dropped(void) {
     size_t dropped = 0;
-    if (!library) return NOT_OPEN;
-    int (*call)(void *, uint32_t, size_t *) =
-        (int (*)(void *, uint32_t, size_t *))(uintptr_t)symbol("cuptiActivityGetNumDroppedRecords");
-    int code = call ? call(NULL, 0, &dropped) : NO_SYMBOL;
+    int code = ask_dropped(&dropped);
     pthread_mutex_lock(&lock);
     counters.dropped += dropped;
     pthread_mutex_unlock(&lock);

@@ -28,7 +28,7 @@ Parameter: TypeAlias = Any
 def libraries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The shim and the fake GPU, compiled once with warnings as errors."""
     into = tmp_path_factory.mktemp("native")
-    built = {name: native.build(name, into) for name in ("probe_shim", "fake_gpu")}
+    built = {name: native.build(name, into, "-Werror") for name in ("probe_shim", "fake_gpu")}
     if any("no compiler" in made.how for made in built.values()):
         pytest.skip(built["probe_shim"].how)
     for made in built.values():
@@ -39,7 +39,7 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def probe(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the entry point as a user would."""
     command = [sys.executable, str(PROBE / "probe.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +47,7 @@ def out(tmp_path_factory: pytest.TempPathFactory, libraries: dict[str, Path]) ->
     """The folder that one dry run of all stages leaves."""
     assert libraries
     folder = tmp_path_factory.mktemp("results")
-    done = probe("--stage", "all", "--dry-run", "--out", str(folder), "--budget-s", "90")
+    done = probe("--stage", "all", "--dry-run", "--out", str(folder), "--budget-s", "100")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

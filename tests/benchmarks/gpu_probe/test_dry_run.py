@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from gpuprobe import fixture
-from gpuprobe.scenarios import SCENARIOS
+from gpuprobe.scenarios import NAMES
 
 from tests.benchmarks.gpu_probe.conftest import PROBE, probe
 
@@ -40,7 +40,7 @@ def test_every_stage_ends_with_rows_that_answer(out: Path, stage: int) -> None:
 def test_every_scenario_but_those_of_a_framework_is_run(out: Path) -> None:
     """The dry run leaves no path out that needs no GPU."""
     ran = {row["scenario"] for stage in (1, 2, 3, 4) for row in load(out, stage)["rows"]}
-    assert set(SCENARIOS) - ran == {"load", "hold", "profiler_after"}
+    assert NAMES - ran == {"load", "hold", "profiler_after"}
 
 
 def test_results_fit_what_comes_back(out: Path) -> None:

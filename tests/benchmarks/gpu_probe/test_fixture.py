@@ -13,12 +13,13 @@ import pytest
 from gpuprobe import fixture, row_fixture
 from gpuprobe.records import Row, decode_kernel
 from gpuprobe.row_fixture import Sampler
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.benchmarks.gpu_probe.conftest import AskRow
 
 
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 2**63)))
 def test_delta_coding_is_undone(values: list[int]) -> None:
     """Decoding gives back exactly what was encoded."""

@@ -81,10 +81,10 @@ def test_core_questions_come_first_for_every_copy(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rows", [stages.modes, stages.cost, stages.nvml, stages.record])
 def test_every_question_names_a_scenario_and_fits_its_stage(tmp_path: Path, rows: Any) -> None:  # noqa: ANN401
     """No row asks for something unknown, or for more time than a stage of eight minutes has."""
-    from gpuprobe.scenarios import SCENARIOS
+    from gpuprobe.scenarios import NAMES
 
     for question in rows(setting(tmp_path, 460)):
-        assert question.scenario in SCENARIOS
+        assert question.scenario in NAMES
         assert question.needs_s <= 60
         assert question.limit_s <= 130
 

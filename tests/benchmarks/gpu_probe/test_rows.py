@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gpuprobe import rows
+from gpuprobe import rows, scenarios
 from gpuprobe.results import ResultFile, Scrubber
 from gpuprobe.rows import Budget, Question
 
@@ -28,7 +29,7 @@ def test_a_crash_costs_one_row_and_keeps_its_report(ask: AskRow) -> None:
 def test_a_hang_ends_at_the_limit(ask: AskRow) -> None:
     """A call that never returns is ended after the limit, with what was known until then."""
     began = time.monotonic()
-    row = ask("both", limit_s=1.5, environment={"FAKE_GPU_HANG": "1"})
+    row = ask("both", limit_s=2, environment={"FAKE_GPU_HANG": "1"})
     assert row["outcome"] == "timeout"
     assert time.monotonic() - began < 10
     assert row["version"]["version"] == 130500
@@ -126,3 +127,11 @@ def test_device_is_held_only_inside_the_block(
         assert json.loads(report.read_text()) == {"running": True}
     left = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in _read(p)]
     assert left == []
+
+
+def test_every_name_has_its_scenario_and_every_scenario_its_name() -> None:
+    """The list of names and the modules' own lists are the same."""
+    for module, names in scenarios.MODULES.items():
+        assert set(importlib.import_module(module).SCENARIOS) == set(names)
+    with pytest.raises(KeyError, match="no such"):
+        scenarios.scenario("no such")

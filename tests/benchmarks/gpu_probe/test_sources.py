@@ -89,6 +89,7 @@ def test_wheels_are_unpacked_and_equal_copies_count_once(
     found = copies.find(tmp_path / "work", toolkits=toolkit)
     assert [copy.label for copy in found] == ["wheel 13.5.25", "toolkit"]
     assert (found[0].path.parent / "libnvperf_host.so").exists()
+    assert " " not in str(found[0].path), "LD_PRELOAD would take it for two paths"
 
 
 def test_copy_of_a_framework_comes_first_with_its_version(

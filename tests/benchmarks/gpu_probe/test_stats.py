@@ -6,18 +6,20 @@ import statistics
 
 import pytest
 from gpuprobe import stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 VALUES = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=60)
 
 
+@settings(max_examples=40)
 @given(VALUES)
 def test_median_is_that_of_the_standard_library(values: list[float]) -> None:
     """The median is the one everybody means."""
     assert stats.median(values) == pytest.approx(statistics.median(values))
 
 
+@settings(max_examples=40)
 @given(VALUES, st.floats(0, 100))
 def test_percentile_lies_between_the_extremes(values: list[float], q: float) -> None:
     """No percentile is outside the data."""
@@ -34,6 +36,7 @@ def test_percentile_refuses_nothing_and_nonsense() -> None:
         stats.percentile([1.0], 101)
 
 
+@settings(max_examples=40)
 @given(VALUES)
 def test_interval_holds_the_median(values: list[float]) -> None:
     """The bounds lie around the sample's median."""
@@ -51,6 +54,7 @@ def test_interval_of_few_values_is_their_extremes() -> None:
     assert stats.median_interval([3.0, 1.0, 2.0]) == (1.0, 3.0)
 
 
+@settings(max_examples=40)
 @given(VALUES, st.floats(0.5, 2))
 def test_paired_ratio_finds_a_common_factor(base: list[float], factor: float) -> None:
     """When every round is slower by one factor, the ratio is that factor."""
@@ -71,6 +75,7 @@ def test_describe_of_nothing_says_nothing() -> None:
     assert stats.describe([]) == {"n": 0}
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 200), st.integers(0, 50)), max_size=20))
 def test_union_counts_overlaps_once(spans: list[tuple[int, int]]) -> None:
     """The union of spans is the number of distinct units that they cover."""
