@@ -27,17 +27,13 @@ def main() -> None:
     parser = _parser()
     arguments = parser.parse_args()
     try:
-        upstreams = dict(_upstream(each) for each in arguments.upstream)
-        token = (
-            Path(arguments.otlp_token_file).read_text().strip()
-            if arguments.otlp_token_file
-            else None
-        )
-        settings = load(otlp_endpoint=arguments.otlp, otlp_token=token)
-    except (ValueError, OSError, SettingError) as error:
+        config, settings = _configuration(arguments)
+    except (ValueError, OSError) as error:
         parser.error(str(error))
-    config = GatewayConfig(upstreams, max_in_flight=arguments.max_in_flight)
-    serve(config, settings, arguments.host, arguments.port)
+    try:
+        serve(config, settings, arguments.host, arguments.port)
+    except SettingError as error:
+        parser.error(str(error))
 
 
 def serve(config: GatewayConfig, settings: Settings, host: str, port: int) -> None:
@@ -48,6 +44,9 @@ def serve(config: GatewayConfig, settings: Settings, host: str, port: int) -> No
         settings: of the instrumentation and of its spans.
         host: address to listen on.
         port: port to listen on; 0 takes any free one.
+
+    Raises:
+        SettingError: the address cannot be listened on, or a setting cannot be used.
     """
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
     listener = listen(host, port)
@@ -81,6 +80,17 @@ def serve(config: GatewayConfig, settings: Settings, host: str, port: int) -> No
         timeout_graceful_shutdown=5,
     )
     uvicorn.Server(server).run(sockets=[listener])
+
+
+def _configuration(arguments: argparse.Namespace) -> tuple[GatewayConfig, Settings]:
+    file = arguments.otlp_token_file
+    token = Path(file).read_text(encoding="utf-8").strip() if file else None
+    try:
+        settings = load(otlp_endpoint=arguments.otlp, otlp_token=token)
+    except SettingError as error:
+        raise ValueError(str(error)) from error
+    upstreams = dict(_upstream(each) for each in arguments.upstream)
+    return GatewayConfig(upstreams, max_in_flight=arguments.max_in_flight), settings
 
 
 def _provider(settings: Settings, instance_id: str, service: str) -> TracerProvider | None:

@@ -147,6 +147,7 @@ def test_without_otlp_there_are_facts(sink: _Sink, tmp_path: Path) -> None:
         ([], "--upstream"),
         (["--upstream", "engine-a"], "write NAME=URL"),
         (["--upstream", "a=http://x", "--otlp-token-file", "/nowhere"], "/nowhere"),
+        (["--upstream", "a=http://x", "--host", "192.0.2.1"], "cannot listen on 192.0.2.1:"),
     ],
 )
 def test_wrong_arguments(arguments: list[str], message: str) -> None:
