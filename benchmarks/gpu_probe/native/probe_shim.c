@@ -46,7 +46,6 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static shim_row *rows;
 static size_t rows_used, rows_cap;
 static struct { const char *pointer; char *text; } names[NAME_SLOTS];
-static uint32_t names_used;
 static uint8_t raw[RAW_SLOTS][RAW_BYTES];
 static uint32_t raw_size[RAW_SLOTS], raw_used;
 static uint8_t *spare[256];
@@ -157,7 +156,6 @@ static uint32_t intern(const char *pointer) {
         names[slot].text = strdup(pointer);
         if (!names[slot].text) break;
         names[slot].pointer = pointer;
-        names_used++;
         return slot + 1;
     }
     counters.names_lost++;

@@ -27,12 +27,12 @@ def test_a_crash_costs_one_row_and_keeps_its_report(ask: AskRow) -> None:
 
 
 def test_a_hang_ends_at_the_limit(ask: AskRow) -> None:
-    """A call that never returns is ended after the limit, with what was known until then."""
+    """A call that never returns is ended at the limit, and the row says so."""
     began = time.monotonic()
-    row = ask("both", limit_s=2, environment={"FAKE_GPU_HANG": "1"})
+    row = ask("both", limit_s=0.6, environment={"FAKE_GPU_HANG": "1"})
     assert row["outcome"] == "timeout"
-    assert time.monotonic() - began < 10
-    assert row["version"]["version"] == 130500
+    assert 0.6 <= time.monotonic() - began < 10
+    assert "no end within" in row["detail"]
 
 
 def test_absent_cupti_is_said_in_plain_words(ask: AskRow) -> None:
