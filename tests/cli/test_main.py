@@ -1,9 +1,12 @@
 """The program as a whole: help, errors, start-up."""
 
+import json
 import os
 import resource
+import runpy
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,7 @@ from otel_llm.errors import OtelLLMError
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
+RETRIED = b"retried".hex()
 COMMANDS = ("demo", "up", "agent", "run", "requests", "trace", "schema", "doctor")
 
 
@@ -118,7 +122,7 @@ def test_a_reader_that_leaves() -> None:
 
 
 def test_the_real_program(tmp_path: Path) -> None:
-    """`up` in a real process says where it is; questions find it by its data directory."""
+    """`up` in a real process says where it is; every question passes its door."""
     environment = {
         **os.environ,
         "OTEL_LLM_DATA_DIR": str(tmp_path / "data"),
@@ -126,20 +130,35 @@ def test_the_real_program(tmp_path: Path) -> None:
         "OTEL_LLM_OTLP_HTTP_PORT": "0",
     }
     program = [sys.executable, "-m", "otel_llm.cli.main"]
+
+    def ask(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [*program, *arguments], capture_output=True, text=True, check=False, env=environment
+        )
+
+    fill(tmp_path / "data")
+    offline = ask("trace", RETRIED)
     up = subprocess.Popen([*program, "up"], stdout=subprocess.PIPE, env=environment)
     try:
         assert up.stdout is not None
         assert b"http://127.0.0.1:" in up.stdout.readline()
-        check = subprocess.run(
-            [*program, "schema", "check"], capture_output=True, check=False, env=environment
-        )
-        assert (check.returncode, check.stdout) == (0, b"The schema is up to date.\n")
-        listed = subprocess.run(
-            [*program, "requests", "--json"], capture_output=True, check=False, env=environment
-        )
-        assert (listed.returncode, listed.stdout) == (0, b"[]\n")
+        assert ask("schema", "check").stdout == "The schema is up to date.\n"
+        assert len(json.loads(ask("requests", "--json", "--since", "99999d").stdout)) == 10
+        assert ask("trace", RETRIED).stdout == offline.stdout
+        assert "61 steps" in offline.stdout
     finally:
         up.terminate()
         assert up.wait(20) == 0
         assert up.stdout is not None
         up.stdout.close()
+
+
+def fill(data_dir: Path) -> None:
+    """Make a data directory with the sample journeys."""
+    from otel_llm.exporters.clickhouse.engine import Engine
+    from otel_llm.exporters.clickhouse.schema import apply
+
+    sample = runpy.run_path(str(Path(__file__).parents[1] / "query" / "sample.py"))
+    with closing(Engine(data_dir)) as engine, closing(engine.client()) as client:
+        apply(client)
+        sample["fill"](engine)

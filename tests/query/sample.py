@@ -180,13 +180,14 @@ def alpha_steps() -> list[tuple[int, float, float, list[Member]]]:
     return steps
 
 
-def rows() -> dict[str, list[Row]]:
-    """All rows of the sample by table."""
-    steps = alpha_steps()
-    end = {seq: stop for seq, _, stop, _ in steps}
-    start = {seq: begin for seq, begin, _, _ in steps}
+Moments = dict[int, float]
+"""A time in milliseconds by number of a step of engine alpha."""
+
+
+def calls(start: Moments, end: Moments) -> list[Row]:
+    """One call per story."""
     last = end[62]
-    calls = [
+    return [
         call(
             "retried", 0, last + 9, attempts=2, first_content=at(114), last_content=at(last + 8),
             chunks=60, prompt_tokens=212, cached_tokens=64, output_tokens=60,
@@ -217,7 +218,12 @@ def rows() -> dict[str, list[Row]]:
             error_class="client_disconnect", response_id="resp-waited",
         ),
     ]  # fmt: skip
-    attempts = [
+
+
+def attempts(start: Moments, end: Moments) -> list[Row]:
+    """The calls' tries."""
+    last = end[62]
+    return [
         attempt(
             "retried", 1, "engine-beta", 0.6, 3.7, outcome="failed", status_code=503,
             error_class="upstream_status",
@@ -247,7 +253,12 @@ def rows() -> dict[str, list[Row]]:
             error_class="client_disconnect", status_code=None,
         ),
     ]  # fmt: skip
-    requests = [
+
+
+def requests(start: Moments, end: Moments) -> list[Row]:
+    """What reached an engine."""
+    last = end[62]
+    return [
         request(
             "retried", 2, 1, (14.6, 15.2, 34, 112, 112.4, last, last + 0.5), prompt_tokens=212,
             cached_tokens=64, output_tokens=60, preemptions=1, recomputed_tokens=233,
@@ -284,6 +295,13 @@ def rows() -> dict[str, list[Row]]:
         request("initech", 0, 91, (200, 201, start[13], end[13], end[13], end[42], end[42]),
                 tenant="initech", tier=""),
     ]  # fmt: skip
+
+
+def rows() -> dict[str, list[Row]]:
+    """All rows of the sample by table."""
+    steps = alpha_steps()
+    start = {seq: begin for seq, begin, _, _ in steps}
+    end = {seq: stop for seq, _, stop, _ in steps}
     beta = [
         (1, 510.0, 530.0, [(1, 0, 20, 0)]), (2, 530.0, 534.5, [(1, 1, 1, 20)]),
         (3, 534.5, 539.0, [(1, 1, 1, 21)]), (4, 539.0, None, [(1, 1, 1, 22)]),
@@ -295,9 +313,9 @@ def rows() -> dict[str, list[Row]]:
     }  # fmt: skip
     died = {k: v for k, v in died.items() if not k.startswith("engine")}
     return {
-        "llm_gateway_calls": calls,
-        "llm_attempts": attempts,
-        "llm_requests": requests,
+        "llm_gateway_calls": calls(start, end),
+        "llm_attempts": attempts(start, end),
+        "llm_requests": requests(start, end),
         "llm_steps": [
             *(step(ALPHA, *one) for one in steps),
             *(step(BETA, *one) for one in beta),
