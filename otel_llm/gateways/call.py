@@ -32,7 +32,7 @@ class Arrival:
 
     Attributes:
         parent: the caller's trace context; None if it sent none that is valid.
-        tracestate: members of other parties that the caller sent.
+        tracestate: as the caller sent it; `with_tenant` takes our own member out.
         arrival_ns: when it was received.
         method: HTTP method.
         route: the route's template; empty if the application has none for it.

@@ -8,7 +8,6 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from otel_llm.context import TraceParent, parse_traceparent, with_tenant
-from otel_llm.conventions import TRACESTATE_KEY
 from otel_llm.gateways.call import Arrival, Call
 from otel_llm.gateways.metrics import GatewayMetrics
 from otel_llm.gateways.recorder import Recorder
@@ -177,7 +176,7 @@ def _unobserved(scope: Scope) -> Call:
 
 
 def _caller_context(scope: Scope, metrics: GatewayMetrics) -> tuple[TraceParent | None, str]:
-    """The caller's context and other parties' tracestate. Without the first, no second."""
+    """The caller's traceparent and tracestate. Without a valid first, no second."""
     sent = [value for name, value in scope["headers"] if name == b"traceparent"]
     if not sent:
         return None, ""
@@ -186,20 +185,13 @@ def _caller_context(scope: Scope, metrics: GatewayMetrics) -> tuple[TraceParent 
         metrics.refused("traceparent")
         return None, ""
     states = [value.decode("latin-1") for name, value in scope["headers"] if name == b"tracestate"]
-    return parent, _others(",".join(states))
+    return parent, _sendable(",".join(states))
 
 
-def _others(tracestate: str) -> str:
-    """Members of other parties that may stand in a header."""
-    members = [each.strip() for each in tracestate.split(",")]
-    kept = [
-        each
-        for each in members
-        if each.isascii()
-        and each.isprintable()
-        and each.partition("=")[0].strip() != TRACESTATE_KEY
-    ]
-    return ",".join(filter(None, kept))
+def _sendable(tracestate: str) -> str:
+    """The members that may stand in a header."""
+    members = (member.strip() for member in tracestate.split(","))
+    return ",".join(each for each in members if each.isascii() and each.isprintable())
 
 
 def _own_context(scope: Scope, arrival: Arrival) -> list[tuple[bytes, bytes]]:

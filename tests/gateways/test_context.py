@@ -214,6 +214,23 @@ async def test_malformed_traceparent_starts_a_new_trace(
 
 
 @pytest.mark.parametrize("with_sdk", [True, False])
+async def test_two_traceparents_start_a_new_trace(
+    facts: FactList, provider: TracerProvider, with_sdk: bool
+) -> None:
+    """Of two contexts neither counts, for the SDK's span as for the facts."""
+    sent: list[dict[str, str]] = []
+    app = _app(sent)
+    instrument_gateway(app, SETTINGS, tracer_provider=provider if with_sdk else None, journal=facts)
+    transport = httpx.ASGITransport(app)
+    headers = [("traceparent", TRACEPARENT), ("traceparent", f"00-{'12' * 16}-{CALLER}-01")]
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        await client.post(PATH, json={}, headers=headers)
+    (call,) = facts.calls
+    assert call.parent_span_id is None
+    assert call.trace_id not in (TRACE, "12" * 16)
+
+
+@pytest.mark.parametrize("with_sdk", [True, False])
 async def test_incoming_member_is_dropped(
     facts: FactList, provider: TracerProvider, with_sdk: bool
 ) -> None:
