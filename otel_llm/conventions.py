@@ -72,6 +72,7 @@ class Attr:
     KERNEL_DEVICE = "otel_llm.kernel.device"
     CLOCK_ERROR = "otel_llm.clock.error_ns"
     INCOMPLETE = "otel_llm.incomplete"
+    CONTEXT_TOKENS = "otel_llm.context_tokens"
 
 
 class EventName:

@@ -130,6 +130,6 @@ def _resumed(fact: JoinedRequest, index: int) -> Event:
     resumed = fact.resumed[index]
     return Event(
         EventName.RESUMED,
-        {Attr.STEP_SEQ: resumed.step_seq, Attr.CACHED_TOKENS: resumed.context},
+        {Attr.STEP_SEQ: resumed.step_seq, Attr.CONTEXT_TOKENS: resumed.context},
         fact.anchor.wall(resumed.at_ns),
     )

@@ -39,6 +39,8 @@ def arrow_type(clickhouse_type: str) -> pa.DataType:
     if wrapped is None:
         return _SCALARS[clickhouse_type]
     wrapper, inner = wrapped.groups()
+    if wrapper == "LowCardinality":
+        return pa.dictionary(pa.int32(), arrow_type(inner))
     if wrapper == "Array":
         return pa.list_(pa.field("item", arrow_type(inner), nullable=False))
     return arrow_type(inner)

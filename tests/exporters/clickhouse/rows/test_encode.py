@@ -1,0 +1,247 @@
+"""Facts to blocks, compared whole, and through ClickHouse and back."""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pytest
+
+from otel_llm.context import TenantTag
+from otel_llm.conventions import ALL_TABLES, Table, Tables
+from otel_llm.exporters.clickhouse import schema
+from otel_llm.exporters.clickhouse.engine import Engine
+from otel_llm.exporters.clickhouse.rows import Block, arrow_schema, encode_blocks
+from otel_llm.exporters.clickhouse.writer import insert_arrow_block
+from otel_llm.facts.joined import (
+    Joined,
+    JoinedAttempt,
+    JoinedCall,
+    JoinedKernels,
+    JoinedRequest,
+    JoinedStep,
+    ProducerEvent,
+    SpanIds,
+)
+from tests.agent.builders import (
+    ATTEMPT_SPAN_ID,
+    ENGINE,
+    ENGINE_ID,
+    GATEWAY,
+    GATEWAY_ID,
+    SERVER_SPAN_ID,
+    T0,
+    TRACE_ID,
+    WALL_NS,
+    anchor,
+    arrived,
+    at,
+    attempt,
+    call,
+    done,
+    finished,
+    kernels,
+    scheduled,
+    wall,
+)
+
+IDS = SpanIds(TRACE_ID, "1" * 16, ATTEMPT_SPAN_ID)
+STEP_IDS = SpanIds("2" * 32, "3" * 16)
+CLOCK = {"boot_id": "boot-1", "clock_offset_ns": WALL_NS - T0, "clock_error_ns": 41}
+ENGINE_COLUMNS = {"instance_id": ENGINE_ID, "service": "chat-prod", "host": "node-7"}
+GATEWAY_COLUMNS = {"instance_id": GATEWAY_ID, "service": "edge", "host": "node-7"}
+MODEL_COLUMNS = {"engine": "reference", "engine_version": "0.1", "model": "tiny", "dp_rank": 3}
+
+REQUEST = JoinedRequest(
+    ENGINE, anchor(), "finished", arrived(), finished(), IDS, TenantTag("acme", "gold", 2)
+)
+STEP = JoinedStep(
+    ENGINE, anchor(), "done", scheduled(1, 3, (1, 2)), done(1, 8, (1, 0)), at(8), STEP_IDS
+)
+FACTS: list[Joined] = [
+    JoinedCall(GATEWAY, anchor(), "finished", call()),
+    JoinedAttempt(GATEWAY, anchor(), attempt()),
+    REQUEST,
+    STEP,
+    JoinedKernels(ENGINE, anchor(), kernels(), STEP_IDS),
+    ProducerEvent(ENGINE, anchor(), "died", at(10), (4, 5), ("req-1",), 6),
+]
+
+REQUEST_ROW = {
+    **ENGINE_COLUMNS, **MODEL_COLUMNS,
+    "request_index": 1, "request_id": "req-1", "api_request_id": "api-1",
+    "trace_id": TRACE_ID, "span_id": "1" * 16, "parent_span_id": ATTEMPT_SPAN_ID,
+    "tenant": "acme", "tier": "gold", "attempt": 2, "operation": "chat",
+    "arrival": wall(0), "queued": wall(1), "scheduled": wall(3), "first_token": wall(8),
+    "first_output": wall(9), "last_token": wall(28), "finished": wall(31),
+    "outcome": "finished", "finish_reason": "stop", "error_type": "",
+    "prompt_tokens": 11, "cached_tokens": 4, "output_tokens": 5, "recomputed_tokens": 0,
+    "max_tokens": 17, "preemptions": 0, "sample_index": 0, "sample_count": 1,
+    "incomplete": False, **CLOCK,
+}  # fmt: skip
+STEP_ROW = {
+    **ENGINE_COLUMNS, **MODEL_COLUMNS,
+    "seq": 1, "status": "done", "scheduled": wall(3), "result": wall(8), "execute_ns": 4_321,
+    "running": 6, "waiting": 2, "kv_used": 30, "kv_total": 120,
+    "prefill_tokens": 7, "decode_tokens": 1, "request_index": [1, 2], "phase": [0, 1],
+    "tokens": [7, 1], "context": [4, 21], "emitted": [1, 0],
+    "trace_id": "2" * 32, "span_id": "3" * 16, **CLOCK,
+}  # fmt: skip
+CALL_ROW = {
+    **GATEWAY_COLUMNS,
+    "call_id": "c1", "trace_id": TRACE_ID, "span_id": SERVER_SPAN_ID, "parent_span_id": "",
+    "tenant": "acme", "tier": "gold", "arrival": wall(0), "first_content": wall(12),
+    "last_content": wall(47), "finished": wall(50), "method": "POST",
+    "route": "/v1/chat/completions", "operation": "chat", "model": "tiny",
+    "outcome": "finished", "status_code": 200, "error_class": "", "stream": True, "samples": 2,
+    "chunks": 5, "inter_chunk_us": [8_000, 9_000, 10_000, 8_500], "prompt_tokens": None,
+    "cached_tokens": None, "output_tokens": None, "attempts": 2, "response_id": "chatcmpl-1",
+    "request_bytes": 321, "response_bytes": 1_234, **CLOCK,
+}  # fmt: skip
+ATTEMPT_ROW = {
+    **GATEWAY_COLUMNS,
+    "call_id": "c1", "trace_id": TRACE_ID, "span_id": ATTEMPT_SPAN_ID, "attempt": 2,
+    "upstream": "engine-a", "started": wall(1), "first_byte": wall(11), "finished": wall(49),
+    "outcome": "finished", "status_code": 200, "error_class": "", "breaker": "closed",
+    "backoff_ns": 5_000, **CLOCK,
+}  # fmt: skip
+KERNEL_ROWS = [
+    {
+        **ENGINE_COLUMNS, "dp_rank": 3, "step_seq": 1, "source": "cpu", "device": "cpu:0",
+        "name": name, "start": wall(3.5) + offset, "duration_ns": duration, **CLOCK,
+    }
+    for name, offset, duration in (
+        ("gemm", 0, 1_500), ("attention", 2_000, 2_500), ("gemm", 5_000, 700),
+    )
+]  # fmt: skip
+EVENT_ROW = {
+    **ENGINE_COLUMNS,
+    "kind": "engine", "event": "died", "time": wall(10), "steps_in_flight": [4, 5],
+    "requests_in_flight": ["req-1"], "lost_records": 6, **CLOCK,
+}  # fmt: skip
+ROWS: dict[str, list[dict[str, Any]]] = {
+    "llm_gateway_calls": [CALL_ROW],
+    "llm_attempts": [ATTEMPT_ROW],
+    "llm_requests": [REQUEST_ROW],
+    "llm_steps": [STEP_ROW],
+    "llm_kernels": KERNEL_ROWS,
+    "llm_engine_events": [EVENT_ROW],
+}
+
+
+def decoded(block: Block) -> list[dict[str, Any]]:
+    """A block's rows, times as nanoseconds since the epoch."""
+    table = pa.ipc.open_stream(block.body).read_all()
+    for number, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            table = table.set_column(number, field.name, table.column(number).cast(pa.int64()))
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def test_every_table_has_a_row() -> None:
+    """The facts above reach every fact table."""
+    assert set(ROWS) == {table.name for table in ALL_TABLES}
+
+
+def test_blocks() -> None:
+    """Facts become these rows and no others."""
+    blocks = encode_blocks(FACTS)
+    assert {block.table.name: decoded(block) for block in blocks} == ROWS
+    assert {block.table.name: block.rows for block in blocks} == {
+        name: len(rows) for name, rows in ROWS.items()
+    }
+
+
+@pytest.mark.parametrize("table", ALL_TABLES, ids=lambda table: table.name)
+def test_schema_is_that_of_the_conventions(table: Table) -> None:
+    """Every column that a writer sends is sent, in order, and nullable where it may be."""
+    [block] = [block for block in encode_blocks(FACTS) if block.table is table]
+    sent = pa.ipc.open_stream(block.body).schema
+    assert sent == arrow_schema(table)
+    assert [(field.name, field.nullable) for field in sent] == [
+        (column.name, "Nullable" in column.type) for column in table.sent_columns
+    ]
+
+
+def test_absent_values() -> None:
+    """What never happened is null or empty, not zero."""
+    bare = msgspec.structs.replace(
+        REQUEST,
+        arrived=arrived(max_tokens=None, model=""),
+        finished=finished(
+            queued_ns=None, scheduled_ns=None, first_token_ns=None, first_output_ns=None,
+            last_token_ns=None, outcome="failed", error_type="oom",
+        ),
+        outcome="failed",
+        incomplete=True,
+    )  # fmt: skip
+    step = msgspec.structs.replace(STEP, status="in_flight", done=None, trace=None)
+    [requests, steps] = encode_blocks([bare, step])
+    assert decoded(requests) == [
+        {
+            **REQUEST_ROW, "model": "tiny", "max_tokens": None, "queued": None, "scheduled": None,
+            "first_token": None, "first_output": None, "last_token": None, "outcome": "failed",
+            "error_type": "oom", "incomplete": True,
+        }
+    ]  # fmt: skip
+    assert decoded(steps) == [
+        {
+            **STEP_ROW, "status": "in_flight", "result": None, "execute_ns": None, "emitted": [],
+            "trace_id": "", "span_id": "",
+        }
+    ]  # fmt: skip
+
+
+def test_same_facts_same_bytes() -> None:
+    """Encoding is deterministic, so that a block made again is the same block."""
+    assert encode_blocks(FACTS) == encode_blocks(FACTS)
+
+
+def test_nothing() -> None:
+    """No facts, no blocks."""
+    assert encode_blocks([]) == []
+
+
+def test_the_largest_clock_error_fits() -> None:
+    """An error bound beyond its column is the largest that fits."""
+    wide = msgspec.structs.replace(REQUEST, anchor=anchor(error_ns=1 << 40))
+    [block] = encode_blocks([wide])
+    assert decoded(block)[0]["clock_error_ns"] == (1 << 32) - 1
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A client of an embedded store that holds every fact, each block inserted twice."""
+    engine = Engine(tmp_path_factory.mktemp("data"))
+    client = engine.client()
+    schema.apply(client)
+    for block in encode_blocks(FACTS):
+        for _ in range(2):
+            insert_arrow_block(client, block.table.name, block.body, f"token-{block.table.name}")
+    yield client
+    client.close()
+    engine.close()
+
+
+@pytest.mark.parametrize("table", ALL_TABLES, ids=lambda table: table.name)
+def test_round_trip(stored: Any, table: Table) -> None:  # noqa: ANN401  an untyped client
+    """ClickHouse gives back what was sent, once, though it was sent twice."""
+    columns = [
+        f"toUnixTimestamp64Nano({column.name})" if "DateTime64" in column.type else column.name
+        for column in table.sent_columns
+    ]
+    order = "start" if table is Tables.KERNELS else columns[0]
+    found: Sequence[Sequence[Any]] = stored.query(
+        f"SELECT {', '.join(columns)} FROM {table.name} ORDER BY {order}"
+    ).result_rows
+    names = [column.name for column in table.sent_columns]
+    assert [dict(zip(names, row, strict=True)) for row in found] == ROWS[table.name]
+
+
+def test_the_store_fills_its_own_columns(stored: Any) -> None:  # noqa: ANN401
+    """A column that is not sent gets its default: when the store took the row."""
+    [[inserted]] = stored.query("SELECT inserted FROM llm_requests").result_rows
+    age = dt.datetime.now(dt.timezone.utc) - inserted.replace(tzinfo=dt.timezone.utc)
+    assert dt.timedelta(0) <= age < dt.timedelta(minutes=5)
