@@ -5,6 +5,7 @@ import re
 from otel_llm.errors import StoreError
 
 _MESSAGE = re.compile(r"Code: (\d+)\. (?:DB::Exception: )?(.*)", re.DOTALL)
+_INCOMING = re.compile(r"(: )?\(in file/uri /proc/self/fd/\d+\)")
 _NAME = re.compile(r"\(([A-Z][A-Z0-9_]+)\)(?: \(version [^)]*\))?\s*\Z")
 
 SYNTAX_ERROR = 62
@@ -44,7 +45,8 @@ class EngineError(StoreError):
         found = _MESSAGE.search(text)
         if found is None:
             return cls(1002, text, "UNKNOWN_EXCEPTION")
-        code, detail = int(found[1]), found[2].split("Stack trace", 1)[0].strip()
+        detail = _INCOMING.sub("", found[2].split("Stack trace", 1)[0]).strip()
+        code = int(found[1])
         name = _NAME.search(detail)
         if name is None:
             return cls(code, detail, "UNKNOWN_EXCEPTION")

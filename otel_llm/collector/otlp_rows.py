@@ -185,7 +185,7 @@ def _double(number: float) -> str:
         return text
     digits, _, exponent = text.partition("e")
     return (
-        f"{digits}e{int(exponent):+03d}"
+        f"{digits}e{int(exponent):+d}"
         if abs(number) < 1e-6 or abs(number) >= 1e21
         else f"{number:.20f}".rstrip("0")
     )

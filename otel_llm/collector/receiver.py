@@ -20,6 +20,9 @@ from otel_llm.exporters.clickhouse.interface.body import EncodingError, TooLarge
 _PROTOBUF = "application/x-protobuf"
 _RETRY_AFTER_S = "2"
 
+# TOO_MANY_PARTS: a block would make more than 100 partitions, and always will.
+_TOO_MANY_DAYS = 252
+
 _INSERT = f"INSERT INTO otel_traces ({', '.join(f'`{name}`' for name in SCHEMA.names)})"
 
 
@@ -106,7 +109,10 @@ class Receiver:
         except MalformedError as error:
             message = f"The body is not an OTLP trace request: {error}"
             return self._refuse("malformed", 400, 3, message)
-        except EngineError:
+        except EngineError as error:
+            if error.code == _TOO_MANY_DAYS:
+                message = "The spans of one request may not start on more than 100 different days"
+                return self._refuse("malformed", 400, 3, message)
             return self._refuse("store_failed", 503, 14, "The store is not taking spans just now")
         except StoreError:
             return self._refuse("store_failed", 503, 14, "The store is closed")

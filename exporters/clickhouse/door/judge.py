@@ -15,6 +15,7 @@ from otel_llm.exporters.clickhouse.door import grammar, policy
 from otel_llm.exporters.clickhouse.door.functions import FunctionTable
 from otel_llm.exporters.clickhouse.door.walk import Limits, Walk, refuse
 from otel_llm.exporters.clickhouse.engine.embedded import Engine, quote
+from otel_llm.exporters.clickhouse.engine.incoming import INCOMING
 from otel_llm.exporters.clickhouse.errors import EngineError
 
 _NO_JSON = "does not support JSON serialization"
@@ -46,6 +47,7 @@ class Judge:
         with engine.session() as handle:
             self._functions = FunctionTable.read(handle)
         self._remembered = lru_cache(maxsize=1024)(self._judge)
+        self._inserts = lru_cache(maxsize=256)(self._judge_insert)
 
     def judge(self, sql: str, database: str, params: Mapping[str, str]) -> Verdict:
         """Let `sql` pass or raise.
@@ -59,6 +61,25 @@ class Judge:
             EngineError: 497 if it may not run here, or the parser's own error.
         """
         return self._remembered(sql, database, tuple(sorted(params.items())))
+
+    def judge_insert(
+        self, statement: str, fmt: str, database: str, params: Mapping[str, str]
+    ) -> str:
+        """Let an INSERT with data pass or raise.
+
+        Args:
+            statement: the INSERT without its FORMAT clause.
+            fmt: format of the data.
+            database: the current database.
+            params: query parameters.
+
+        Returns:
+            The statement to run, in the engine's own print, with `INCOMING` for the data.
+
+        Raises:
+            EngineError: 497 if it may not run here, or the parser's own error.
+        """
+        return self._inserts(f"{statement}\nFORMAT {fmt}", database, tuple(sorted(params.items())))
 
     def check_setting(self, name: str, value: str) -> None:
         """Let a setting from outside the statement pass or raise `EngineError`."""
@@ -80,6 +101,18 @@ class Judge:
         walk = Walk(self._functions, self._limits, database, dict(params))
         walk.statement(tree)
         return Verdict(str(tree["type"]), _format_of(tree))
+
+    def _judge_insert(self, sql: str, database: str, params: tuple[tuple[str, str], ...]) -> str:
+        if self._judge(sql, database, params).kind != "InsertQuery":
+            refuse("data for other than INSERT")
+        tree = self._parse(sql)[0]
+        tree["infile"] = _literal(INCOMING.strip("'"))
+        tree["compression"] = _literal("none")
+        # Printed by the engine, and read again to see that the print is the tree that was judged.
+        printed = json.loads(self._run(f"SELECT formatQueryFromJSON({quote(json.dumps(tree))})"))[0]
+        if self._parse(printed)[0] != tree or printed.count(INCOMING) != 1:
+            refuse("this INSERT has parts that cannot be checked")
+        return str(printed)
 
     def _parse(self, sql: str) -> tuple[dict[str, Any], str, str]:
         ask = (
@@ -104,6 +137,10 @@ class Judge:
     def _run(self, sql: str) -> bytes:
         with self._engine.session() as handle:
             return handle.run(sql, "JSONCompactEachRow")
+
+
+def _literal(text: str) -> dict[str, Any]:
+    return {"type": "Literal", "value": {"field_type": "String", "value": text}}
 
 
 def _own_words(error: EngineError) -> EngineError:

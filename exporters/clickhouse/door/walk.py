@@ -13,6 +13,7 @@ _CODEC = "ColumnDeclaration.codec"
 _TARGET_KEYS = frozenset({"kind", "table_database", "table_name", "inner_engine"})
 _FOREIGN = frozenset({"system", "default", "information_schema"})
 _PLAIN_NAME = re.compile(r"\w+\Z", re.ASCII)
+_TABLE_NAME = re.compile(r"[\w.-]*\Z", re.ASCII)
 _IN = re.compile(r"(?:global)?(?:not)?(?:null)?in(?:ignoreset)?\Z", re.IGNORECASE)
 
 
@@ -109,6 +110,8 @@ class Walk:
             refuse("database default; leave the database out, the store's tables are in its own")
         elif not _PLAIN_NAME.match(database):
             refuse(f"database {database!r}")
+        elif not _TABLE_NAME.match(table):
+            refuse(f"table {table!r}")
 
     def _node(self, node: Node, role: str = "") -> None:
         """Check one node; `role` is its place, as in "Storage.engine"."""

@@ -21,6 +21,7 @@ _USERS = """<clickhouse>
     <max_bytes_before_external_sort>{spill}</max_bytes_before_external_sort>
     <deduplicate_blocks_in_dependent_materialized_views>1</deduplicate_blocks_in_dependent_materialized_views>
     <session_timezone>UTC</session_timezone>
+    <max_partitions_per_insert_block>100</max_partitions_per_insert_block>
     <log_queries>0</log_queries>
     <input_format_values_interpret_expressions>0</input_format_values_interpret_expressions>
     <input_format_values_deduce_templates_of_expressions>0</input_format_values_deduce_templates_of_expressions>

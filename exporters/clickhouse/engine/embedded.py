@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_llm.errors import MissingExtraError, StoreError
 from otel_llm.exporters.clickhouse.engine.config import write_config
+from otel_llm.exporters.clickhouse.engine.incoming import INCOMING, from_incoming, incoming
 from otel_llm.exporters.clickhouse.engine.lock import DirectoryLock
 from otel_llm.exporters.clickhouse.errors import EngineError
 
@@ -92,8 +93,8 @@ class Handle:
         finally:
             chunks.close()
 
-    def insert(self, sql: str, fmt: str, data: bytes) -> int:
-        """Insert `data`, encoded in format `fmt`, by the statement `sql` without FORMAT clause.
+    def insert(self, statement: str, fmt: str, data: bytes) -> int:
+        """Insert `data`, encoded in format `fmt`, by an INSERT that names table and columns.
 
         Returns:
             Rows written, rows of dependent views included.
@@ -101,11 +102,20 @@ class Handle:
         Raises:
             EngineError: with ClickHouse's code and text; nothing of the failing block is stored.
         """
-        with _engine_errors():
-            inserter = self._connection.send_insert(sql, fmt)
-        with inserter, _engine_errors():
-            inserter.append(data)
-            return int(inserter.finish().rows_written)
+        return self.load(from_incoming(statement, fmt), data)
+
+    def load(self, statement: str, data: bytes) -> int:
+        """Run a complete INSERT with `INCOMING` in it, which stands for `data`.
+
+        Returns:
+            Rows written, rows of dependent views included.
+
+        Raises:
+            EngineError: with ClickHouse's code and text; nothing of the failing block is stored.
+        """
+        with incoming(data) as path, _engine_errors():
+            result = self._connection.query(statement.replace(INCOMING, path), "Null")
+            return int(result.rows_written())
 
     def close(self) -> None:
         """End the session."""

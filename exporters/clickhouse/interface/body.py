@@ -82,7 +82,10 @@ def _zstd(data: bytes, most: int) -> Iterator[bytes]:
     zstd = _zstd_module()
     while data:
         decoder = zstd.ZstdDecompressor()
-        yield decoder.decompress(data, most)
+        try:
+            yield decoder.decompress(data, most)
+        except zstd.ZstdError as error:
+            raise ValueError(str(error)) from error
         if not decoder.eof:
             if decoder.needs_input:
                 raise EOFError("it ends too early")

@@ -79,17 +79,17 @@ class Executor:
         blocks = self._stream(ask, statement, fmt) if streamed else self._whole(ask, statement, fmt)
         if fmt == "Native":
             blocks = as_revision(blocks, ask.revision)
-        if streamed and ask.buffered:
+        if ask.buffered or not streamed:
             blocks = self._bounded(blocks)
         first = next(blocks, b"")
         return Answer(fmt, _chain(first, blocks), _summary(0))
 
     def _insert(self, ask: Ask, statement: str) -> Answer:
-        # Judged with its format, run with the same format as an argument.
-        self._judge.judge(f"{statement}\nFORMAT {ask.split.format}", ask.database, ask.params)
+        fmt = str(ask.split.format)
+        runnable = self._judge.judge_insert(statement, fmt, ask.database, ask.params)
         with self._engine.session(ask.database) as handle:
             handle.set(self._settings(ask))
-            written = handle.insert(statement, str(ask.split.format), ask.split.data)
+            written = handle.load(runnable, ask.split.data)
         return Answer("TabSeparated", iter(()), _summary(written, len(ask.split.data)))
 
     def _stream(self, ask: Ask, statement: str, fmt: str) -> Iterator[bytes]:
@@ -99,7 +99,7 @@ class Executor:
 
     def _whole(self, ask: Ask, statement: str, fmt: str) -> Iterator[bytes]:
         with self._engine.session(ask.database) as handle:
-            handle.set(self._settings(ask))
+            handle.set({"max_result_bytes": str(self._result_bytes), **self._settings(ask)})
             yield handle.run(statement, fmt, ask.params)
 
     def _bounded(self, blocks: Iterator[bytes]) -> Iterator[bytes]:

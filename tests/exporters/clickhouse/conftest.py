@@ -1,0 +1,42 @@
+"""An embedded engine and a served stack, each opened once per test module."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from otel_llm.collector.stack import Stack
+from otel_llm.exporters.clickhouse import schema
+from otel_llm.exporters.clickhouse.engine import Engine
+from otel_llm.settings import Settings
+from tests.collector.serving import serving
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine with the schema applied."""
+    engine = Engine(tmp_path_factory.mktemp("data"))
+    client = engine.client()
+    schema.apply(client)
+    client.close()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The whole embedded stack, answering on free ports."""
+    with serving(served_settings(tmp_path_factory.mktemp("data"))) as stack:
+        yield stack
+
+
+def served_settings(data_dir: Path) -> Settings:
+    """Settings of a stack for tests: free ports, small bounds."""
+    return Settings(
+        data_dir=str(data_dir),
+        clickhouse_port=0,
+        otlp_http_port=0,
+        max_body_bytes=2 << 20,
+        query_timeout_s=2.0,
+        store_memory_bytes=1 << 30,
+    )

@@ -1,0 +1,144 @@
+"""What the door lets through."""
+
+import pytest
+
+from otel_llm.exporters.clickhouse import schema
+from otel_llm.exporters.clickhouse.door import Judge
+from otel_llm.exporters.clickhouse.door.walk import Limits
+from otel_llm.exporters.clickhouse.engine import Engine
+from otel_llm.exporters.clickhouse.errors import EngineError
+
+ALLOWED = (
+    "SELECT 1",
+    "SELECT a, b.c, count() FROM t AS x JOIN u USING (id) LEFT JOIN v ON x.a = v.b"
+    " ARRAY JOIN arr AS z PREWHERE 1 WHERE a IN (1, 2) AND b BETWEEN 1 AND 2 AND c NOT LIKE 'x'"
+    " GROUP BY a WITH TOTALS HAVING count() > 1 ORDER BY a DESC NULLS LAST LIMIT 1 BY a LIMIT 3",
+    "SELECT * EXCEPT (a) REPLACE (b + 1 AS b), COLUMNS('x') APPLY(sum), t.* FROM t FINAL",
+    "SELECT sum(a) OVER (PARTITION BY b ORDER BY c ROWS BETWEEN 1 PRECEDING AND CURRENT ROW),"
+    " rank() OVER w, lagInFrame(a) OVER w FROM t WINDOW w AS (ORDER BY a)",
+    "WITH x AS (SELECT 1), 2 AS y SELECT * FROM x UNION DISTINCT SELECT 3 INTERSECT SELECT 4",
+    "SELECT CASE WHEN a THEN b ELSE c END, a ? b : c, a::Int32, CAST(a AS String),"
+    " date '2020-01-01', INTERVAL 1 DAY, EXTRACT(YEAR FROM d), [1, 2][1], (1, 2).1, x -> x + 1,"
+    " NOT a, -a, a IS NULL, EXISTS(SELECT 1), a = ANY(SELECT 1) FROM t",
+    "SELECT {a:UInt8}, {t:Array(String)} FROM {tt:Identifier} FORMAT JSON SETTINGS max_threads = 1",
+    "SELECT quantile(0.9)(x), quantilesIf(0.5, 0.9)(x, y), sumMap(m), uniqExact(a), argMax(a, b),"
+    " countIf(a), avgOrNull(b), groupArray(10)(a), sumArrayIf(a, b) FROM t",
+    "SELECT arrayMap((x, y) -> x + y, a, b), mapKeys(m), m['x'], JSONExtractString(j, 'a') FROM t",
+    "SELECT a FROM s.t ASOF JOIN u ON t.a = u.a AND t.b >= u.b",
+    "SELECT * FROM (SELECT 1) AS x, numbers(3) AS n, values('a Int8', 1), view(SELECT 1)",
+    "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT * FROM r",
+    "SELECT name, value, readonly FROM system.settings LIMIT 10000",
+    "SELECT * FROM system.tables WHERE database = currentDatabase()",
+    "SELECT * FROM information_schema.tables",
+    "INSERT INTO t SELECT a FROM u",
+    "INSERT INTO t (a, b) SETTINGS insert_deduplication_token = 'x' FORMAT JSONEachRow",
+    "INSERT INTO otel.t (`a`, `b`) FORMAT Native",
+    "CREATE DATABASE IF NOT EXISTS x",
+    "CREATE TABLE IF NOT EXISTS t (a Int8, b String DEFAULT toString(a)) ENGINE = MergeTree"
+    " ORDER BY a TTL toDateTime(a) + INTERVAL 1 DAY SETTINGS index_granularity = 8192",
+    "CREATE OR REPLACE VIEW v AS SELECT 1",
+    "ALTER TABLE t ADD COLUMN a Int8 AFTER b, ADD INDEX i a TYPE minmax GRANULARITY 1,"
+    " MODIFY TTL d + INTERVAL 1 DAY",
+    "ALTER TABLE t MODIFY SETTING ttl_only_drop_parts = 1",
+    "EXPLAIN indexes = 1 SELECT 1",
+    "EXPLAIN PIPELINE graph = 1 SELECT 1",
+    "EXPLAIN SYNTAX SELECT 1",
+    "SHOW TABLES",
+    "SHOW TABLES FROM otel LIKE 'llm%'",
+    "SHOW DATABASES",
+    "SHOW FULL COLUMNS FROM t",
+    "SHOW CREATE TABLE otel.t",
+    "DESCRIBE TABLE otel.t",
+    "DESC t FORMAT JSON",
+    "EXISTS TABLE t",
+    "EXISTS DATABASE x",
+)
+
+
+@pytest.fixture(scope="module")
+def judge(engine: Engine) -> Judge:
+    """The door of the module's engine."""
+    return Judge(engine, Limits({"max_execution_time": 30.0}))
+
+
+@pytest.mark.parametrize("sql", ALLOWED)
+def test_ordinary_statements_pass(judge: Judge, sql: str) -> None:
+    """What clients, dashboards and the schema need is let through."""
+    judge.judge(sql, "otel", {"tt": "llm_steps", "a": "1", "t": "[]"})
+
+
+@pytest.mark.parametrize("statement", schema.statements(), ids=lambda statement: statement.name)
+def test_the_schema_passes(judge: Judge, statement: schema.Statement) -> None:
+    """`schema apply` works over the interface too."""
+    judge.judge(statement.sql, "otel", {})
+
+
+def test_the_format_of_a_statement_is_told(judge: Judge) -> None:
+    """The interface learns the format from the parsed form, not from the text."""
+    assert judge.judge("SELECT 'FORMAT CSV' FORMAT JSON", "otel", {}).format == "JSON"
+    assert judge.judge("SELECT 'FORMAT CSV' -- FORMAT JSON", "otel", {}).format is None
+    assert judge.judge("SHOW TABLES FORMAT JSON", "otel", {}).format == "JSON"
+
+
+def test_a_bound_may_be_tightened(judge: Judge) -> None:
+    """A caller may ask for less time than it is given."""
+    judge.judge("SELECT 1 SETTINGS max_execution_time = 5", "otel", {})
+
+
+def test_unqualified_names_mean_the_current_database(judge: Judge) -> None:
+    """With `system` as current database its forbidden tables stay forbidden."""
+    judge.judge("SELECT * FROM tables", "system", {})
+    with pytest.raises(EngineError, match=r"system\.processes"):
+        judge.judge("SELECT * FROM processes", "system", {})
+
+
+def test_a_name_given_as_parameter_is_judged(judge: Judge) -> None:
+    """The same statement passes or fails by the value of its Identifier parameter."""
+    sql = "SELECT * FROM {d:Identifier}.{t:Identifier}"
+    judge.judge(sql, "otel", {"d": "system", "t": "one"})
+    with pytest.raises(EngineError, match=r"system\.processes"):
+        judge.judge(sql, "otel", {"d": "system", "t": "processes"})
+
+
+def test_syntax_errors_keep_the_engine_s_words(judge: Judge) -> None:
+    """A typing mistake gets ClickHouse's message and number, without the door's own query."""
+    with pytest.raises(EngineError) as error:
+        judge.judge("SELEC 1", "otel", {})
+    assert error.value.code == 62
+    assert "parseQueryToJSON" not in str(error.value)
+
+
+def test_a_new_database_is_atomic(judge: Judge, engine: Engine) -> None:
+    """CREATE DATABASE makes one whose tables are tables, not the working directory's files."""
+    judge.judge("CREATE DATABASE fresh", "otel", {})
+    with engine.session() as handle:
+        handle.run("CREATE DATABASE fresh")
+        asked = "SELECT engine FROM system.databases WHERE name = 'fresh'"
+        assert handle.run(asked) == b"Atomic\n"
+
+
+def test_an_insert_is_printed_by_the_engine(judge: Judge) -> None:
+    """What runs is the engine's print of what was judged, reading the request's data."""
+    printed = judge.judge_insert(
+        "INSERT INTO `llm_steps` (`a`) SETTINGS max_threads = 1 -- x", "CSV", "otel", {}
+    )
+    assert " ".join(printed.split()) == (
+        "INSERT INTO llm_steps (a) FROM INFILE '/proc/self/fd/incoming' COMPRESSION 'none'"
+        " SETTINGS max_threads = 1 FORMAT CSV"
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO t FROM INFILE '/etc/passwd'",
+        "INSERT INTO t SETTINGS log_comment = '/proc/self/fd/incoming'",
+        "INSERT INTO FUNCTION file('x')",
+        "SELECT 1",
+    ],
+)
+def test_an_insert_reads_nothing_but_its_data(judge: Judge, statement: str) -> None:
+    """A statement that names a file of its own, or is none, is refused."""
+    with pytest.raises(EngineError) as refused:
+        judge.judge_insert(statement, "CSV", "otel", {})
+    assert refused.value.code == 497

@@ -1,0 +1,160 @@
+"""The schema: applied in order, once, resumable, and true to the declared columns."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import count
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from otel_llm.conventions import ALL_TABLES, Table
+from otel_llm.errors import StoreError
+from otel_llm.exporters.clickhouse import schema
+from otel_llm.exporters.clickhouse.engine import Engine
+
+_NUMBERS = count()
+
+
+@pytest.fixture
+def client(engine: Engine) -> Iterator[Client]:
+    """A client of the module's engine, where the schema is applied."""
+    with closing(engine.client()) as client:
+        yield client
+
+
+@pytest.fixture
+def empty(client: Client) -> Client:
+    """A client whose database is new and empty."""
+    name = f"scratch{next(_NUMBERS)}"
+    client.command(f"CREATE DATABASE {name}")
+    client.database = name
+    return client
+
+
+def described(client: Client, table: str) -> list[tuple[str, str, str]]:
+    """Name, type and default of each column."""
+    return [
+        (row["name"], row["type"], row["default_expression"])
+        for row in client.query(f"DESCRIBE TABLE {table}").named_results()
+    ]
+
+
+@pytest.mark.parametrize("table", ALL_TABLES, ids=lambda table: table.name)
+def test_tables_hold_the_declared_columns(client: Client, table: Table) -> None:
+    """DESCRIBE TABLE and conventions say the same, in the same order."""
+    declared = [(column.name, column.type, column.default) for column in table.columns]
+    assert described(client, table.name) == declared
+
+
+def test_otel_traces_has_the_columns_of_the_collector(client: Client) -> None:
+    """The names and types that the collector's exporter inserts into are there."""
+    text, attributes = "String", "Map(LowCardinality(String), String)"
+    low = "LowCardinality(String)"
+    assert [(name, kind) for name, kind, _ in described(client, "otel_traces")] == [
+        ("Timestamp", "DateTime64(9)"),
+        ("TraceId", text),
+        ("SpanId", text),
+        ("ParentSpanId", text),
+        ("TraceState", text),
+        ("SpanName", low),
+        ("SpanKind", low),
+        ("ServiceName", low),
+        ("ResourceAttributes", attributes),
+        ("ScopeName", text),
+        ("ScopeVersion", text),
+        ("SpanAttributes", attributes),
+        ("Duration", "UInt64"),
+        ("StatusCode", low),
+        ("StatusMessage", text),
+        ("Events.Timestamp", "Array(DateTime64(9))"),
+        ("Events.Name", f"Array({low})"),
+        ("Events.Attributes", f"Array({attributes})"),
+        ("Links.TraceId", f"Array({text})"),
+        ("Links.SpanId", f"Array({text})"),
+        ("Links.TraceState", f"Array({text})"),
+        ("Links.Attributes", f"Array({attributes})"),
+    ]
+
+
+def test_every_table_remembers_blocks_it_has_seen(client: Client) -> None:
+    """Without a deduplication window a retry would be stored twice."""
+    asked = "SELECT name, create_table_query FROM system.tables WHERE engine LIKE '%MergeTree'"
+    rows = client.query(f"{asked} AND database = 'otel'").result_rows
+    tables: dict[str, str] = {name: sql for name, sql in rows}  # noqa: C416  rows are untyped
+    assert set(tables) >= {table.name for table in ALL_TABLES} | {"otel_traces"}
+    del tables[schema.MIGRATIONS_TABLE]
+    without = [t for t, sql in tables.items() if "non_replicated_deduplication_window" not in sql]
+    assert without == []
+
+
+def test_files_are_numbered_and_hold_one_statement_each() -> None:
+    """Versions rise one by one, so that a missing file is seen."""
+    found = schema.statements()
+    assert [statement.version for statement in found] == list(range(1, len(found) + 1))
+    assert all(";" not in statement.sql for statement in found)
+    assert all("IF NOT EXISTS" in statement.sql for statement in found)
+
+
+def test_applying_again_does_nothing(empty: Client) -> None:
+    """The first run applies all, the second none."""
+    assert schema.pending(empty) == schema.statements()
+    assert schema.apply(empty) == schema.statements()
+    assert schema.pending(empty) == ()
+    assert schema.apply(empty) == ()
+
+
+@pytest.mark.parametrize("done", range(len(schema.statements())))
+def test_a_run_killed_between_two_steps_is_taken_up(
+    empty: Client, monkeypatch: pytest.MonkeyPatch, done: int
+) -> None:
+    """Killed after a statement and before it was recorded, the next run goes on from there."""
+    command = empty.command
+    todo = schema.statements()[done]
+
+    def killing(sql: str) -> object:
+        if sql.startswith("INSERT") and f"'{todo.name}'" in sql:
+            raise KeyboardInterrupt
+        return command(sql)
+
+    monkeypatch.setattr(empty, "command", killing)
+    with pytest.raises(KeyboardInterrupt):
+        schema.apply(empty)
+    monkeypatch.setattr(empty, "command", command)
+    assert schema.apply(empty) == schema.statements()[done:]
+    assert schema.pending(empty) == ()
+
+
+def test_a_failure_names_the_file(empty: Client) -> None:
+    """A statement that cannot be applied is named, and those before it stay."""
+    empty.command("CREATE TABLE otel_traces (other String) ENGINE = MergeTree ORDER BY other")
+    with pytest.raises(StoreError, match=r"0003_otel_traces_trace_id_ts_mv\.sql could not be app"):
+        schema.apply(empty)
+    assert schema.pending(empty) == schema.statements()[2:]
+
+
+def test_a_changed_file_is_refused(empty: Client) -> None:
+    """An applied file that was edited afterwards is an error, not a silent difference."""
+    schema.apply(empty)
+    empty.command(
+        f"INSERT INTO {schema.MIGRATIONS_TABLE} (version, name, sha256) SELECT 1, 'x', 'other'"
+    )
+    with pytest.raises(StoreError, match=r"0001_otel_traces\.sql differs"):
+        schema.pending(empty)
+
+
+def test_step_requests_lays_batches_flat(empty: Client) -> None:
+    """One row per member; tokens gained are null where the engine did not tell them."""
+    schema.apply(empty)
+    columns = ["seq", "request_index", "phase", "tokens", "context", "emitted"]
+    rows = [
+        [1, [7, 8], [0, 1], [16, 1], [0, 40], [0, 1]],
+        [2, [7], [1], [1], [16], []],
+        [3, [], [], [], [], []],
+    ]
+    empty.insert("llm_steps", rows, column_names=columns)
+    asked = f"SELECT {', '.join(columns)}, batch_size FROM llm_step_requests ORDER BY 1, 2"
+    assert empty.query(asked).result_rows == [
+        (1, 7, 0, 16, 0, 0, 2),
+        (1, 8, 1, 1, 40, 1, 2),
+        (2, 7, 1, 1, 16, None, 1),
+    ]
