@@ -22,11 +22,11 @@ from otel_llm.journal.layout import (
     MAX_PRODUCER_BYTES,
     PRODUCER_AT,
     STATE,
-    STATE_SALT,
     STATE_SLOTS,
     U64,
     VERSION,
     max_frame,
+    tail_check,
 )
 
 _MARKS = 64
@@ -123,7 +123,7 @@ class Ring:
     def _move_tail(self, tail: int, tail_seq: int) -> None:
         head, seq = self._head, self._seq
         self._slot = slot = self._slot ^ 1
-        self._tail_check = tail ^ tail_seq ^ STATE_SALT
+        self._tail_check = tail_check(tail, tail_seq)
         check = head ^ seq ^ self._tail_check
         _pack_state(self._map, STATE_SLOTS[slot], head, seq, tail, tail_seq, check)
         self._tail, self._tail_seq, self._limit = tail, tail_seq, tail + self._capacity
