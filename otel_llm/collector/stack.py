@@ -111,7 +111,14 @@ class Stack:
             runfile.remove(self._data_dir)
             for server in self._servers:
                 server.should_exit = True
-            await asyncio.gather(*tasks)
+            await self._drain(asyncio.gather(*tasks))
+
+    async def _drain(self, servers: "asyncio.Future[list[None]]") -> None:
+        """Wait for the servers to end, and for no query: those that still run are cancelled."""
+        while not servers.done():
+            await asyncio.to_thread(self._engine.cancel_queries)
+            await asyncio.wait([servers], timeout=0.2)
+        await servers
 
     def stop(self) -> None:
         """Ask `serve` to end. To be called in its event loop."""

@@ -182,6 +182,11 @@ class Engine:
             interface="chdb", path=self.path, chdb_options=self.options, database=DATABASE
         )
 
+    def cancel_queries(self) -> None:
+        """Ask every running SELECT to end; INSERTs are left to finish."""
+        with self.session() as handle:
+            handle.run("KILL QUERY WHERE query_kind = 'Select' ASYNC")
+
     def close(self) -> None:
         """Close the engine and free the directory. Every handle must be closed before."""
         self._keeper.close()

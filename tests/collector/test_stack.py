@@ -1,0 +1,173 @@
+"""`run_stack`: start, run file, signals, errors."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from otel_llm.collector import runfile
+from otel_llm.collector.stack import Stack
+from otel_llm.errors import SettingError, StoreError
+from otel_llm.settings import Settings
+
+PROGRAM = """
+import sys
+from otel_llm.collector.stack import run_stack
+from otel_llm.settings import load
+run_stack(load(data_dir=sys.argv[1], clickhouse_port=0, otlp_http_port=0))
+"""
+
+
+def start(data_dir: Path) -> "subprocess.Popen[str]":
+    """Start a stack in a process of its own and wait until it is ready."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(data_dir)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith(
+        "otel-llm up is ready: ClickHouse http://127.0.0.1:"
+    )
+    return process
+
+
+def found(data_dir: Path) -> runfile.RunFile:
+    """The run file of a stack that runs."""
+    run = runfile.read(data_dir)
+    assert run is not None
+    return run
+
+
+def ask(run: runfile.RunFile, sql: str) -> httpx.Response:
+    """Put a query to a stack."""
+    auth = ("otel_llm", run.token)
+    return httpx.post(run.clickhouse_url, content=sql, auth=auth, timeout=60, trust_env=False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stack_starts_and_stops_cleanly(tmp_path: Path, number: int) -> None:
+    """Ready line, run file and private token; after a signal, exit 0 and no run file."""
+    process = start(tmp_path)
+    run = found(tmp_path)
+    assert run.pid == process.pid
+    assert ask(run, "SELECT count() FROM otel_traces").text == "0\n"
+    for private in (runfile.path_of(tmp_path), Path(run.token_file)):
+        assert private.stat().st_mode & 0o777 == 0o600
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")
+    assert runfile.read(tmp_path) is None
+    assert not runfile.path_of(tmp_path).exists()
+
+
+def test_a_killed_stack_leaves_nothing_that_misleads(tmp_path: Path) -> None:
+    """After SIGKILL the run file is not believed, the data is there, the token the same."""
+    process = start(tmp_path)
+    run = found(tmp_path)
+    token = run.token
+    ask(run, "INSERT INTO llm_attempts (call_id) VALUES ('kept')").raise_for_status()
+    process.kill()
+    process.communicate()
+    assert runfile.path_of(tmp_path).exists()
+    assert runfile.read(tmp_path) is None
+    process = start(tmp_path)
+    try:
+        run = found(tmp_path)
+        assert run.token == token
+        assert ask(run, "SELECT call_id FROM llm_attempts").text == "kept\n"
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def test_a_stop_does_not_wait_for_long_queries(tmp_path: Path) -> None:
+    """A query that would run for long is cancelled when the stack is told to stop."""
+    process = start(tmp_path)
+    run = found(tmp_path)
+    answers: list[httpx.Response] = []
+
+    def long() -> None:
+        sql = "SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) = 1"
+        answers.append(ask(run, sql))
+
+    thread = threading.Thread(target=long)
+    thread.start()
+    while ask(run, "SELECT value FROM system.metrics WHERE metric = 'Query'").text < "2":
+        assert process.poll() is None
+    process.terminate()
+    _, errors = process.communicate(timeout=20)
+    thread.join(20)
+    assert (process.returncode, errors) == (0, "")
+    assert answers[0].headers["X-ClickHouse-Exception-Code"] == "394"
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    """The error names the setting, the address and the remedy, and frees the directory."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = Settings(data_dir=str(tmp_path), clickhouse_port=port, otlp_http_port=0)
+        with pytest.raises(SettingError, match=rf"clickhouse_port: cannot listen on .*:{port}"):
+            Stack(settings)
+    Stack(Settings(data_dir=str(tmp_path), clickhouse_port=0, otlp_http_port=0)).close()
+
+
+def test_a_taken_directory_is_refused(tmp_path: Path) -> None:
+    """Two stacks never share a data directory."""
+    settings = Settings(data_dir=str(tmp_path), clickhouse_port=0, otlp_http_port=0)
+    first = Stack(settings)
+    try:
+        with pytest.raises(StoreError, match=rf"in use by otel-llm up \(pid {os.getpid()}\)"):
+            Stack(settings)
+    finally:
+        first.close()
+
+
+def test_off_loopback_spans_need_the_token(tmp_path: Path) -> None:
+    """Bound to other addresses, the receiver asks for the token as bearer."""
+    from tests.collector.serving import serving
+
+    settings = Settings(
+        data_dir=str(tmp_path), clickhouse_port=0, otlp_http_port=0, bind_host="0.0.0.0"
+    )
+    with serving(settings) as stack:
+        url = stack.run.otlp_url.replace("0.0.0.0", "127.0.0.1") + "/v1/traces"
+        plain = {"Content-Type": "application/x-protobuf"}
+        for given in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": stack.run.token}):
+            answer = httpx.post(url, content=b"", headers={**plain, **given}, trust_env=False)
+            assert answer.status_code == 401
+        bearer = {**plain, "Authorization": f"Bearer {stack.run.token}"}
+        assert httpx.post(url, content=b"", headers=bearer, trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', '{"pid": "x"}', "\x00\xff"])
+def test_a_broken_run_file_is_no_run_file(tmp_path: Path, text: str) -> None:
+    """Whatever is in it, a run file that cannot be read means that nothing runs."""
+    runfile.path_of(tmp_path).write_text(text, encoding="utf-8")
+    assert runfile.read(tmp_path) is None
+
+
+def test_a_run_file_round_trips(tmp_path: Path) -> None:
+    """What is written is what is read."""
+    run = runfile.RunFile(os.getpid(), "http://a", "http://b", str(tmp_path / "token"))
+    runfile.write(tmp_path, run)
+    assert runfile.read(tmp_path) == run
+    assert json.loads(runfile.path_of(tmp_path).read_text())["pid"] == os.getpid()
+    with pytest.raises(StoreError, match="token"):
+        _ = run.token
+
+
+def test_the_token_is_made_once(tmp_path: Path) -> None:
+    """The first call makes a long random token, later ones return it."""
+    path, token = runfile.token(tmp_path)
+    assert len(token) >= 40
+    assert runfile.token(tmp_path) == (path, token)
+    assert path.stat().st_mode & 0o777 == 0o600
