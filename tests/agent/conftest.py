@@ -1,0 +1,52 @@
+"""Sinks, settings and waiting for the agent's tests."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from otel_llm.settings import Settings
+from tests.agent.fake_sinks import FakeSinks
+
+
+@pytest.fixture
+def sinks() -> Iterator[FakeSinks]:
+    """Both sinks, behaving well."""
+    fake = FakeSinks()
+    yield fake
+    fake.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, sinks: FakeSinks) -> Settings:
+    """An agent in a hurry, sending to the fake sinks."""
+    return Settings(
+        journal_dir=str(tmp_path / "journals"),
+        journal_bytes=4 << 20,
+        state_dir=str(tmp_path / "state"),
+        data_dir=str(tmp_path / "data"),
+        clickhouse_url=sinks.url,
+        otlp_endpoint=sinks.url,
+        poll_interval_s=0.01,
+        batch_interval_s=0.02,
+        step_span_ratio=0.5,
+        send_timeout_s=2.0,
+        agent_port=0,
+    )
+
+
+Wait = Callable[[Callable[[], bool]], None]
+
+
+@pytest.fixture
+def wait() -> Wait:
+    """Wait until a condition holds, at most 20 seconds."""
+
+    def until(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < deadline, "waited 20 s in vain"
+            time.sleep(0.01)
+
+    return until

@@ -1,0 +1,157 @@
+"""A local HTTP server that takes rows and spans, and misbehaves when told to.
+
+It speaks as much of ClickHouse's HTTP interface as clickhouse-connect asks for, drops a block whose
+token it knows, and keeps what came so that a test can count.
+"""
+
+import hashlib
+import http.server
+import re
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pyarrow as pa
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+OK = 200
+HANG_UP = -1
+"""Take the batch, then close the connection without an answer."""
+_INSERT = re.compile(rb"INSERT INTO (\w+) [^\n]*FORMAT ArrowStream\n", re.DOTALL)
+
+Behaviour = Callable[[str], int]
+"""Given `clickhouse` or `otlp`, the status to answer a delivery with, or HANG_UP."""
+
+
+class FakeSinks:
+    """Both sinks at one address.
+
+    Attributes:
+        behave: how deliveries are answered; may be set at any time.
+        delay_s: how long every delivery takes, in seconds.
+        rejected_spans: partial success: spans said not to be kept, per delivery.
+        deliveries: how many came, answered with what.
+        changed: batches that came again with other bytes.
+    """
+
+    def __init__(self) -> None:
+        self.behave: Behaviour = lambda _sink: OK
+        self.delay_s = 0.0
+        self.rejected_spans = 0
+        self.deliveries: list[tuple[str, int]] = []
+        self.changed: list[str] = []
+        self._digests: dict[str, str] = {}
+        self._seen: set[str] = set()
+        self._tables: dict[str, list[dict[str, Any]]] = {}
+        self._spans: list[Any] = []
+        self._lock = threading.Lock()
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}
+        )
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """Base URL of both."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """Rows of a table, each block once."""
+        with self._lock:
+            return list(self._tables.get(table, []))
+
+    @property
+    def spans(self) -> list[Any]:
+        """Spans, each batch once."""
+        with self._lock:
+            return list(self._spans)
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _take(self, path: str, body: bytes) -> int:
+        """Store a delivery and say how to answer."""
+        sink = "otlp" if path.startswith("/v1/traces") else "clickhouse"
+        time.sleep(self.delay_s)
+        status = self.behave(sink)
+        self.deliveries.append((sink, status))
+        if status in (OK, HANG_UP):
+            with self._lock:
+                self._store(sink, path, body)
+        return status
+
+    def _store(self, sink: str, path: str, body: bytes) -> None:
+        digest = hashlib.sha256(body).hexdigest()
+        token = digest
+        if sink == "clickhouse":
+            [token] = parse_qs(urlsplit(path).query)["insert_deduplication_token"]
+        if self._digests.setdefault(token, digest) != digest:
+            self.changed.append(token)
+        if token in self._seen:
+            return
+        self._seen.add(token)
+        if sink == "otlp":
+            self._store_spans(body)
+            return
+        head = _INSERT.match(body)
+        assert head is not None, body[:80]
+        rows = pa.ipc.open_stream(body[head.end() :]).read_all().to_pylist()
+        self._tables.setdefault(head[1].decode(), []).extend(rows)
+
+    def _store_spans(self, body: bytes) -> None:
+        request = ExportTraceServiceRequest()
+        request.ParseFromString(body)
+        for resource in request.resource_spans:
+            for scope in resource.scope_spans:
+                self._spans.extend(scope.spans)
+
+    def _answer(self, path: str, body: bytes) -> tuple[int, bytes]:
+        if path.startswith("/v1/traces"):
+            status = self._take(path, body)
+            partial = ExportTracePartialSuccess(rejected_spans=self.rejected_spans)
+            return status, ExportTraceServiceResponse(partial_success=partial).SerializeToString()
+        if body.startswith(b"INSERT"):
+            return self._take(path, body), b""
+        return OK, b"26.9.1.1\tUTC\n" if b"version()" in body else b""
+
+    def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
+        sinks = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                status, answer = sinks._answer(self.path, body)
+                if status == HANG_UP:
+                    self.close_connection = True
+                    return
+                self.send_response(status)
+                self.send_header("content-length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            do_GET = do_POST  # noqa: N815  named by the base class
+
+            def handle(self) -> None:
+                # A killed agent leaves its connections in the middle of a word.
+                try:
+                    super().handle()
+                except ConnectionError:
+                    self.close_connection = True
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        return Handler

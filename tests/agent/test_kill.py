@@ -1,0 +1,154 @@
+"""The real agent, killed again and again while a real engine writes: every fact comes once."""
+
+import contextlib
+import multiprocessing
+import random
+import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from otel_llm.agent.database import FILE_NAME
+from otel_llm.agent.run import run
+from otel_llm.recorder import Recorder
+from otel_llm.settings import Settings
+from tests.agent.fake_sinks import HANG_UP, OK, FakeSinks
+
+KILLS = 22
+SEED = 7
+
+
+class Engine(threading.Thread):
+    """Writes requests, steps and kernels until told to stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.recorder = Recorder.open(
+            engine="reference", engine_version="1", model="tiny", service="svc", settings=settings
+        )
+        self.stopping = threading.Event()
+        self.requests = self.steps = self.kernels = 0
+
+    def run(self) -> None:
+        """Serve one small batch after the other."""
+        while not self.stopping.wait(0.004):
+            self.serve_batch()
+        self.recorder.close()
+
+    def serve_batch(self) -> None:
+        """Two requests that share two steps."""
+        handles = []
+        for _ in range(2):
+            self.requests += 1
+            handles.append(
+                self.recorder.request_arrived(
+                    request_id=f"r{self.requests}",
+                    api_request_id=f"a{self.requests}",
+                    operation="chat",
+                    model="tiny",
+                    prompt_tokens=3,
+                )
+            )
+            handles[-1].queued()
+            handles[-1].scheduled(cached_tokens=0)
+        indices = [handle.index for handle in handles]
+        for phase, tokens in ((b"\0\0", 3), (b"\1\1", 1)):
+            seq = self.recorder.step_scheduled(
+                request_index=indices, phase=phase, tokens=[tokens] * 2, context=[0] * 2
+            )
+            self.recorder.step_done(seq, emitted=[1, 1])
+            now = time.monotonic_ns()
+            self.recorder.kernels(
+                seq, source="cpu", device="cpu:0", names=["gemm", "norm"], name_index=[0, 1, 0],
+                start_ns=[now - 30, now - 20, now - 10], duration_ns=[5, 6, 7],
+            )  # fmt: skip
+            self.steps += 1
+            self.kernels += 3
+        for handle in handles:
+            handle.first_token()
+            handle.first_output()
+            handle.finished(outcome="finished", finish_reason="stop", output_tokens=2)
+
+
+@pytest.fixture
+def start_agent(settings: Settings) -> Iterator[Callable[[], multiprocessing.Process]]:
+    """Start an agent process; forked from a server that has imported everything already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["otel_llm.agent.run"])
+    started: list[multiprocessing.Process] = []
+
+    def start() -> multiprocessing.Process:
+        process = context.Process(target=run, args=(settings,))
+        process.start()
+        started.append(process)  # type: ignore[arg-type]
+        return process  # type: ignore[return-value]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.join()
+        process.close()
+
+
+def test_killed_again_and_again(
+    settings: Settings,
+    sinks: FakeSinks,
+    start_agent: Callable[[], multiprocessing.Process],
+    wait: Callable[[Callable[[], bool]], None],
+) -> None:
+    """Killed at any point and started within ring time, the agent loses and doubles nothing."""
+    dice = random.Random(SEED)
+    # A fifth of all deliveries is taken but not acknowledged: these must come again, unchanged.
+    sinks.behave = lambda _sink: HANG_UP if dice.random() < 0.2 else OK
+    engine = Engine(settings)
+    engine.start()
+    for _ in range(KILLS):
+        agent = start_agent()
+        time.sleep(dice.uniform(0.05, 0.45))
+        assert agent.is_alive()
+        agent.kill()
+        agent.join()
+    engine.stopping.set()
+    engine.join()
+    last = start_agent()
+    wait(lambda: spool_is_empty(settings) and len(sinks.rows("llm_engine_events")) == 2)
+    last.terminate()
+    last.join(5)
+    assert last.exitcode == 0
+    check(engine, sinks)
+
+
+def spool_is_empty(settings: Settings) -> bool:
+    """Whether the agent has delivered all that it has saved."""
+    with contextlib.closing(sqlite3.connect(Path(settings.state_dir) / FILE_NAME)) as connection:
+        [[count]] = connection.execute("SELECT count(*) FROM batches")
+    return bool(count == 0)
+
+
+def check(engine: Engine, sinks: FakeSinks) -> None:
+    """Every fact once, whole, in its own bytes."""
+    requests = sinks.rows("llm_requests")
+    assert Counter(row["request_index"] for row in requests) == Counter(
+        range(1, engine.requests + 1)
+    )
+    assert not any(row["incomplete"] for row in requests)
+    steps = sinks.rows("llm_steps")
+    assert Counter(row["seq"] for row in steps) == Counter(range(1, engine.steps + 1))
+    assert {row["status"] for row in steps} == {"done"}
+    assert len(sinks.rows("llm_kernels")) == engine.kernels
+    assert [row["event"] for row in sinks.rows("llm_engine_events")] == ["started", "stopped"]
+    assert sinks.changed == []
+    assert {("clickhouse", HANG_UP), ("otlp", HANG_UP)} <= set(sinks.deliveries)
+    check_spans(engine, sinks, sampled={row["seq"] for row in steps if row["span_id"]})
+
+
+def check_spans(engine: Engine, sinks: FakeSinks, sampled: set[int]) -> None:
+    """Four spans per request, and one per sampled step and each of its kernels, none twice."""
+    ids = Counter((span.trace_id, span.span_id) for span in sinks.spans)
+    assert set(ids.values()) == {1}
+    assert len(ids) == 4 * engine.requests + len(sampled) * (1 + 3)
+    assert 0 < len(sampled) < engine.steps
