@@ -87,10 +87,8 @@ def test_values_of_every_type_come_back(client: Client, sql: str, value: object)
 
 def test_many_blocks_come_back_whole(client: Client) -> None:
     """A result of many blocks, computed by several threads, is complete."""
-    rows = client.query(
-        "SELECT number, toString(number) FROM numbers_sql".replace("_sql", "(300000)")
-    )
-    assert len(rows.result_rows) == 300_000
+    rows = client.query("SELECT number, toString(number) FROM numbers(300000)").result_rows
+    assert len(rows) == 300_000
     sql = "SELECT number % 10 AS k, count() FROM numbers(100000) GROUP BY k ORDER BY k"
     assert client.query(sql).result_rows == [(k, 10_000) for k in range(10)]
     assert client.query("SELECT 1 WHERE 0").result_rows == []
@@ -119,10 +117,9 @@ def test_an_error_in_mid_stream_is_an_error(client: Client) -> None:
     from clickhouse_connect.driver.exceptions import StreamFailureError
 
     sql = "SELECT number, throwIf(number = 500000) FROM numbers(1000000)"
-    with pytest.raises(StreamFailureError, match="395|non-zero"):  # noqa: SIM117
-        with client.query_rows_stream(sql) as stream:
-            for _ in stream:
-                pass
+    with client.query_rows_stream(sql) as stream, pytest.raises(StreamFailureError, match="395"):
+        for _ in stream:
+            pass
 
 
 @pytest.mark.parametrize("compression", [None, "lz4", "zstd", "gzip"])
