@@ -69,6 +69,8 @@ class FollowedJournal:
         Args:
             now_ns: wall time, kept as the time of the end.
         """
+        if self.ended_ns is not None:  # kept until its end is saved, and then let go
+            return Reading([], [], {}, {}, 0, more=False)
         alive = self.reader.is_alive()
         records = self.reader.read(RECORDS_PER_READ)
         counters = self.reader.counters
