@@ -37,6 +37,7 @@ class Seen(msgspec.Struct, frozen=True):
             character each.
         ttft_s: from sending the call to its first content, in seconds.
         duration_s: from sending the call to its end, in seconds.
+        error: what broke it; empty if nothing did.
     """
 
     call: PlannedCall
@@ -46,6 +47,7 @@ class Seen(msgspec.Struct, frozen=True):
     characters: int
     ttft_s: float | None
     duration_s: float
+    error: str = ""
 
 
 class _Attempted:
@@ -102,10 +104,11 @@ async def send(client: httpx.AsyncClient, call: PlannedCall, model: str) -> Seen
         "x-otel-llm-tier": call.tier,
     }
     attempted = _Attempted()
+    error = ""
     try:
         ended = await _run(client, call, model, headers, attempted)
-    except httpx.HTTPError:
-        ended = "broken"
+    except httpx.HTTPError as failure:
+        ended, error = "broken", repr(failure)
     return Seen(
         call=call,
         trace_id=context.trace_id,
@@ -114,6 +117,7 @@ async def send(client: httpx.AsyncClient, call: PlannedCall, model: str) -> Seen
         characters=attempted.characters,
         ttft_s=attempted.ttft_s,
         duration_s=time.monotonic() - attempted.started,
+        error=error,
     )
 
 

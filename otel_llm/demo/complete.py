@@ -80,7 +80,7 @@ _CONSISTENT = {
 def _against_client(facts: CallFacts, seen: Seen) -> Iterator[str]:
     call = facts.call
     if call["outcome"] not in _CONSISTENT[seen.ended]:
-        yield f"the client saw it {seen.ended}, its row says {call['outcome']}"
+        yield f"the client saw it {seen.ended} {seen.error}, its row says {call['outcome']}"
     if call["tenant"] != seen.call.tenant:
         yield f"tenant is {call['tenant']}, the client was {seen.call.tenant}"
     if seen.status_code is not None and call["status_code"] != seen.status_code:

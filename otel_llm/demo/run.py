@@ -1,6 +1,7 @@
 """`otel-llm demo`: start everything, replay real arrivals, and check what was left behind."""
 
 import asyncio
+import fcntl
 import shutil
 import sys
 import time
@@ -56,8 +57,14 @@ def run_demo(
         DemoError: a process did not start, or the directory is not the demo's to empty.
     """
     calls = plan(requests, speedup)
+    directory = work_dir or default_dir()
+    with _alone(directory):
+        return _run(calls, _fresh(directory), json_output)
+
+
+def _run(calls: Sequence[PlannedCall], work_dir: Path, json_output: bool) -> int:
     # Room for what is usually in flight and two waves of the flood; the third is shed.
-    stack = Stack(_fresh(work_dir or default_dir()), max_in_flight=12 + 2 * quota(requests))
+    stack = Stack(work_dir, max_in_flight=12 + 2 * quota(len(calls)))
     console = Console(stderr=True)
     try:
         with console.status("Starting the store, the agent, two engines and a gateway"):
@@ -71,6 +78,19 @@ def run_demo(
         shutil.rmtree(stack.journal_dir, ignore_errors=True)
     print(msgspec.json.encode(verdict).decode() if json_output else text)  # noqa: T201
     return 0 if verdict.passed else 1
+
+
+@contextmanager
+def _alone(work_dir: Path) -> "Iterator[None]":
+    """Hold the directory for one demo at a time: each empties it first."""
+    work_dir.parent.mkdir(parents=True, exist_ok=True)
+    with work_dir.with_name(f"{work_dir.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"Another demo is using {work_dir}. Name another directory with --dir."
+            raise DemoError(message) from error
+        yield
 
 
 def _fresh(work_dir: Path) -> Path:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 
 from otel_llm.errors import OtelLLMError
+from otel_llm.settings import PREFIX
 
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
@@ -37,13 +39,15 @@ class Child:
     ) -> None:
         self.name = name
         self.log = log_dir / f"{name}.log"
+        # Nothing of the user's own settings may lead the run elsewhere.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *args],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
+                env={**inherited, **environment, "PYTHONUNBUFFERED": "1"},
             )
 
     def ready(self) -> dict[str, Any]:
@@ -99,6 +103,10 @@ class Stack:
         self.children: dict[str, Child] = {}
         self._engines = engines
         self._max_in_flight = max_in_flight
+        shm = Path("/dev/shm")  # noqa: S108  journals are shared memory by design
+        self.journal_dir = tempfile.mkdtemp(
+            prefix="otel-llm-demo-", dir=shm if shm.is_dir() else work_dir
+        )
         self._ports: dict[str, str] = {"CLICKHOUSE": "0", "OTLP_HTTP": "0", "AGENT": "0"}
         self.gateway_url = ""
         self.agent_url = ""
@@ -116,13 +124,6 @@ class Stack:
             "OTEL_LLM_TRUSTED_PROXIES": "127.0.0.0/8,::1/128",
         }
 
-    @property
-    def journal_dir(self) -> str:
-        """The run's own journal directory, on tmpfs where there is one."""
-        shm = Path("/dev/shm")  # noqa: S108  journals are shared memory by design
-        base = shm if shm.is_dir() else self.work_dir
-        return str(base / f"otel-llm-demo-{os.getuid()}-{self.work_dir.name}")
-
     def start(self, engine_args: Mapping[str, Sequence[str]]) -> None:
         """Start everything and wait until it serves.
 
@@ -132,14 +133,33 @@ class Stack:
         Raises:
             DemoError: a process did not start.
         """
-        up = self.spawn("up", ["otel_llm.cli.main", "up", "--json"])
+        # The slowest to start first: the store.
+        self._spawn_up()
         engines = [self._spawn_engine(name, engine_args) for name in self.engine_names]
-        otlp = up.ready()["otlp_url"]
-        self.agent_url = self.spawn("agent", ["otel_llm.cli.main", "agent", "--json"]).ready()[
-            "url"
-        ]
+        otlp = self._up_ready()
+        self.start_agent()
         upstreams = [f"{engine.name}={engine.ready()['url']}" for engine in engines]
         self._start_gateway(upstreams, otlp)
+
+    def start_up(self) -> str:
+        """Start the embedded stack, again on its old ports; returns its OTLP endpoint."""
+        self._spawn_up()
+        return self._up_ready()
+
+    def _spawn_up(self) -> None:
+        self.spawn("up", ["otel_llm.cli.main", "up", "--json"])
+
+    def _up_ready(self) -> str:
+        told = self.children["up"].ready()
+        self._ports["CLICKHOUSE"] = _port(told["clickhouse_url"])
+        self._ports["OTLP_HTTP"] = _port(told["otlp_url"])
+        return str(told["otlp_url"])
+
+    def start_agent(self) -> None:
+        """Start the agent, again on its old port."""
+        told = self.spawn("agent", ["otel_llm.cli.main", "agent", "--json"]).ready()
+        self._ports["AGENT"] = _port(told["url"])
+        self.agent_url = told["url"]
 
     @property
     def engine_names(self) -> list[str]:

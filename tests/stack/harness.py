@@ -32,6 +32,12 @@ def calls(count: int, within_s: float) -> list[PlannedCall]:
     return plan(count, planned[-1].at_s / within_s)
 
 
+def ordinary(count: int) -> list[PlannedCall]:
+    """Streamed calls of one sample that nobody gives up, within a few seconds."""
+    found = [c for c in calls(200, 20.0) if c.stream and c.samples == 1 and c.give_up == "never"]
+    return found[:count]
+
+
 def store(stack: Stack) -> Client:
     """A client of the stack's ClickHouse interface."""
     return connect(data_dir=str(stack.data_dir))

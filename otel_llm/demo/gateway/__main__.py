@@ -20,6 +20,11 @@ from otel_llm.settings import Settings, load
 from otel_llm.sockets import listen
 
 SERVICE = "demo-gateway"
+OTEL_DEFAULTS = {
+    # The stable names of HTTP attributes, and spans on their way within a second.
+    "OTEL_SEMCONV_STABILITY_OPT_IN": "http",
+    "OTEL_BSP_SCHEDULE_DELAY": "1000",
+}
 
 
 def main() -> None:
@@ -48,7 +53,8 @@ def serve(config: GatewayConfig, settings: Settings, host: str, port: int) -> No
     Raises:
         SettingError: the address cannot be listened on, or a setting cannot be used.
     """
-    os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
+    for variable, value in OTEL_DEFAULTS.items():
+        os.environ.setdefault(variable, value)
     listener = listen(host, port)
     port = listener.getsockname()[1]
     url = f"http://{host}:{port}"
@@ -96,13 +102,7 @@ def _configuration(arguments: argparse.Namespace) -> tuple[GatewayConfig, Settin
 def _provider(settings: Settings, instance_id: str, service: str) -> TracerProvider | None:
     if not settings.otlp_endpoint:
         return None
-    return tracer_provider(
-        settings.otlp_endpoint,
-        settings.otlp_token,
-        service,
-        instance_id,
-        min(settings.send_timeout_s, 5.0),
-    )
+    return tracer_provider(settings.otlp_endpoint, settings.otlp_token, service, instance_id)
 
 
 def _upstream(text: str) -> tuple[str, str]:

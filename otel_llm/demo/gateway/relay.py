@@ -140,14 +140,12 @@ class Relay:
     async def _exchange(
         self, upstream: Upstream, outgoing: Outgoing, this: "_Try", answer: Answer
     ) -> _Failure | None:
-        request = self._client.build_request(
+        async with self._client.stream(
             outgoing.method,
             upstream.url + outgoing.target,
             headers=this.attempt.headers(outgoing.headers),
             content=outgoing.body,
-        )
-        response = await self._client.send(request, stream=True)
-        try:
+        ) as response:
             status = response.status_code
             this.attempt.responded(status)
             this.judge(status)
@@ -157,9 +155,7 @@ class Relay:
             async for part in response.aiter_raw():
                 this.attempt.first_byte()
                 await answer.part(part)
-            return None
-        finally:
-            await response.aclose()
+        return None
 
 
 class _Try(NamedTuple):

@@ -5,13 +5,12 @@ from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resou
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-EXPORT_EVERY_MS = 500
 MAX_QUEUE = 16384
+RETRY_FOR_S = 60.0
+"""How long the exporter tries a batch while its endpoint is away; then the SDK drops it."""
 
 
-def tracer_provider(
-    endpoint: str, token: str, service: str, instance_id: str, timeout_s: float
-) -> TracerProvider:
+def tracer_provider(endpoint: str, token: str, service: str, instance_id: str) -> TracerProvider:
     """A provider whose `shutdown` sends what is left.
 
     Args:
@@ -19,18 +18,13 @@ def tracer_provider(
         token: bearer token; empty for none.
         service: `service.name`.
         instance_id: `service.instance.id`, as in the facts.
-        timeout_s: time limit of one delivery, in seconds.
     """
     exporter = OTLPSpanExporter(
         endpoint=endpoint.rstrip("/") + "/v1/traces",
         headers={"authorization": f"Bearer {token}"} if token else None,
-        timeout=timeout_s,
+        timeout=RETRY_FOR_S,
     )
     resource = Resource.create({SERVICE_NAME: service, SERVICE_INSTANCE_ID: instance_id})
     provider = TracerProvider(resource=resource)
-    provider.add_span_processor(
-        BatchSpanProcessor(
-            exporter, max_queue_size=MAX_QUEUE, schedule_delay_millis=EXPORT_EVERY_MS
-        )
-    )
+    provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=MAX_QUEUE))
     return provider
