@@ -17,7 +17,7 @@ from starlette.routing import Route
 from otel_llm.clock import MonotonicNs
 from otel_llm.conventions import Metrics
 from otel_llm.facts.gateway import MAX_INTER_CHUNKS, GatewayCall
-from otel_llm.gateways import exchange, instrument_gateway
+from otel_llm.gateways import exchange, instrument_gateway, sse
 from otel_llm.gateways.exchange import RawHeaders, RequestReader, ResponseReader
 from otel_llm.gateways.metrics import GatewayMetrics
 from otel_llm.gateways.testing import FactList
@@ -100,6 +100,18 @@ def test_unreadable_event_and_usage_are_counted() -> None:
     )
     reader.end(complete=True)
     assert refused == ["response", "usage"]
+    assert reader.chunks == 1
+
+
+def test_oversize_event_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event that is too long to be read is counted, even if the stream breaks off."""
+    monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 100)
+    refused: list[str] = []
+    reader = _reader(refused)
+    reader.start(200, EVENTS, has_content=True)
+    reader.feed(b"data: " + b"x" * 200 + b"\n\n" + CONTENT, MonotonicNs(1))
+    reader.end(complete=False)
+    assert refused == ["response"]
     assert reader.chunks == 1
 
 

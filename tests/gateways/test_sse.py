@@ -74,6 +74,28 @@ def test_oversize_event_is_skipped(monkeypatch: pytest.MonkeyPatch, size: int) -
     assert splitter.skipped == 2
 
 
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"data: " + b"x" * 300 + b"\n\n", b"data: ok\n\n"],
+        [b"data: " + b"x" * 300 + b"\n", b"data: more of it\n\n", b"data: ok\n\n"],
+        [b"data: " + b"x" * 300, b"\ndata: more of it\n\n", b"data: ok\n\n"],
+    ],
+)
+def test_oversize_event_in_pieces(monkeypatch: pytest.MonkeyPatch, pieces: list[bytes]) -> None:
+    """All of an event past the limit is skipped, wherever it is cut."""
+    monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 100)
+    splitter = EventSplitter()
+    assert [event for piece in pieces for event in splitter.feed(piece)] == [b"ok"]
+    assert splitter.skipped == 1
+
+
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n"])
+def test_line_ends_inside_a_piece(end: bytes) -> None:
+    """Every kind of line end ends a line, also in a piece that looks like one event."""
+    assert _events([b"data: a" + end + b"data: b\n\n"]) == [b"a\nb"]
+
+
 def test_many_small_events_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit is an event's, not a piece's."""
     monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 100)

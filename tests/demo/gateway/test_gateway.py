@@ -172,6 +172,14 @@ async def test_busy_is_not_broken() -> None:
         for _ in range(3):
             assert (await s.post()).status_code == 429
         assert s.facts.calls[-1].attempts == 1
+        s.engines[0].behaviour = in_turn(status(503), status(429), whole)
+        await s.post()
+        s.clock.now_s += 60.0
+        # Nor does a busy probe prove that an engine works again.
+        for state in ("half_open", "closed"):
+            await s.post()
+            health = await s.client.get("/health")
+            assert health.json() == {"upstreams": {"engine-0": state}}
 
 
 async def test_limit_sheds() -> None:

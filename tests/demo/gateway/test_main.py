@@ -77,6 +77,8 @@ def _gateway(
         "OTEL_LLM_JOURNAL_DIR": str(journal_dir),
         "OTEL_LLM_JOURNAL_BYTES": str(1 << 20),
         "OTEL_LLM_SERVICE": "edge",
+        # Nothing is sent before the end, so that only the flush can deliver.
+        "OTEL_BSP_SCHEDULE_DELAY": "60000",
     }
     process = subprocess.Popen(
         [sys.executable, "-m", MODULE, "--port", "0", *arguments],
