@@ -78,7 +78,8 @@ class Database:
         with self._lock:
             (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
             if free > _FREE_PAGES:
-                self._connection.execute(f"PRAGMA incremental_vacuum({free // 2})").fetchall()
+                # `execute` would stop after the first page.
+                self._connection.executescript(f"PRAGMA incremental_vacuum({free // 2})")
 
     def close(self) -> None:
         """Close the file."""

@@ -141,8 +141,7 @@ class Delivery:
             self._wake.wait(IDLE_WAIT_S)
             self._wake.clear()
             return
-        longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(self._failures, 16))
-        self._stopping.wait(longest * (0.5 + self._jitter() / 2))
+        self._stopping.wait(wait_s(self._failures, self._jitter()))
 
     def _deliver(self, batch: Batch) -> bool:
         try:
@@ -171,3 +170,14 @@ class Delivery:
         self._observer.failed(self._sink.name, reason)
         if self._failures == 1:
             _log.warning("%s: %s; trying again", self._sink.name, detail)
+
+
+def wait_s(failures: int, jitter: float) -> float:
+    """How long to wait after so many failures in a row, in seconds.
+
+    Args:
+        failures: 1 or more.
+        jitter: 0 to 1; half of the wait is left to chance.
+    """
+    longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures, 16))
+    return longest * (0.5 + jitter / 2)

@@ -129,7 +129,7 @@ class OpenFacts(Generic[Fact]):
         self._decoder: msgspec.msgpack.Decoder[Fact] = msgspec.msgpack.Decoder(fact)
         self._most = most
         self._facts: dict[Key, Fact] = {}
-        self._changed: set[Key] = set()
+        self._changed: dict[Key, None] = {}
         self._ended = Recent(f"{kind}.ended")
 
     def __len__(self) -> int:
@@ -153,23 +153,23 @@ class OpenFacts(Generic[Fact]):
             The oldest, which had to make room; None if there was room.
         """
         self._facts[key] = fact
-        self._changed.add(key)
+        self._changed[key] = None
         if len(self._facts) <= self._most:
             return None
         oldest = next(iter(self._facts))
-        self._changed.add(oldest)
+        self._changed[oldest] = None
         return self._facts.pop(oldest)
 
     def touch(self, key: Key) -> None:
         """Say that the fact of this key has changed."""
-        self._changed.add(key)
+        self._changed[key] = None
 
     def end(self, key: Key) -> Fact | None:
         """Take an open fact out for good. None if it was not there."""
         self._ended.add(key)
         fact = self._facts.pop(key, None)
         if fact is not None:
-            self._changed.add(key)
+            self._changed[key] = None
         return fact
 
     def end_all(self) -> list[Fact]:

@@ -1,0 +1,94 @@
+"""What is saved of a journal comes back the same."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from otel_llm.agent.checkpoint import JournalState, SavedJournal, forget, load, save
+from otel_llm.agent.database import Database
+from otel_llm.agent.join import JoinState
+from otel_llm.agent.open_facts import OpenFacts, OpenRequest, Recent
+from otel_llm.clock import EpochNs
+from otel_llm.journal.reader import Cursor
+from tests.agent.builders import ENGINE, anchor, arrived, at
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """A fresh database."""
+    made = Database(tmp_path)
+    yield made
+    made.close()
+
+
+def saved(name: str = "engine-1.journal", position: int = 64) -> SavedJournal:
+    """A journal as it is saved."""
+    state = JournalState(
+        ENGINE, JoinState(anchor(3), at(4), lost=5, started=True), 6, 7, EpochNs(8)
+    )
+    return SavedJournal(name, Cursor(position, 9), state)
+
+
+def test_round_trip(database: Database) -> None:
+    """Cursor, state and open facts, the latter in the order in which they came."""
+    with database.transaction() as connection:
+        save(connection, saved(), [("request", 2, b"two"), ("request", 1, b"one")])
+        save(connection, saved(position=128), [("request", 2, b"II"), ("call", "x", b"three")])
+        save(connection, saved(position=192), [("request", 1, None), ("request", 99, None)])
+    with database.transaction() as connection:
+        loaded = load(connection)
+    expected = saved(position=192)
+    expected.open_facts = [("request", 2, b"II"), ("call", "x", b"three")]
+    assert loaded == {"engine-1.journal": expected}
+
+
+def test_forget(database: Database) -> None:
+    """Nothing stays of a forgotten journal; others are untouched."""
+    with database.transaction() as connection:
+        save(connection, saved("a"), [("request", 1, b"one")])
+        save(connection, saved("b"), [("request", 1, b"one")])
+        forget(connection, "a")
+        assert list(load(connection)) == ["b"]
+        assert connection.execute("SELECT journal FROM open_facts").fetchall() == [("b",)]
+
+
+def test_open_facts_are_saved_by_their_changes() -> None:
+    """Only what changed since the last save is written, and ends are remembered too."""
+    facts = OpenFacts("request", OpenRequest, 10)
+    for index in (1, 2, 3):
+        facts.put(index, OpenRequest(index, anchor(), arrived(index)))
+    assert [key for _, key, _ in facts.changes()] == [1, 2, 3]
+    facts.saved()
+    assert facts.changes() == []
+    facts.touch(2)
+    facts.end(3)
+    changes = facts.changes()
+    assert {(kind, key, body is None) for kind, key, body in changes} == {
+        ("request", 2, False),
+        ("request", 3, True),
+        ("request.ended", 3, False),
+    }
+
+
+def test_open_facts_come_back() -> None:
+    """What was open is open again, in order; what had ended has ended."""
+    facts = OpenFacts("request", OpenRequest, 10)
+    for index in (3, 1, 2):
+        facts.put(index, OpenRequest(index, anchor(), arrived(index)))
+    facts.end(1)
+    rows = [(kind, key, body) for kind, key, body in facts.changes() if body is not None]
+    again = OpenFacts("request", OpenRequest, 10)
+    again.restore(rows)
+    assert list(again) == list(facts)
+    assert (again.has_ended(1), again.has_ended(2)) == (True, False)
+    assert again.changes() == []
+
+
+def test_recent_keys_are_bounded() -> None:
+    """The oldest key is forgotten, in memory and in what is saved."""
+    recent = Recent("ended", most=2)
+    for key in (1, 2, 1, 3):
+        recent.add(key)
+    assert [key in recent for key in (1, 2, 3)] == [False, True, True]
+    assert sorted(recent.changes()) == [("ended", 1, None), ("ended", 2, b""), ("ended", 3, b"")]

@@ -1,0 +1,39 @@
+"""One agent per directory."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from otel_llm.agent.lock import AgentLock
+from otel_llm.errors import AgentRunningError
+
+
+def test_the_second_is_refused(tmp_path: Path) -> None:
+    """The error names the directory, the owner and the remedy."""
+    first = AgentLock(tmp_path)
+    with pytest.raises(AgentRunningError) as caught:
+        AgentLock(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path} is already served by another agent (pid {os.getpid()}). "
+        "Stop it, or give this one its own OTEL_LLM_JOURNAL_DIR and OTEL_LLM_STATE_DIR."
+    )
+    first.release()
+    AgentLock(tmp_path).release()
+
+
+def test_what_a_dead_owner_wrote_does_not_matter(tmp_path: Path) -> None:
+    """The lock is the lock, not the text in the file."""
+    (tmp_path / "agent.lock").write_text("pid 1 and much longer text that nobody wrote\n")
+    AgentLock(tmp_path).release()
+    assert (tmp_path / "agent.lock").read_text() == f"pid {os.getpid()}\n"
+
+
+def test_no_link_is_followed(tmp_path: Path) -> None:
+    """A link in place of the lock could point at anybody's file."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "agent.lock").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic"):
+        AgentLock(tmp_path)
+    assert victim.read_text() == "precious"

@@ -1,0 +1,248 @@
+"""The agent's metrics: made from facts, at 0 from the start, within bounds."""
+
+import msgspec
+import pytest
+
+from otel_llm.agent.delivery import FAILURE_REASONS
+from otel_llm.agent.follow import Reading
+from otel_llm.agent.metrics import BREACHES, LOSS_REASONS, AgentMetrics
+from otel_llm.agent.spool import Batch, Ended
+from otel_llm.clock import MonotonicNs
+from otel_llm.context import TenantTag
+from otel_llm.conventions import Metrics
+from otel_llm.facts.joined import (
+    Joined,
+    JoinedRequest,
+    JoinedStep,
+    ProducerEvent,
+    SpanIds,
+)
+from otel_llm.testing import FakeClock
+from tests.agent.builders import ENGINE, ENGINE_ID, TRACE_ID, anchor, arrived, at, done, finished
+from tests.agent.builders import scheduled as schedule
+
+REQUEST = JoinedRequest(
+    ENGINE,
+    anchor(),
+    "finished",
+    arrived(),
+    finished(recomputed_tokens=6, preemptions=2),
+    SpanIds(TRACE_ID, "1" * 16),
+    TenantTag("acme", "gold", 2),
+)
+STEP = JoinedStep(ENGINE, anchor(), "done", schedule(1, 3, (1, 2)), done(1, 8, (1, 0)), at(8))
+
+
+@pytest.fixture
+def metrics() -> AgentMetrics:
+    """Fresh metrics."""
+    return AgentMetrics(FakeClock(), "boot-1")
+
+
+def values(metrics: AgentMetrics) -> dict[str, float]:
+    """Every sample that is not 0 and not a time of creation, as `name{label=value,…}`."""
+    return {
+        f"{sample.name}{{{','.join(f'{k}={v}' for k, v in sorted(sample.labels.items()))}}}": (
+            sample.value
+        )
+        for family in metrics.set.registry.collect()
+        for sample in family.samples
+        if sample.value and not sample.name.endswith("_created") and "_bucket" not in sample.name
+    }
+
+
+def test_a_request(metrics: AgentMetrics) -> None:
+    """Counts, tokens and durations; TPOT is over the tokens after the first."""
+    metrics.joined([REQUEST])
+    who = "model=tiny,service=chat-prod,tenant=acme"
+    assert values(metrics) == {
+        "otel_llm_requests_total{model=tiny,outcome=finished,service=chat-prod,tenant=acme}": 1,
+        f"otel_llm_tokens_total{{{who},type=prompt}}": 11,
+        f"otel_llm_tokens_total{{{who},type=cached}}": 4,
+        f"otel_llm_tokens_total{{{who},type=output}}": 5,
+        f"otel_llm_tokens_total{{{who},type=recomputed}}": 6,
+        "otel_llm_preemptions_total{model=tiny,service=chat-prod}": 2,
+        f"gen_ai_server_request_duration_seconds_count{{{who}}}": 1,
+        f"gen_ai_server_request_duration_seconds_sum{{{who}}}": 0.031,
+        f"gen_ai_server_time_to_first_token_seconds_count{{{who}}}": 1,
+        f"gen_ai_server_time_to_first_token_seconds_sum{{{who}}}": 0.009,
+        f"gen_ai_server_time_per_output_token_seconds_count{{{who}}}": 1,
+        f"gen_ai_server_time_per_output_token_seconds_sum{{{who}}}": 0.005,
+        f"otel_llm_queue_time_seconds_count{{{who}}}": 1,
+        f"otel_llm_queue_time_seconds_sum{{{who}}}": 0.002,
+        f"otel_llm_prefill_time_seconds_count{{{who}}}": 1,
+        f"otel_llm_prefill_time_seconds_sum{{{who}}}": 0.005,
+    }
+
+
+def test_what_did_not_happen_is_not_observed(metrics: AgentMetrics) -> None:
+    """A request cancelled in the queue has a duration, but no TTFT, TPOT, queue or prefill time."""
+    end = finished(
+        outcome="cancelled", queued_ns=at(1), scheduled_ns=None, first_token_ns=None,
+        first_output_ns=None, last_token_ns=None, cached_tokens=0, output_tokens=0,
+    )  # fmt: skip
+    metrics.joined([msgspec.structs.replace(REQUEST, outcome="cancelled", finished=end)])
+    counts = {name for name in values(metrics) if "_count{" in name}
+    assert {name.partition("_count")[0] for name in counts} == {
+        "gen_ai_server_request_duration_seconds"
+    }
+
+
+def test_one_token_has_no_tpot(metrics: AgentMetrics) -> None:
+    """There is no time per token after the first if there was none after the first."""
+    end = finished(output_tokens=1, last_token_ns=at(8))
+    metrics.joined([msgspec.structs.replace(REQUEST, finished=end)])
+    assert not any("per_output_token" in name for name in values(metrics))
+
+
+def test_exemplars_lead_to_spans(metrics: AgentMetrics) -> None:
+    """A sampled request's trace id goes with its observations; an unsampled one leads nowhere."""
+    unsampled = SpanIds("9" * 32, "1" * 16, "", sampled=False)
+    metrics.joined([REQUEST, msgspec.structs.replace(REQUEST, trace=unsampled)])
+    found = {
+        str(sample.exemplar.labels["trace_id"])
+        for family in metrics.set.registry.collect()
+        for sample in family.samples
+        if sample.exemplar
+    }
+    assert found == {TRACE_ID}
+
+
+def test_a_step(metrics: AgentMetrics) -> None:
+    """Duration, batch, tokens by phase, and the load as of now."""
+    metrics.joined([STEP])
+    assert values(metrics) == {
+        "otel_llm_step_duration_seconds_count{model=tiny,service=chat-prod}": 1,
+        "otel_llm_step_duration_seconds_sum{model=tiny,service=chat-prod}": 0.005,
+        "otel_llm_step_batch_size_count{model=tiny,service=chat-prod}": 1,
+        "otel_llm_step_batch_size_sum{model=tiny,service=chat-prod}": 2,
+        "otel_llm_step_tokens_total{model=tiny,phase=prefill,service=chat-prod}": 7,
+        "otel_llm_step_tokens_total{model=tiny,phase=decode,service=chat-prod}": 1,
+        "otel_llm_running{service=chat-prod}": 6,
+        "otel_llm_waiting{service=chat-prod}": 2,
+        "otel_llm_kv_usage_ratio{service=chat-prod}": 0.25,
+    }
+
+
+def event(name: str, **changes: object) -> ProducerEvent:
+    """Something that happened to an engine."""
+    engine = msgspec.structs.replace(ENGINE, **changes)
+    return ProducerEvent(engine, anchor(), name, at(0))  # type: ignore[arg-type]
+
+
+def test_two_engines_of_one_service(metrics: AgentMetrics) -> None:
+    """Their load adds up, and goes with the engine that goes."""
+    other = msgspec.structs.replace(ENGINE, instance_id="f" * 32)
+    step = schedule(1, 3, (1, 2), running=9, waiting=0, kv_used=80, kv_total=80)
+    metrics.joined([STEP, msgspec.structs.replace(STEP, producer=other, scheduled=step)])
+    shown = values(metrics)
+    assert shown["otel_llm_running{service=chat-prod}"] == 15
+    assert shown["otel_llm_kv_usage_ratio{service=chat-prod}"] == pytest.approx(110 / 200)
+    metrics.joined([event("died")])
+    shown = values(metrics)
+    assert shown["otel_llm_running{service=chat-prod}"] == 9
+    assert shown["otel_llm_engine_deaths_total{service=chat-prod}"] == 1
+
+
+def test_engines_up_and_dead(metrics: AgentMetrics) -> None:
+    """1 while it holds its journal, 0 once it is dead, gone when its journal is removed."""
+    name = f"otel_llm_engine_up{{instance_id={ENGINE_ID},service=chat-prod}}"
+    metrics._engines.show([ENGINE])
+    assert values(metrics)[name] == 1
+    metrics.joined([event("stopped")])
+    series = metrics.set.registry.get_sample_value
+    labels = {"instance_id": ENGINE_ID, "service": "chat-prod"}
+    assert series("otel_llm_engine_up", labels) == 0
+    assert series("otel_llm_engine_deaths_total", {"service": "chat-prod"}) == 0
+    metrics.forget([f"engine-{ENGINE_ID}.journal", "engine-unknown.journal"])
+    assert series("otel_llm_engine_up", labels) is None
+
+
+def test_labels_are_bounded(metrics: AgentMetrics) -> None:
+    """However many models, tenants and services there are, the page stays small."""
+    facts: list[Joined] = [
+        msgspec.structs.replace(
+            REQUEST,
+            producer=msgspec.structs.replace(ENGINE, service=f"s{number}"),
+            arrived=arrived(model=f"m{number}"),
+            tenant=TenantTag(f"t{number}"),
+        )
+        for number in range(300)
+    ]
+    metrics.joined(facts)
+    series = [name for name in values(metrics) if name.startswith("otel_llm_requests_total")]
+    assert len(series) == 201
+    assert values(metrics)[
+        "otel_llm_requests_total{model=_other,outcome=finished,service=_other,tenant=_other}"
+    ] == 100  # fmt: skip
+
+
+def test_unknown_tenants(metrics: AgentMetrics) -> None:
+    """Requests that named no tenant are counted."""
+    metrics.joined([msgspec.structs.replace(REQUEST, tenant=TenantTag()), REQUEST])
+    assert values(metrics)["otel_llm_unknown_tenant_total{}"] == 1
+
+
+def test_loss_counters_stand_at_zero(metrics: AgentMetrics) -> None:
+    """A counter that appears only with its first loss cannot be alerted on."""
+    value = metrics.set.registry.get_sample_value
+    for reason in LOSS_REASONS:
+        assert value("otel_llm_agent_lost_records_total", {"reason": reason}) == 0
+    for what in BREACHES:
+        assert value("otel_llm_malformed_total", {"what": what}) == 0
+    for sink in ("clickhouse", "otlp"):
+        for reason in FAILURE_REASONS:
+            labels = {"sink": sink, "reason": reason}
+            assert value("otel_llm_agent_delivery_failures_total", labels) == 0
+    assert value("otel_llm_agent_state_failures_total") == 0
+    assert value("otel_llm_unknown_tenant_total") == 0
+
+
+def test_documented_labels() -> None:
+    """The help texts name every reason and every kind of refused value."""
+    assert all(reason in Metrics.LOST_RECORDS.help for reason in LOSS_REASONS)
+    assert all(what in Metrics.MALFORMED.help for what in BREACHES)
+
+
+def test_finish_to_row(metrics: AgentMetrics) -> None:
+    """Measured at the acknowledgement, for ends stamped in this boot."""
+    here = Batch("clickhouse", "llm_requests", 2, b"", Ended("boot-1", [MonotonicNs(500_000_000)]))
+    elsewhere = msgspec.structs.replace(here, ended=Ended("boot-0", [MonotonicNs(5)]))
+    metrics.delivered(here, refused=0)
+    metrics.delivered(elsewhere, refused=0)
+    assert values(metrics) == {
+        "otel_llm_agent_delivered_total{sink=clickhouse}": 4,
+        "otel_llm_agent_finish_to_row_seconds_count{}": 1,
+        "otel_llm_agent_finish_to_row_seconds_sum{}": 0.5,
+    }
+
+
+def test_what_becomes_of_batches(metrics: AgentMetrics) -> None:
+    """Delivered, partly refused, refused, failed."""
+    spans = Batch("otlp", "traces", 10, b"")
+    metrics.delivered(spans, refused=3)
+    metrics.delivered(spans, refused=99)
+    metrics.refused(spans)
+    metrics.failed("otlp", "timeout")
+    assert values(metrics) == {
+        "otel_llm_agent_delivered_total{sink=otlp}": 7,
+        "otel_llm_agent_lost_records_total{reason=refused}": 23,
+        "otel_llm_agent_delivery_failures_total{reason=timeout,sink=otlp}": 1,
+    }
+
+
+def test_a_reading(metrics: AgentMetrics) -> None:
+    """Records by kind, losses, refused values and swallowed errors of a look at a journal."""
+
+    class Journal:
+        producer = ENGINE
+
+    reading = Reading([arrived(), anchor()], [], {"corrupt": 2}, {"text": 3}, 4, more=False)
+    metrics.read(Journal(), reading)  # type: ignore[arg-type]
+    assert values(metrics) == {
+        "otel_llm_agent_records_total{kind=RequestArrived}": 1,
+        "otel_llm_agent_records_total{kind=Anchor}": 1,
+        "otel_llm_agent_lost_records_total{reason=corrupt}": 2,
+        "otel_llm_malformed_total{what=text}": 3,
+        "otel_llm_swallowed_errors_total{service=chat-prod}": 4,
+    }

@@ -1,0 +1,78 @@
+"""The agent's page: metrics for all on this address, what is in flight for the token's holder."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry, Histogram
+
+from otel_llm.agent.page import Page, make_app, read_or_make_token
+from otel_llm.errors import SettingError
+
+TOKEN = "secret"
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    """A page with one metric, served."""
+    registry = CollectorRegistry()
+    Histogram("seconds", "A time.", registry=registry).observe(0.3, {"trace_id": "abc"})
+    served = Page(make_app(registry, lambda: {"requests": []}, TOKEN), "127.0.0.1", 0)
+    served.start()
+    yield served
+    served.stop(5)
+
+
+def test_metrics(page: Page) -> None:
+    """Plain text by default; OpenMetrics with exemplars for whoever asks for it."""
+    plain = httpx.get(f"{page.url}/metrics")
+    assert plain.headers["content-type"].startswith("text/plain")
+    assert "seconds_count 1.0" in plain.text
+    assert "trace_id" not in plain.text
+    rich = httpx.get(f"{page.url}/metrics", headers={"accept": "application/openmetrics-text"})
+    assert rich.headers["content-type"].startswith("application/openmetrics-text")
+    assert 'trace_id="abc"' in rich.text
+    assert rich.text.endswith("# EOF\n")
+
+
+def test_open_needs_the_token(page: Page) -> None:
+    """Without it, or with another, nothing is shown but where to find it."""
+    for given in (b"", b"Bearer wrong", "Bearer sécret".encode()):
+        answer = httpx.get(f"{page.url}/open", headers={b"authorization": given})
+        assert (answer.status_code, "agent.token" in answer.text) == (401, True)
+    granted = httpx.get(f"{page.url}/open", headers={"authorization": f"Bearer {TOKEN}"})
+    assert (granted.status_code, granted.json()) == (200, {"requests": []})
+
+
+def test_nothing_else(page: Page) -> None:
+    """Other paths and methods are refused."""
+    assert httpx.get(f"{page.url}/").status_code == 404
+    assert httpx.post(f"{page.url}/metrics").status_code == 405
+
+
+def test_token(tmp_path: Path) -> None:
+    """It is made once, for its owner alone, and made anew if its file is empty."""
+    token = read_or_make_token(tmp_path)
+    file = tmp_path / "agent.token"
+    assert len(token) >= 40
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert read_or_make_token(tmp_path) == token
+    file.write_text("\n")
+    assert read_or_make_token(tmp_path) not in ("", token)
+
+
+def test_an_address_that_is_taken(page: Page) -> None:
+    """The error names the setting and what to do."""
+    port = int(page.url.rpartition(":")[2])
+    registry = CollectorRegistry()
+    with pytest.raises(SettingError, match=rf"agent_port: .*127.0.0.1:{port} .*already in use"):
+        Page(make_app(registry, dict, TOKEN), "127.0.0.1", port)
+
+
+def test_an_address_that_is_none() -> None:
+    """A name that does not resolve is an error that names the setting."""
+    app = make_app(CollectorRegistry(), dict, TOKEN)
+    with pytest.raises(SettingError, match="agent_port"):
+        Page(app, "no.such.host.invalid", 0)
