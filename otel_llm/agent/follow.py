@@ -1,5 +1,7 @@
 """One journal, followed from its first record to its writer's end."""
 
+from collections import Counter
+
 import msgspec
 
 from otel_llm.agent.checkpoint import JournalState, SavedJournal
@@ -95,20 +97,19 @@ class FollowedJournal:
         )
         return SavedJournal(self.name, self.reader.cursor, state), self.join.changes()
 
-    def _take_losses(self, counters: WriterCounters) -> dict[str, int]:
+    def _take_losses(self, counters: WriterCounters) -> Counter[str]:
         before, now = self._lost, self.reader.lost
         dropped = max(0, counters.dropped - self._dropped)
         self._lost = now
         self._dropped += dropped
-        lost = {
-            "overwritten": now.overwritten - before.overwritten,
-            "corrupt": now.corrupt - before.corrupt,
-            "undecodable": now.undecodable - before.undecodable,
-            "dropped_by_writer": dropped,
-        }
-        if any(lost.values()):
-            overwritten = lost["overwritten"]
-            self.join.note_lost(overwritten, sum(lost.values()) - overwritten)
+        lost = Counter(
+            overwritten=now.overwritten - before.overwritten,
+            corrupt=now.corrupt - before.corrupt,
+            undecodable=now.undecodable - before.undecodable,
+            dropped_by_writer=dropped,
+        )
+        if lost.total():
+            self.join.note_lost(lost["overwritten"], lost.total() - lost["overwritten"])
         return lost
 
 
