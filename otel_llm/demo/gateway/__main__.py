@@ -6,6 +6,7 @@ Prints one JSON line when it serves: `{"ready": true, "url": …, "host": …, "
 import argparse
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -13,7 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import otel_llm
 from otel_llm.demo.gateway.app import GatewayConfig, create_app
-from otel_llm.demo.gateway.spans import tracer_provider
+from otel_llm.demo.gateway.spans import shut_down, tracer_provider
 from otel_llm.errors import SettingError
 from otel_llm.journal.writer import open_journal
 from otel_llm.settings import Settings, load
@@ -73,7 +74,7 @@ def serve(config: GatewayConfig, settings: Settings, host: str, port: int) -> No
         tracer_provider=provider,
         journal=journal,
         on_start=lambda: print(json.dumps(ready), flush=True),  # noqa: T201  the ready line
-        on_stop=(lambda: None) if provider is None else provider.shutdown,
+        on_stop=(lambda: None) if provider is None else partial(shut_down, provider),
     )
     # A proxy's word on who its client is comes with `trusted_proxies`, not with X-Forwarded-For.
     # Idle connections outlive the usual client's pool, so that the client closes first and no call

@@ -1,5 +1,8 @@
 """The gateway's OpenTelemetry SDK: spans in batches to an OTLP/HTTP endpoint."""
 
+import logging
+import threading
+
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -8,10 +11,14 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 MAX_QUEUE = 16384
 RETRY_FOR_S = 60.0
 """How long the exporter tries a batch while its endpoint is away; then the SDK drops it."""
+FLUSH_LIMIT_S = 10.0
+"""Longest wait for what is left when the gateway stops."""
+
+_log = logging.getLogger("otel_llm")
 
 
 def tracer_provider(endpoint: str, token: str, service: str, instance_id: str) -> TracerProvider:
-    """A provider whose `shutdown` sends what is left.
+    """A provider; `shut_down` sends what is left.
 
     Args:
         endpoint: base URL, for example http://127.0.0.1:4318.
@@ -28,3 +35,16 @@ def tracer_provider(endpoint: str, token: str, service: str, instance_id: str) -
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=MAX_QUEUE))
     return provider
+
+
+def shut_down(provider: TracerProvider) -> None:
+    """Send what is left, and stop. The SDK alone would wait half a minute for an absent endpoint.
+
+    Args:
+        provider: as `tracer_provider` made it.
+    """
+    flushing = threading.Thread(target=provider.shutdown, daemon=True)
+    flushing.start()
+    flushing.join(FLUSH_LIMIT_S)
+    if flushing.is_alive():
+        _log.warning("spans were not delivered within %.0f s and are lost", FLUSH_LIMIT_S)
