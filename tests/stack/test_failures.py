@@ -1,11 +1,16 @@
 """The whole stack when its parts die: nothing lost, nothing doubled."""
 
+import signal
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from otel_llm.demo.stack import Stack
+from otel_llm.facts import StepDone, StepScheduled
+from otel_llm.journal.directory import scan
+from otel_llm.journal.reader import JournalReader
 from tests.stack.harness import calls, ordinary, replay, store, verdict, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -37,6 +42,23 @@ def test_store_killed_and_restarted(stack: Stack) -> None:
     judged = verdict(stack, replay(stack, calls(80, within_s=9.0), harm))
     assert judged.problems == {}
     assert judged.lost_records == 0
+
+
+def stopped_in_a_step(stack: Stack, engine: str) -> bool:
+    """Stop the engine; let it go on unless its journal ends with a step that has no result."""
+    process = stack.children[engine].process
+    process.send_signal(signal.SIGSTOP)
+    readers = [JournalReader.open(path) for path in scan(Path(stack.journal_dir))]
+    [reader] = [reader for reader in readers if reader.producer.service == engine]
+    open_steps: set[int] = set()
+    while records := reader.read():
+        open_steps |= {r.seq for r in records if isinstance(r, StepScheduled)}
+        open_steps -= {r.seq for r in records if isinstance(r, StepDone)}
+    for each in readers:
+        each.close()
+    if not open_steps:
+        process.send_signal(signal.SIGCONT)
+    return bool(open_steps)
 
 
 def test_engine_killed_mid_batch(stack: Stack) -> None:
