@@ -81,9 +81,13 @@ class Judge:
         """
         return self._inserts(f"{statement}\nFORMAT {fmt}", database, tuple(sorted(params.items())))
 
-    def check_setting(self, name: str, value: str) -> None:
-        """Let a setting from outside the statement pass or raise `EngineError`."""
-        self._limits.check(name, value)
+    def setting(self, name: str, value: str) -> str:
+        """The value to use for a setting from outside the statement, within its bound.
+
+        Raises:
+            EngineError: 497 if the setting may not be set here.
+        """
+        return self._limits.clamp(name, value)
 
     def _judge(self, sql: str, database: str, params: tuple[tuple[str, str], ...]) -> Verdict:
         if "\0" in sql:

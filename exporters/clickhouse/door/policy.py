@@ -33,10 +33,10 @@ FUNCTIONS = frozenset(
         "lowCardinalityIndices", "lowCardinalityKeys", "materialize", "minSampleSizeContinuous",
         "minSampleSizeConversion", "neighbor", "normalizeQuery", "normalizedQueryHash",
         "parseReadableSize", "parseReadableSizeOrNull", "parseReadableSizeOrZero", "parseTimeDelta",
-        "partitionId", "queryID", "rowNumberInAllBlocks", "rowNumberInBlock", "runningAccumulate",
-        "runningDifference", "throwIf", "toColumnTypeName", "toTypeName", "tokenizeQuery",
-        "transform", "uptime", "variantElement", "variantType", "version", "visibleWidth", "_CAST",
-        "nested", "grouping", "lambda", "exists", "not",
+        "partitionId", "queryID", "revision", "rowNumberInAllBlocks", "rowNumberInBlock",
+        "runningAccumulate", "runningDifference", "throwIf", "toColumnTypeName", "toTypeName",
+        "tokenizeQuery", "transform", "uptime", "variantElement", "variantType", "version",
+        "visibleWidth", "_CAST", "nested", "grouping", "lambda", "exists", "not",
     }
 )  # fmt: skip
 # In an allowed category, yet they read settings that name files, or tables by string.

@@ -38,15 +38,25 @@ class Limits(NamedTuple):
         banned = name in policy.FORBIDDEN_SETTINGS or any(s in name for s in policy.SETTING_STEMS)
         if banned or not allowed:
             refuse(f"setting {name}")
+        if not self._within(name, value):
+            refuse(f"{name} = {value}; it must be above 0 and at most {self.bounds[name]:g}")
+
+    def clamp(self, name: str, value: str) -> str:
+        """The value to use for a setting from outside the statement: its bound at most.
+
+        Drivers derive such settings from time limits of their own, and mean no harm.
+        """
+        self.check(name, self.bounds.get(name, value))
+        return value if self._within(name, value) else f"{self.bounds[name]:.0f}"
+
+    def _within(self, name: str, value: object) -> bool:
         bound = self.bounds.get(name)
         if bound is None:
-            return
+            return True
         try:
-            number = float(str(value))
+            return 0 < float(str(value)) <= bound
         except ValueError:
-            number = 0.0
-        if not 0 < number <= bound:
-            refuse(f"{name} = {value}; it must be above 0 and at most {bound:g}")
+            return False
 
 
 class Walk:

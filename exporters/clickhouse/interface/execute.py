@@ -67,8 +67,8 @@ class Executor:
             EngineError: it may not run, or ClickHouse refused it. A stream may raise later too.
         """
         statement = _decoded(ask.split.statement)
-        for name, value in ask.settings.items():
-            self._judge.check_setting(name, value)
+        judged = {name: self._judge.setting(name, value) for name, value in ask.settings.items()}
+        ask = ask._replace(settings=judged)
         if ask.split.format is not None:
             return self._insert(ask, statement)
         verdict = self._judge.judge(statement, ask.database, ask.params)

@@ -133,12 +133,6 @@ def test_expressions_in_inserted_values_are_not_evaluated(engine: Engine, tmp_pa
         ("input_format_values_interpret_expressions", "1"),
         ("output_format_schema", "x"),
         ("allow_introspection_functions", "1"),
-        ("max_execution_time", "0"),
-        ("max_execution_time", "31"),
-        ("max_execution_time", "-1"),
-        ("max_execution_time", "nan"),
-        ("max_execution_time", "1; SELECT 1"),
-        ("max_memory_usage", "2000000000"),
         ("readonly", "0"),
         ("no_such_setting", "1"),
         ("Max_Execution_Time", "0"),
@@ -146,10 +140,17 @@ def test_expressions_in_inserted_values_are_not_evaluated(engine: Engine, tmp_pa
     ],
 )
 def test_settings_from_outside_are_refused(judge: Judge, name: str, value: str) -> None:
-    """A setting that names a file or an address, or lifts a bound, is refused."""
+    """A setting that names a file or an address, or is unknown, is refused."""
     with pytest.raises(EngineError) as refused:
-        judge.check_setting(name, value)
+        judge.setting(name, value)
     assert refused.value.code == 497
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "31", "1e9", "inf", "nan", "", "1; SELECT 1"])
+def test_bounds_hold_whatever_is_asked_from_outside(judge: Judge, value: str) -> None:
+    """A bound that is lifted or widened by the URL counts as the bound; a tighter one counts."""
+    assert judge.setting("max_execution_time", value) == "30"
+    assert judge.setting("max_execution_time", "2.5") == "2.5"
 
 
 ALONE = [each for each in ESCAPES if each.shows == "canary" and "file" in each.sql.lower()]

@@ -206,7 +206,9 @@ def test_settings_in_the_url(http: httpx.Client) -> None:
     """An allowed setting works, one that widens or is unknown is refused."""
     answer = http.get("/", params={"query": "SELECT number FROM numbers(9)", "limit": "2"})
     assert answer.text == "0\n1\n"
-    for setting in ({"max_execution_time": "0"}, {"format_schema": "/x:y"}, {"nonsense": "1"}):
+    long = "SELECT count() FROM numbers(100000000000) WHERE sipHash64(number) = 1"
+    assert code(http.get("/", params={"query": long, "max_execution_time": "0"})) == 159
+    for setting in ({"format_schema": "/x:y"}, {"nonsense": "1"}, {"readonly": "0"}):
         assert code(http.get("/", params={"query": "SELECT 1", **setting})) == 497
 
 
