@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test test-stack test-wheel lint format generate check-generated \
-	bench-hooks bench-gateway gpu-probe clean
+	example bench-hooks bench-gateway gpu-probe clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -44,9 +44,16 @@ format: $(STAMP) ## Let ruff format and mend what it can
 
 generate: $(STAMP) ## Rebuild the committed references from the code
 	$(BIN)/python -m otel_llm.reference
+	$(BIN)/python -m otel_llm.readme
 
 check-generated: $(STAMP) ## Fail if a committed reference differs from the code
 	$(BIN)/python -m otel_llm.reference --check
+	$(BIN)/python -m otel_llm.readme --check
+
+example: $(STAMP) ## Run the demo and put its slowest retried call into docs/examples and README
+	$(BIN)/otel-llm demo --dir .demo
+	$(BIN)/python docs/examples/make_trace.py .demo/data > docs/examples/trace.txt
+	$(MAKE) generate
 
 bench-hooks: $(STAMP) ## Cost of the hooks per step; writes benchmarks/results/hooks.*
 	$(BIN)/python -m benchmarks.hooks

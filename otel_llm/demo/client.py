@@ -15,9 +15,9 @@ from otel_llm.demo.workload import PlannedCall
 
 Ended = Literal["completed", "gave_up", "refused", "broken"]
 
-GIVE_UP_AFTER_S = {"queue": 0.3, "prefill": 0.15}
+GIVE_UP_AFTER_S = {"queue": 0.15, "prefill": 0.15}
 """Counted from the response's head, so that the call has certainly reached its engine."""
-DECODE_CHUNKS_BEFORE_GIVING_UP = 4
+DECODE_CHUNKS_BEFORE_GIVING_UP = 2
 _CHAT_OVERHEAD = 20
 _WORDS = (
     *("the", "queue", "batch", "step", "token", "cache", "kernel"),

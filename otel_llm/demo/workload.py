@@ -18,6 +18,7 @@ GiveUp = Literal["never", "queue", "prefill", "decode"]
 LENGTH_SCALE = 8
 MAX_PROMPT = 600
 MAX_OUTPUT = 72
+LONG_OUTPUT = 200
 GIANT_PROMPT = 6000
 GIVE_UP_SHARE = 0.075
 FLOOD_AT = 0.45
@@ -141,7 +142,7 @@ def _call(rng: random.Random, number: int, row: Arrival, at_s: float, role: _Rol
         at_s=at_s,
         prompt_tokens=GIANT_PROMPT if giant else prompt,
         shared_tokens=min(prompt, 64) if not giant and rng.random() < 0.4 else 0,
-        output_tokens=MAX_OUTPUT if long else output,
+        output_tokens=LONG_OUTPUT if long else output,
         samples=2 if rng.random() < 0.1 and ordinary else 1,
         stream=not ordinary or rng.random() < 0.8,
         chat=rng.random() < 0.6,

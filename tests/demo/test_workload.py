@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from otel_llm.demo.workload import MAX_OUTPUT, MAX_PROMPT, arrivals, plan
+from otel_llm.demo.workload import LONG_OUTPUT, MAX_PROMPT, arrivals, plan
 
 
 def test_the_same_seed_plans_the_same_calls() -> None:
@@ -24,7 +24,7 @@ def test_calls_are_ordered_and_within_the_engine() -> None:
     """Calls come in order of time, within the engine's lengths, some with two samples."""
     calls = plan(320)
     assert [c.at_s for c in calls] == sorted(c.at_s for c in calls)
-    assert all(2 <= c.output_tokens <= MAX_OUTPUT for c in calls)
+    assert all(2 <= c.output_tokens <= LONG_OUTPUT for c in calls)
     assert all(4 <= c.prompt_tokens <= MAX_PROMPT for c in calls if c.give_up != "prefill")
     assert sum(c.samples == 2 for c in calls) >= 10
 
