@@ -105,7 +105,8 @@ class Agent:
         if self._pending_weight < MAX_PENDING:
             with self._lock:
                 more = self._read()
-        if self._clock.monotonic_ns() >= self._next_save_ns or self._pending_weight >= MAX_PENDING:
+        full = self._pending_weight >= MAX_PENDING and not self._state_fails
+        if full or self._clock.monotonic_ns() >= self._next_save_ns:
             self.save()
         self.metrics.show(self._journals.followed, self._spool.sizes)
         return more and not self._state_fails

@@ -14,7 +14,7 @@ from typing import Protocol
 from otel_llm.agent.spool import Batch, SinkName, Spool
 
 FIRST_WAIT_S = 0.1
-LONGEST_WAIT_S = 10.0
+LONGEST_WAIT_S = 5.0
 IDLE_WAIT_S = 0.5
 FAILURE_REASONS = ("unreachable", "timeout", "throttled", "server_error", "misconfigured", "state")
 

@@ -7,6 +7,7 @@ import msgspec
 from otel_llm.agent.checkpoint import JournalState, SavedJournal
 from otel_llm.agent.engine_join import EngineJoin
 from otel_llm.agent.gateway_join import GatewayJoin
+from otel_llm.agent.hygiene import clean_producer
 from otel_llm.agent.join import Join, Limits
 from otel_llm.agent.open_facts import Change
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
@@ -54,16 +55,14 @@ class FollowedJournal:
     ) -> None:
         self.name = reader.path.name
         self.reader = reader
-        self.join = make_join(reader.producer, limits, now, saved)
+        breaches: Counter[str] = Counter()
+        self.producer = clean_producer(reader.producer, breaches)
+        self.join = make_join(self.producer, limits, now, saved)
+        self.join.breaches.update(breaches)
         self._lost = LostCounts()
         self._dropped = saved.state.dropped if saved else 0
         self._swallowed = saved.state.swallowed if saved else 0
         self.ended_ns: EpochNs | None = None
-
-    @property
-    def producer(self) -> Producer:
-        """Who writes it."""
-        return self.reader.producer
 
     def read(self, now_ns: EpochNs) -> Reading:
         """Read on; once the writer is gone and all is read, end.

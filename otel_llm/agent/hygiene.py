@@ -16,6 +16,7 @@ from otel_llm.facts import (
     Attempt,
     GatewayCall,
     GatewayCallStarted,
+    Producer,
     RequestArrived,
     RequestFinished,
     StepDone,
@@ -91,6 +92,15 @@ _MAYBE_STAMP = _optional(_STAMP)
 _NUMBER = Rule("tokens", lambda n: 0 < n < 1 << 63)
 
 RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
+    Producer: {
+        "boot_id": _TEXT,
+        "service": _TEXT,
+        "host": _TEXT,
+        "engine": _TEXT,
+        "engine_version": _TEXT,
+        "model": _TEXT,
+        "dp_rank": _COUNT_16,
+    },
     Anchor: {
         "wall_ns": Rule("time", lambda ns: 0 <= ns <= MAX_WALL_NS),
         "mono_ns": _STAMP,
@@ -218,18 +228,28 @@ def clean(record: Record, breaches: Counter[str]) -> Record | None:
     Returns:
         The record, a mended copy, or None if it means nothing.
     """
+    mended = _mended(record, breaches)
+    return None if mended is None else _shaped(mended, breaches)
+
+
+def clean_producer(producer: Producer, breaches: Counter[str]) -> Producer:
+    """Mend what a journal's header says of its writer; the reader has checked the instance id."""
+    mended = _mended(producer, breaches)
+    assert mended is not None  # noqa: S101  every rule of a producer can mend
+    return mended
+
+
+def _mended(given: FactT, breaches: Counter[str]) -> FactT | None:
     changes: dict[str, Any] = {}
-    for field, rule in RULES[type(record)].items():
-        value = getattr(record, field)
+    for field, rule in RULES[type(given)].items():
+        value = getattr(given, field)
         if rule.holds(value):
             continue
         breaches[rule.what] += 1
         if rule.mend is None:
             return None
         changes[field] = rule.mend(value)
-    if changes:
-        record = msgspec.structs.replace(record, **changes)
-    return _shaped(record, breaches)
+    return msgspec.structs.replace(given, **changes) if changes else given
 
 
 def _shaped(record: Record, breaches: Counter[str]) -> Record | None:

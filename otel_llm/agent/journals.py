@@ -44,6 +44,7 @@ class Journals:
         self._ended: dict[str, EpochNs] = {}
         self._forgotten: set[str] = set()
         self._unusable: set[tuple[str, int]] = set()
+        self._kept: set[str] = set()
         for name, journal in saved.items():
             if journal.state.ended_ns is None:
                 self._saved[name] = journal
@@ -129,6 +130,17 @@ class Journals:
         for name, ended_ns in list(self._ended.items()):
             if name in found and now_ns - ended_ns < self._keep_ns:
                 continue
+            if self._unlinked(name):
+                del self._ended[name]
+                self._forgotten.add(name)
+
+    def _unlinked(self, name: str) -> bool:
+        """Remove a journal. False if that is not ours to do; then it stays known as read out."""
+        try:
             (self._directory / name).unlink(missing_ok=True)
-            del self._ended[name]
-            self._forgotten.add(name)
+        except OSError as error:
+            if name not in self._kept:
+                self._kept.add(name)
+                _log.warning("%s is read out and cannot be removed: %s", name, error.strerror)
+            return False
+        return True

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Iterator
@@ -36,10 +37,12 @@ def run(settings: Settings, *, as_json: bool = False) -> None:
         SettingError: the state directory or the page's address cannot be used.
     """
     journal_dir, state_dir = Path(settings.journal_dir), Path(settings.state_dir)
-    os.close(directory.ensure(journal_dir, settings))
+    if not is_of_our_group(journal_dir):
+        os.close(directory.ensure(journal_dir, settings))
     with ExitStack() as held:
-        for path in {journal_dir.resolve(), state_dir.resolve()}:
-            held.callback(AgentLock(path).release)
+        held.callback(AgentLock(journal_dir, "journal_dir").release)
+        if state_dir.resolve() != journal_dir.resolve():
+            held.callback(AgentLock(state_dir, "state_dir").release)
         database = Database(state_dir)
         held.callback(database.close)
         sinks = (ClickHouseSink(settings), OtlpSink(settings))
@@ -52,6 +55,20 @@ def run(settings: Settings, *, as_json: bool = False) -> None:
             agent.serve(stop)
             agent.stop(DELIVERY_STOP_S)
             page.stop(PAGE_STOP_S)
+
+
+def is_of_our_group(journal_dir: Path) -> bool:
+    """Whether it is another user's, private to him and a group of ours (`journal_group_readable`).
+
+    Who may not write to it can only read journals; each is still treated as hostile.
+    """
+    try:
+        status = journal_dir.lstat()
+    except OSError:
+        return False
+    groups = {os.getegid(), *os.getgroups()}
+    private = stat.S_ISDIR(status.st_mode) and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return private and status.st_uid != os.geteuid() and status.st_gid in groups
 
 
 def boot_id() -> str:

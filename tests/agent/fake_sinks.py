@@ -8,7 +8,6 @@ import hashlib
 import http.server
 import re
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -35,6 +34,7 @@ class FakeSinks:
     Attributes:
         behave: how deliveries are answered; may be set at any time.
         delay_s: how long every delivery takes, in seconds.
+        waiting: deliveries that have come, answered or not.
         rejected_spans: partial success: spans said not to be kept, per delivery.
         deliveries: how many came, answered with what.
         changed: batches that came again with other bytes.
@@ -44,6 +44,7 @@ class FakeSinks:
         self.behave: Behaviour = lambda _sink: OK
         self.delay_s = 0.0
         self.rejected_spans = 0
+        self.waiting = 0
         self.deliveries: list[tuple[str, int]] = []
         self.changed: list[str] = []
         self._digests: dict[str, str] = {}
@@ -51,6 +52,7 @@ class FakeSinks:
         self._tables: dict[str, list[dict[str, Any]]] = {}
         self._spans: list[Any] = []
         self._lock = threading.Lock()
+        self._closing = threading.Event()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(
@@ -76,6 +78,7 @@ class FakeSinks:
 
     def close(self) -> None:
         """Stop serving."""
+        self._closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -83,7 +86,8 @@ class FakeSinks:
     def _take(self, path: str, body: bytes) -> int:
         """Store a delivery and say how to answer."""
         sink = "otlp" if path.startswith("/v1/traces") else "clickhouse"
-        time.sleep(self.delay_s)
+        self.waiting += 1
+        self._closing.wait(self.delay_s)
         status = self.behave(sink)
         self.deliveries.append((sink, status))
         if status in (OK, HANG_UP):

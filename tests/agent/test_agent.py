@@ -244,6 +244,29 @@ def test_engine_killed(bench: Bench) -> None:
     assert sum(bench.rows.items.values()) == 6
 
 
+def test_a_journal_that_we_may_not_remove(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It stays, is named once, and is never read out a second time."""
+
+    def refuse(_path: Path, *, missing_ok: bool) -> None:
+        raise PermissionError(13, f"Permission denied, {missing_ok}")
+
+    serve(bench.engine())
+    journal = bench.engine()
+    serve(journal)
+    journal.close()
+    monkeypatch.setattr(Path, "unlink", refuse)
+    for _ in range(4):
+        bench.turn()
+        bench.clock.advance(61 * SECOND)
+    bench.kill()
+    bench.turn()
+    assert bench.rows.items["llm_requests"] == 2
+    messages = [record.getMessage() for record in caplog.records]
+    assert len([text for text in messages if "cannot be removed" in text]) == 2
+
+
 def test_killed_between_an_engines_death_and_the_save(bench: Bench) -> None:
     """The journal of a dead engine is kept until what it held is safe."""
     journal = bench.engine()

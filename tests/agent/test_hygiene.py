@@ -6,11 +6,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from otel_llm.agent.hygiene import MAX_HEADER, MAX_KERNEL_NAME, MAX_TEXT, RULES, clean
+from otel_llm.agent.hygiene import (
+    MAX_HEADER,
+    MAX_KERNEL_NAME,
+    MAX_TEXT,
+    RULES,
+    clean,
+    clean_producer,
+)
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
 from otel_llm.facts import StepKernels
 from otel_llm.journal.records import KINDS, Record
 from tests.agent.builders import (
+    ENGINE,
     anchor,
     arrived,
     attempt,
@@ -47,6 +55,16 @@ def test_every_field_has_a_rule() -> None:
     for kind in KINDS.values():
         fields = set(kind.__struct_fields__) - UNCHECKED
         assert fields == set(RULES[kind]), kind
+
+
+def test_a_producer() -> None:
+    """What a journal's header says of its writer is mended like any record."""
+    breaches: Counter[str] = Counter()
+    stated = msgspec.structs.replace(ENGINE, service="s" * 1_000, dp_rank=-2)
+    assert clean_producer(stated, breaches) == msgspec.structs.replace(
+        ENGINE, service="s" * MAX_TEXT, dp_rank=0
+    )
+    assert breaches == {"text": 1, "tokens": 1}
 
 
 U32 = (1 << 32) - 1

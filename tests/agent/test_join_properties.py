@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from otel_llm.agent.batches import make_batches
 from otel_llm.agent.engine_join import EngineJoin
 from otel_llm.agent.follow import make_join
-from otel_llm.agent.hygiene import MAX_STAMP_NS
+from otel_llm.agent.hygiene import MAX_STAMP_NS, clean_producer
 from otel_llm.agent.join import Join, JoinState, Limits
 from otel_llm.agent.open_facts import Key
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
@@ -184,12 +184,23 @@ def test_shuffled_repeated_and_missing(
     check_durations(joined)
 
 
+PRODUCERS = st.builds(
+    msgspec.structs.replace,
+    st.sampled_from([ENGINE, GATEWAY]),
+    service=st.text(max_size=5) | st.just("x" * 5_000),
+    model=st.text(max_size=5),
+    boot_id=st.text(max_size=5),
+    dp_rank=st.integers(-(1 << 63), (1 << 64) - 1),
+)
+
+
 @settings(max_examples=150, deadline=None)
-@given(st.lists(HOSTILE, max_size=8), st.sampled_from([ENGINE, GATEWAY]))
+@given(st.lists(HOSTILE, max_size=8), PRODUCERS)
 def test_hostile_records_become_batches_or_are_counted(
-    records: list[Record], producer: Producer
+    records: list[Record], stated: Producer
 ) -> None:
     """Whatever the decoder lets through can be joined, encoded and sent."""
+    producer = clean_producer(stated, Counter())
     join = make_join(producer, LIMITS, Anchor(EpochNs(1), MonotonicNs(1), 1))
     joined = [*join.feed(records), *join.end(clean_close=False)]
     make_batches(joined, "boot-1")
