@@ -3,7 +3,6 @@
 import atexit
 import os
 import threading
-import weakref
 from pathlib import Path
 from typing import Literal
 
@@ -94,6 +93,7 @@ class Journal:
             ring, self._ring, self._forked = self._ring, None, False
             if ring is not None:
                 ring.close()
+        _open.discard(self)
 
     def _write_anchor(self, ring: Ring) -> None:
         anchor = self._clock.anchor()
@@ -218,7 +218,8 @@ def _time_namespace() -> int:
         return 0
 
 
-_open: "weakref.WeakSet[Journal]" = weakref.WeakSet()
+# Strong references: a journal that nobody holds any more is closed in order at exit all the same.
+_open: set[Journal] = set()
 
 
 def _forget_in_child() -> None:

@@ -42,6 +42,18 @@ def test_fork(tmp_path: Path) -> None:
     assert found["child"] == expected | {"alive": False, "steps": [10, 11], "swallowed": 1}
 
 
+@pytest.mark.parametrize(("way", "clean"), [("in order", 1), ("error", 1), ("at once", 0)])
+def test_exit_closes(tmp_path: Path, way: str, clean: int) -> None:
+    """An interpreter that ends in order closes its journal; one that is torn away does not."""
+    folder = tmp_path / "j"
+    subprocess.run([sys.executable, str(WRITERS), "leave", str(folder), way], check=False)
+    reader = JournalReader.open(scan(folder)[0])
+    assert not reader.is_alive()
+    assert reader.counters.clean_close == bool(clean)
+    assert len(reader.read()) == 2
+    reader.close()
+
+
 @pytest.mark.parametrize("pause_s", [0.0, 0.004])
 def test_wrap_around_under_load(tmp_path: Path, pause_s: float) -> None:
     """A reader racing a writer that laps it gets only true records; the rest is counted."""

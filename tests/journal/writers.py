@@ -55,6 +55,15 @@ def write(folder: str, count: str) -> None:
     journal.close()
 
 
+def leave(folder: str, way: str) -> None:
+    """Write a record and end without closing: in order, by an error, or at once."""
+    small_journal(folder).write(step(1))
+    if way == "error":
+        raise SystemExit(3)
+    if way == "at once":
+        os._exit(0)
+
+
 def kill(folder: str, times: str, seed: str) -> None:
     """Start writers, kill each at a random moment, and read what they leave."""
     chance = random.Random(int(seed))
@@ -134,5 +143,7 @@ def fork(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    programs: dict[str, Callable[..., None]] = {"write": write, "kill": kill, "fork": fork}
+    programs: dict[str, Callable[..., None]] = {
+        "write": write, "leave": leave, "kill": kill, "fork": fork,
+    }  # fmt: skip
     programs[sys.argv[1]](*sys.argv[2:])
