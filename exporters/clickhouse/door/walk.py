@@ -95,7 +95,6 @@ class Walk:
             "InsertQuery": self._insert,
             "QueryParameter": self._parameter,
             "SetQuery": self._settings,
-            "TTLElement": self._ttl,
             "TableIdentifier": self._table_identifier,
         }
 
@@ -185,7 +184,7 @@ class Walk:
     def _insert(self, node: Node) -> None:
         if "table" not in node:
             refuse("INSERT without a table")
-        self._own({"database": _text(node.get("database"))})
+        self._own({**node, "database": _text(node.get("database"))})
 
     def _target(self, node: Node) -> None:
         if node.get("alter_object") != "TABLE":
@@ -193,7 +192,10 @@ class Walk:
         self._own(node)
 
     def _own(self, node: Node) -> None:
-        """The table or database that a DDL statement changes: never the engine's own."""
+        """The table or database that a statement changes: never the engine's own."""
+        for key in ("database", "table", "database_ast", "table_ast"):
+            if isinstance(node.get(key), Mapping) and node[key].get("children"):
+                refuse("a parameter as the name of what is changed")
         if (node.get("database") or self._database).lower() in _FOREIGN:
             refuse(f"changing database {node.get('database') or self._database}")
 
@@ -212,10 +214,6 @@ class Walk:
     def _alter(self, node: Node) -> None:
         if node["command_type"] not in policy.ALTER_COMMANDS:
             refuse(f"ALTER {node['command_type'].replace('_', ' ')}")
-
-    def _ttl(self, node: Node) -> None:
-        if node["destination_type"] != "DELETE" or node["mode"] != "DELETE":
-            refuse("TTL to other than DELETE")
 
     def _explain(self, node: Node) -> None:
         if node["kind"] not in policy.EXPLAIN_KINDS:

@@ -142,3 +142,28 @@ def test_an_insert_reads_nothing_but_its_data(judge: Judge, statement: str) -> N
     with pytest.raises(EngineError) as refused:
         judge.judge_insert(statement, "CSV", "otel", {})
     assert refused.value.code == 497
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO {d:Identifier}.{t:Identifier} SELECT 1",
+        "INSERT INTO {t:Identifier} SELECT 1",
+        "CREATE TABLE {d:Identifier}.x (a Int8) ENGINE = MergeTree ORDER BY a",
+        "CREATE DATABASE {d:Identifier}",
+        "ALTER TABLE {d:Identifier}.{t:Identifier} ADD COLUMN a Int8",
+    ],
+)
+def test_what_is_changed_is_named_in_the_statement(judge: Judge, sql: str) -> None:
+    """A parameter cannot choose the table or database that a statement changes."""
+    with pytest.raises(EngineError) as refused:
+        judge.judge(sql, "otel", {"d": "system", "t": "one"})
+    assert refused.value.code == 497
+
+
+def test_a_name_given_as_parameter_is_a_plain_name(judge: Judge) -> None:
+    """Quotes, dots and blanks in a name's parameter are refused."""
+    judge.judge("SELECT {c:Identifier} FROM t", "otel", {"c": "plain_1"})
+    for value in ("a b", "a`b", "a.b", "", "file('x')"):
+        with pytest.raises(EngineError, match="letters, digits"):
+            judge.judge("SELECT {c:Identifier} FROM t", "otel", {"c": value})
