@@ -27,7 +27,9 @@ MAY_SEE: dict[str, tuple[str, ...]] = {
     "patching": (),
     "journal": (*FOUNDATION, "facts", "isolation"),
     "recorder": (*FOUNDATION, "facts", "isolation", "journal"),
-    "exporters": (*FOUNDATION, "facts"),
+    "runfile": ("errors",),
+    "sockets": ("errors",),
+    "exporters": (*FOUNDATION, "facts", "runfile"),
     "dashboards": ("conventions",),
     "alert_rules": ("conventions",),
 }

@@ -55,7 +55,7 @@ def test_its_commands_exist() -> None:
         if command.callback
     }
     groups = {group.name for group in app.registered_groups}
-    named = set(re.findall(r"otel-llm ([a-z]+)", TEXT)) | {"requests", "doctor", "schema", "run"}
+    named = set(re.findall(r"`otel-llm ([a-z]+)", TEXT)) | {"requests", "doctor", "schema", "run"}
     assert named <= known | groups
 
 

@@ -10,7 +10,7 @@ from otel_llm.sockets import listen
 
 
 async def test_accepted_connections_do_not_wait_for_acknowledgements() -> None:
-    """asyncio switches Nagle's algorithm off for connections of such a listener."""
+    """Asyncio switches Nagle's algorithm off for connections of such a listener."""
     options: list[int] = []
 
     async def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from otel_llm.collector import runfile
+from otel_llm import runfile
 from otel_llm.errors import MissingExtraError, SettingError, StoreError
 from otel_llm.settings import Settings
 

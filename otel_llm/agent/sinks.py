@@ -9,14 +9,14 @@ from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from otel_llm import runfile
 from otel_llm.agent.delivery import AwayError, RefusedError
 from otel_llm.agent.spool import Batch, SinkName
-from otel_llm.collector import runfile
-from otel_llm.collector.runfile import RunFile
 from otel_llm.errors import SettingError, StoreError
 from otel_llm.exporters.clickhouse.client import connect
 from otel_llm.exporters.clickhouse.errors import EngineError
 from otel_llm.exporters.clickhouse.writer import insert_arrow_block
+from otel_llm.runfile import RunFile
 from otel_llm.settings import Settings
 
 _THROTTLED = frozenset({408, 429})

@@ -9,7 +9,7 @@ from otel_llm.cli.extras import needs
 from otel_llm.settings import load
 
 if TYPE_CHECKING:
-    from otel_llm.collector.runfile import RunFile
+    from otel_llm.runfile import RunFile
 
 
 def up(

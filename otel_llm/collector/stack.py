@@ -11,7 +11,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from otel_llm.collector import runfile
+from otel_llm import runfile
 from otel_llm.collector.receiver import Receiver, TraceStore
 from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.door import Judge

@@ -101,12 +101,14 @@ def _attempts(facts: CallFacts) -> Iterator[str]:
             yield "shed, yet an engine served it"
         return
     if not attempts:
-        yield "no attempt"
+        if call["outcome"] != "cancelled":
+            yield "no attempt"
         return
     if any(attempt["outcome"] != "failed" for attempt in attempts[:-1]):
         yield "an attempt that did not fail was tried again"
-    # A client may give up when its upstream has ended and the last bytes are on their way.
-    fitting = {"cancelled": {"cancelled", "finished"}}.get(call["outcome"], {call["outcome"]})
+    # A client may give up between two tries, or while the last bytes are on their way.
+    any_end = {"cancelled", "finished", "failed"}
+    fitting = any_end if call["outcome"] == "cancelled" else {call["outcome"]}
     if attempts[-1]["outcome"] not in fitting:
         yield f"{call['outcome']}, its last attempt {attempts[-1]['outcome']}"
 

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
+from otel_llm import runfile
 from otel_llm.agent.batches import make_batches
 from otel_llm.agent.delivery import FAILURE_REASONS, AwayError, RefusedError, Sink
 from otel_llm.agent.sinks import ClickHouseSink, OtlpSink, classified
 from otel_llm.agent.spool import Batch
-from otel_llm.collector import runfile
 from otel_llm.errors import StoreError
 from otel_llm.facts.joined import JoinedRequest, SpanIds
 from otel_llm.settings import Settings

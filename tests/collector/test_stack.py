@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from otel_llm.collector import runfile
+from otel_llm import runfile
 from otel_llm.collector.stack import Stack
 from otel_llm.errors import SettingError, StoreError
 from otel_llm.settings import Settings

@@ -189,8 +189,18 @@ def test_cancelled_in_delivery() -> None:
     assert (outcome(facts), problems(facts, gave_up())) == ("cancelled_in_delivery", [])
     facts.attempts[1].update(outcome="finished")
     assert problems(facts, gave_up()) == []
+
+
+def test_cancelled_at_gateway() -> None:
+    """A client that leaves before any try, or between two, leaves no request behind."""
+    facts = cancelled()._replace(requests=[])
     facts.attempts[1].update(outcome="failed")
-    assert problems(facts, gave_up()) != []
+    assert (outcome(facts), problems(facts, gave_up())) == ("cancelled_at_gateway", [])
+    facts.call.update(attempts=0)
+    untried = facts._replace(attempts=[])
+    assert problems(untried, gave_up()) == []
+    untried.call.update(outcome="failed")
+    assert problems(untried, gave_up()) != []
 
 
 def test_cancelled_in_prefill() -> None:

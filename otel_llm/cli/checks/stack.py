@@ -12,7 +12,7 @@ from otel_llm.errors import OtelLLMError
 from otel_llm.settings import Settings
 
 if TYPE_CHECKING:
-    from otel_llm.collector.runfile import RunFile
+    from otel_llm.runfile import RunFile
 
 _AREA = "store"
 _TIMEOUT_S = 5.0
@@ -21,7 +21,7 @@ _TIMEOUT_S = 5.0
 def check(settings: Settings) -> Iterator[Finding]:
     """Look at chDB, the running `up` or the ClickHouse of the settings, and the OTLP endpoint."""
     yield _chdb()
-    from otel_llm.collector import runfile
+    from otel_llm import runfile
 
     running = runfile.read(Path(settings.data_dir))
     if running is None and not settings.clickhouse_url:
