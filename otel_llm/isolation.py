@@ -30,7 +30,8 @@ class Guard:
         with guard:
             read_numbers_of_the_host()
 
-    As a decorator, the wrapped function returns None where it failed. Where 0.4 us count, once per
+    As a decorator, the wrapped function returns None where it failed; a coroutine function needs
+    the block inside instead. Where 0.4 us count, once per
     engine step, the block stands in a `try` whose `except Exception` calls `swallow` at once.
 
     Args:

@@ -151,7 +151,7 @@ class Recorder:
         """
         seq = next(self._step_numbers)
         try:
-            now = self._now() if at_ns is None else at_ns
+            now = self._now()
             batch = len(request_index)
             if not batch == len(phase) == len(tokens) == len(context):
                 message = "request_index, phase, tokens and context differ in length"
@@ -160,7 +160,7 @@ class Recorder:
                 phase = bytes(phase)
             self._write(
                 StepScheduled(
-                    seq, now, request_index, phase, tokens, context,
+                    seq, now if at_ns is None else at_ns, request_index, phase, tokens, context,
                     running, waiting, kv_used, kv_total,
                 ),
                 now,
@@ -185,8 +185,9 @@ class Recorder:
             at_ns: when the result was in; now if None.
         """
         try:
-            now = self._now() if at_ns is None else at_ns
-            self._write(StepDone(seq, now, [] if emitted is None else emitted, execute_ns), now)
+            now = self._now()
+            stamp = now if at_ns is None else at_ns
+            self._write(StepDone(seq, stamp, [] if emitted is None else emitted, execute_ns), now)
         except Exception as error:  # noqa: BLE001  see `Guard`: this hook is in every step
             self._guard_done.swallow(error)
 

@@ -155,6 +155,16 @@ def test_given_stamps_are_kept(recorder: Recorder, reader: JournalReader) -> Non
     assert done.result_ns == 7
 
 
+def test_stale_stamps_do_not_stop_the_anchors(
+    recorder: Recorder, reader: JournalReader, clock: FakeClock
+) -> None:
+    """Anchors follow the clock, whatever stamps the engine gives."""
+    for _ in range(3):
+        recorder.step_done(1, at_ns=MonotonicNs(1))
+        clock.advance(1_000_000_000)
+    assert [type(record) for record in reader.read()] == [Anchor, StepDone] * 3
+
+
 def test_finished_exactly_once(recorder: Recorder, reader: JournalReader) -> None:
     """However many threads end a request, one end is written."""
     for _ in range(50):

@@ -37,9 +37,7 @@ def ensure(directory: Path, settings: Settings) -> int:
     mode = 0o750 if settings.journal_group_readable else 0o700
     try:
         if not os.path.lexists(directory):
-            directory.parent.mkdir(parents=True, exist_ok=True)
-            # An engine and a gateway may start at once.
-            directory.mkdir(mode=mode, exist_ok=True)
+            _make(directory, mode)
         handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         message = (
@@ -72,6 +70,15 @@ def is_locked(handle: int) -> bool:
         return True
     fcntl.flock(handle, fcntl.LOCK_UN)
     return False
+
+
+def _make(directory: Path, mode: int) -> None:
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(mode=0o700)
+    except FileExistsError:  # an engine and a gateway may start at once
+        return
+    directory.chmod(mode)  # whatever the umask took away
 
 
 def _check_private(directory: Path, status: os.stat_result) -> None:

@@ -57,7 +57,8 @@ class Journal:
         Args:
             record: the record. What cannot be encoded, or is longer than a quarter of the journal,
                 is dropped.
-            now_ns: the monotonic time if the caller has it, in nanoseconds.
+            now_ns: the clock's present monotonic time if the caller has just read it, in
+                nanoseconds; it decides when the next anchor is due.
         """
         lock = self._lock
         lock.acquire()  # `with` would cost twice as much

@@ -202,6 +202,18 @@ def test_mode_of_the_file(
     assert path_of(journal).stat().st_mode & 0o777 == mode
 
 
+def test_a_shared_directory_is_made_for_the_group(
+    open_small: OpenJournal, journal_dir: Path
+) -> None:
+    """With journals readable for the group, so is a directory made for them, whatever the umask."""
+    old = os.umask(0o077)
+    try:
+        open_small(journal_group_readable=True)
+    finally:
+        os.umask(old)
+    assert journal_dir.stat().st_mode & 0o777 == 0o750
+
+
 def test_the_directory_is_made_private(journal: Journal, journal_dir: Path) -> None:
     """The directory is made for its owner alone, and holds nothing but the journal."""
     assert journal.producer.kind == "engine"
