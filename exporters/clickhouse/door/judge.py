@@ -33,6 +33,13 @@ class Verdict(NamedTuple):
     format: str | None
 
 
+class _Parsed(NamedTuple):
+    """What the engine's parser says of a text: its tree, if it has one, and its own print."""
+
+    tree: dict[str, Any] | None
+    canonical: str
+
+
 class Judge:
     """Decides which statements pass. Thread-safe.
 
@@ -46,8 +53,9 @@ class Judge:
         self._limits = limits
         with engine.session() as handle:
             self._functions = FunctionTable.read(handle)
-        self._remembered = lru_cache(maxsize=1024)(self._judge)
-        self._inserts = lru_cache(maxsize=256)(self._judge_insert)
+        # What the parser says of a text never changes; the walk is done each time.
+        self._parsed = lru_cache(maxsize=256)(self._parse)
+        self._printed = lru_cache(maxsize=256)(self._print_insert)
 
     def judge(self, sql: str, database: str, params: Mapping[str, str]) -> Verdict:
         """Let `sql` pass or raise.
@@ -60,7 +68,12 @@ class Judge:
         Raises:
             EngineError: 497 if it may not run here, or the parser's own error.
         """
-        return self._remembered(sql, database, tuple(sorted(params.items())))
+        parsed = self._parsed(sql)
+        walk = Walk(self._functions, self._limits, database, params)
+        if parsed.tree is None:
+            return self._plain(parsed.canonical, walk)
+        walk.statement(parsed.tree)
+        return Verdict(str(parsed.tree["type"]), _format_of(parsed.tree))
 
     def judge_insert(
         self, statement: str, fmt: str, database: str, params: Mapping[str, str]
@@ -79,7 +92,10 @@ class Judge:
         Raises:
             EngineError: 497 if it may not run here, or the parser's own error.
         """
-        return self._inserts(f"{statement}\nFORMAT {fmt}", database, tuple(sorted(params.items())))
+        sql = f"{statement}\nFORMAT {fmt}"
+        if self.judge(sql, database, params).kind != "InsertQuery":
+            refuse("data for other than INSERT")
+        return self._printed(sql)
 
     def setting(self, name: str, value: str) -> str:
         """The value to use for a setting from outside the statement, within its bound.
@@ -89,51 +105,52 @@ class Judge:
         """
         return self._limits.clamp(name, value)
 
-    def _judge(self, sql: str, database: str, params: tuple[tuple[str, str], ...]) -> Verdict:
-        if "\0" in sql:
-            raise EngineError(62, "Syntax error: NUL byte in the statement", "SYNTAX_ERROR")
-        try:
-            tree, canonical, printed = self._parse(sql)
-        except EngineError as error:
-            if _NO_JSON not in error.detail:
-                raise _own_words(error) from error
-            return self._plain(sql, database)
-        if tree["type"] not in grammar.STATEMENTS:
-            return self._plain(sql, database)
-        if printed != canonical:
-            refuse("this statement has parts that cannot be checked")
-        walk = Walk(self._functions, self._limits, database, dict(params))
-        walk.statement(tree)
-        return Verdict(str(tree["type"]), _format_of(tree))
-
-    def _judge_insert(self, sql: str, database: str, params: tuple[tuple[str, str], ...]) -> str:
-        if self._judge(sql, database, params).kind != "InsertQuery":
-            refuse("data for other than INSERT")
-        tree = self._parse(sql)[0]
-        tree["infile"] = _literal(INCOMING.strip("'"))
-        tree["compression"] = _literal("none")
+    def _print_insert(self, sql: str) -> str:
+        tree = {
+            **(self._parsed(sql).tree or {}),
+            "infile": _literal(INCOMING.strip("'")),
+            "compression": _literal("none"),
+        }
         # Printed by the engine, and read again to see that the print is the tree that was judged.
-        printed = json.loads(self._run(f"SELECT formatQueryFromJSON({quote(json.dumps(tree))})"))[0]
-        if self._parse(printed)[0] != tree or printed.count(INCOMING) != 1:
+        ask = f"SELECT formatQueryFromJSON({quote(json.dumps(tree))})"
+        (printed,) = json.loads(self._run(ask))
+        if self._parse(printed).tree != tree or printed.count(INCOMING) != 1:
             refuse("this INSERT has parts that cannot be checked")
         return str(printed)
 
-    def _parse(self, sql: str) -> tuple[dict[str, Any], str, str]:
+    def _parse(self, sql: str) -> "_Parsed":
+        """Read a statement as data.
+
+        Raises:
+            EngineError: it is not one statement, or its tree does not say all of it.
+        """
+        if "\0" in sql:
+            raise EngineError(62, "Syntax error: NUL byte in the statement", "SYNTAX_ERROR")
         ask = (
             f"WITH {quote(sql)} AS q SELECT parseQueryToJSON(q) AS j, formatQuerySingleLine(q),"
             " formatQuerySingleLine(formatQueryFromJSON(j))"
         )
-        tree, canonical, printed = json.loads(self._run(ask))
-        return json.loads(tree), canonical, printed
+        try:
+            json_text, canonical, printed = json.loads(self._run(ask))
+        except EngineError as error:
+            if _NO_JSON not in error.detail:
+                raise _own_words(error) from error
+            (canonical,) = json.loads(self._run(f"SELECT formatQuerySingleLine({quote(sql)})"))
+            return _Parsed(None, canonical)
+        tree = json.loads(json_text)
+        if tree["type"] not in grammar.STATEMENTS:
+            return _Parsed(None, canonical)
+        if printed != canonical:
+            refuse("this statement has parts that cannot be checked")
+        return _Parsed(tree, canonical)
 
-    def _plain(self, sql: str, database: str) -> Verdict:
-        (canonical,) = json.loads(self._run(f"SELECT formatQuerySingleLine({quote(sql)})"))
+    def _plain(self, canonical: str, walk: Walk) -> Verdict:
+        """Judge a statement that has no tree by its canonical print."""
         words = " ".join(canonical.split()[:2])
         found = next(filter(None, (form.match(canonical) for form in grammar.PLAIN)), None)
         if found is None:
             refuse(f"{words} statements")
         names = found.groupdict()
-        walk = Walk(self._functions, self._limits, database, {})
         walk.table(names.get("database") or "", names.get("table") or "")
         _check_format(names["format"])
         return Verdict(words, names["format"])

@@ -167,3 +167,17 @@ def test_a_name_given_as_parameter_is_a_plain_name(judge: Judge) -> None:
     for value in ("a b", "a`b", "a.b", "", "file('x')"):
         with pytest.raises(EngineError, match="letters, digits"):
             judge.judge("SELECT {c:Identifier} FROM t", "otel", {"c": value})
+
+
+def test_a_tree_that_does_not_say_all_is_refused(
+    judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the tree, printed back, is not the statement, nobody knows what was left out."""
+    run = Judge._run
+
+    def leaving_out(self: Judge, sql: str) -> bytes:
+        return run(self, sql).replace(b'"SELECT 41 + 1"]', b'"SELECT 41"]')
+
+    monkeypatch.setattr(Judge, "_run", leaving_out)
+    with pytest.raises(EngineError, match="parts that cannot be checked"):
+        judge.judge("SELECT 41 + 1", "otel", {})
