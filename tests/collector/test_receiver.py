@@ -325,7 +325,11 @@ DAYS = request_of(*(span_of(start_time_unix_nano=day * 86_400 * 10**9) for day i
         (GOOD, {"Host": "evil.example"}, 403, "forbidden"),
         (GOOD, {"Origin": "http://evil.example"}, 403, "forbidden"),
     ],
-)
+    ids=[
+        "text", "ones", "cut", "trace id", "span id", "parent", "time", "utf-8", "days", "not gzip",
+        "brotli", "large", "bomb", "json", "host", "origin",
+    ],
+)  # fmt: skip
 def test_bad_requests_are_answered_and_counted(
     otlp: httpx.Client,
     stack: Stack,
