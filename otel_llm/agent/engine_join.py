@@ -141,7 +141,7 @@ class EngineJoin(Join):
             finished=ordered(arrived, finished, self.breaches),
             trace=request.trace or self._rooted(str(request.index), own),
             tenant=request.tenant,
-            incomplete=request.incomplete or self._damaged or request.arrived is None,
+            incomplete=request.incomplete or request.arrived is None,
             resumed=tuple(request.resumed),
         )
 

@@ -18,7 +18,7 @@ from otel_llm.journal.writer import Journal, open_journal
 from otel_llm.recorder import Recorder
 from otel_llm.settings import Settings
 from otel_llm.testing import FakeClock
-from tests.agent.builders import arrived, call, call_started, done, finished, scheduled
+from tests.agent.builders import arrived, call, call_started, done, finished, kernels, scheduled
 
 SECOND = 1_000_000_000
 
@@ -204,6 +204,7 @@ def test_killed_before_and_after_a_save(bench: Bench) -> None:
     journal.write(scheduled(1))
     bench.turn()
     journal.write(done(1))
+    journal.write(kernels(1))
     bench.agent.cycle()
     bench.kill()
     bench.turn()
@@ -212,7 +213,8 @@ def test_killed_before_and_after_a_save(bench: Bench) -> None:
     bench.turn()
     bench.kill()
     bench.turn()
-    assert bench.rows.items == ALL
+    assert bench.rows.items == {**ALL, "llm_kernels": 3}
+    assert bench.value("otel_llm_agent_records_total", kind="StepKernels") == 0
     assert bench.spans.items == {"traces": 4}
 
 
@@ -295,6 +297,18 @@ def test_a_journal_that_went_away(bench: Bench) -> None:
     bench.kill()
     bench.turn()
     assert sum(bench.rows.items.values()) == 3
+
+
+def test_a_header_with_hostile_values(bench: Bench) -> None:
+    """What a journal says of its writer is mended and counted like any record."""
+    journal = open_journal(
+        kind="engine", service="s" * 300, engine="reference", engine_version="1",
+        dp_rank=1 << 40, settings=bench.settings, clock=bench.clock,
+    )  # fmt: skip
+    serve(journal)
+    bench.turn()
+    assert bench.rows.items == ALL
+    assert bench.value("otel_llm_malformed_total", what="tokens") == 1
 
 
 def test_gateway_killed(bench: Bench) -> None:

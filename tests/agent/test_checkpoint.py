@@ -33,13 +33,17 @@ def saved(name: str = "engine-1.journal", position: int = 64) -> SavedJournal:
 def test_round_trip(database: Database) -> None:
     """Cursor, state and open facts, the latter in the order in which they came."""
     with database.transaction() as connection:
-        save(connection, saved(), [("request", 2, b"two"), ("request", 1, b"one")])
+        save(
+            connection,
+            saved(),
+            [("request", 9, b"nine"), ("request", 2, b"two"), ("request", 1, b"one")],
+        )
         save(connection, saved(position=128), [("request", 2, b"II"), ("call", "x", b"three")])
         save(connection, saved(position=192), [("request", 1, None), ("request", 99, None)])
     with database.transaction() as connection:
         loaded = load(connection)
     expected = saved(position=192)
-    expected.open_facts = [("request", 2, b"II"), ("call", "x", b"three")]
+    expected.open_facts = [("request", 9, b"nine"), ("request", 2, b"II"), ("call", "x", b"three")]
     assert loaded == {"engine-1.journal": expected}
 
 

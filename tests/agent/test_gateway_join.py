@@ -119,3 +119,19 @@ def test_engine_record_in_a_gateway_journal() -> None:
     join = make()
     join.feed([anchor(), arrived()])
     assert join.lost == {"undecodable": 1}
+
+
+def test_attempts_survive_a_restart() -> None:
+    """How many tries a call has ended is saved, for the row it gets if its gateway dies."""
+    join = make()
+    join.feed([anchor(), call_started()])
+    saved = {(kind, key): body for kind, key, body in join.changes() if body is not None}
+    join.saved()
+    join.feed([attempt(number=1), attempt(number=2)])
+    saved.update({(kind, key): body for kind, key, body in join.changes() if body is not None})
+    again = make()
+    again.restore(join.state, [(kind, key, body) for (kind, key), body in saved.items()])
+    again.feed([attempt(number=2), attempt(number=3)])
+    died = again.end(clean_close=False)[0]
+    assert isinstance(died, JoinedCall)
+    assert died.call.attempts == 3
