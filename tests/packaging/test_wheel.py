@@ -63,6 +63,7 @@ def test_wheel_works_alone(wheel: Path, tmp_path: Path) -> None:
     script = (
         "from otel_llm.recorder import Recorder\n"
         "from otel_llm.settings import load\n"
+        "from pathlib import Path\n"
         "from otel_llm.journal.directory import scan\n"
         "from otel_llm.journal.reader import JournalReader\n"
         f"settings = load(journal_dir={str(tmp_path / 'journals')!r}, journal_bytes=65536)\n"
@@ -70,7 +71,7 @@ def test_wheel_works_alone(wheel: Path, tmp_path: Path) -> None:
         "                         settings=settings)\n"
         "seq = recorder.step_scheduled(request_index=[1], phase=b'\\0', tokens=[3], context=[0])\n"
         "recorder.step_done(seq)\n"
-        "[path] = scan(settings.journal_dir)\n"
+        "[path] = scan(Path(settings.journal_dir))\n"
         "print([type(r).__name__ for r in JournalReader.open(path).read()])\n"
     )
     done = subprocess.run(
