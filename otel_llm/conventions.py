@@ -273,6 +273,17 @@ class Metrics:
     JOURNALS = Metric(
         "otel_llm_agent_journals", "gauge", "agent", "1", (), "Journals being read.",
     )  # fmt: skip
+    OTLP_REQUESTS = Metric(
+        "otel_llm_otlp_requests_total", "counter", "store", "1", (), "OTLP requests stored.",
+    )  # fmt: skip
+    OTLP_BYTES = Metric(
+        "otel_llm_otlp_bytes_total", "counter", "store", "By", (),
+        "Bytes of the OTLP requests stored, decompressed.",
+    )  # fmt: skip
+    OTLP_REFUSED = Metric(
+        "otel_llm_otlp_refused_total", "counter", "store", "1", ("reason",),
+        "OTLP requests refused: malformed, oversize, media_type, forbidden, store_failed.",
+    )  # fmt: skip
     FINISH_TO_ROW = Metric(
         "otel_llm_agent_finish_to_row_seconds", "histogram", "agent", "s", (),
         "From a request's end to its row being acknowledged.",

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from otel_llm.collector.metrics_page import REASONS, page
 from otel_llm.collector.otlp_rows import SCHEMA, MalformedError, arrow_block
 from otel_llm.errors import StoreError
 from otel_llm.exporters.clickhouse.engine import Engine
@@ -55,7 +56,7 @@ class TraceStore:
 
 
 class Receiver:
-    """The OTLP/HTTP endpoint `/v1/traces`.
+    """The OTLP/HTTP endpoint `/v1/traces`, and its counters at `/metrics`.
 
     Args:
         store: where spans go.
@@ -75,11 +76,25 @@ class Receiver:
         # One at a time keeps blocks large enough and memory bounded; senders wait or try again.
         self._limiter: anyio.CapacityLimiter | None = None
         self.accepted: Counter[str] = Counter()
-        self.refused: Counter[str] = Counter()
+        # Every reason is shown from the start: a counter that appears with its first loss hides it.
+        self.refused: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
 
     def app(self) -> Starlette:
         """The ASGI application."""
-        return Starlette(routes=[Route("/v1/traces", self.traces, methods=["POST"])])
+        return Starlette(
+            routes=[
+                Route("/v1/traces", self.traces, methods=["POST"]),
+                Route("/metrics", self.metrics, methods=["GET"]),
+            ]
+        )
+
+    async def metrics(self, request: Request) -> Response:
+        """The receiver's counters, for Prometheus."""
+        if problem := self._gate.address(request):
+            return Response(problem, 403)
+        if not self._gate.bearer(request):
+            return Response("Give the token as Authorization: Bearer", 401)
+        return page(self.accepted, self.refused)
 
     async def traces(self, request: Request) -> Response:
         """Take one export request."""

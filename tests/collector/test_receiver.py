@@ -18,7 +18,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
+from prometheus_client.parser import text_string_to_metric_families
 
+from otel_llm.collector.metrics_page import REASONS
 from otel_llm.collector.stack import Stack
 from otel_llm.exporters.clickhouse.client import connect
 
@@ -405,3 +407,21 @@ def test_the_sdk_s_exporter_is_understood(stack: Stack, client: Client) -> None:
     provider.shutdown()
     sql = "SELECT SpanAttributes, `Events.Name` FROM otel_traces WHERE ServiceName = 'sdk'"
     assert client.query(sql).result_rows == [({"reasons": '["stop","length"]'}, ["first token"])]
+
+
+def test_losses_are_on_the_metrics_page(otlp: httpx.Client) -> None:
+    """Every reason is shown, and a refused request raises its own."""
+
+    def shown() -> dict[str, float]:
+        page = otlp.get("/metrics").text
+        return {
+            sample.labels.get("reason", sample.name): sample.value
+            for family in text_string_to_metric_families(page)
+            for sample in family.samples
+        }
+
+    before = shown()
+    assert export(otlp, b"garbage").status_code == 400
+    after = shown()
+    assert set(REASONS) <= set(before)
+    assert {name for name in after if after[name] != before[name]} == {"malformed"}
