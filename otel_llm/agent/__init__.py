@@ -1,5 +1,1 @@
-"""The node agent: journals in, fact rows and spans out. Start it with `run`."""
-
-from otel_llm.agent.run import run
-
-__all__ = ["run"]
+"""The node agent: journals in, fact rows and spans out. `otel_llm.agent.run` starts it."""

@@ -20,6 +20,15 @@ from tests.agent.fake_sinks import HANG_UP, OK, FakeSinks
 
 KILLS = 22
 SEED = 7
+PRELOADED = [
+    "otel_llm.agent.run",
+    # Imported by these libraries only when they are used first.
+    "clickhouse_connect.driver.httpclient",
+    "pyarrow.ipc",
+    "uvicorn.loops.auto",
+    "uvicorn.protocols.http.auto",
+    "uvicorn.protocols.websockets.auto",
+]
 
 
 class Engine(threading.Thread):
@@ -35,7 +44,7 @@ class Engine(threading.Thread):
 
     def run(self) -> None:
         """Serve one small batch after the other."""
-        while not self.stopping.wait(0.004):
+        while not self.stopping.wait(0.02):
             self.serve_batch()
         self.recorder.close()
 
@@ -78,7 +87,7 @@ class Engine(threading.Thread):
 def start_agent(settings: Settings) -> Iterator[Callable[[], multiprocessing.Process]]:
     """Start an agent process; forked from a server that has imported everything already."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["otel_llm.agent.run"])
+    context.set_forkserver_preload(PRELOADED)
     started: list[multiprocessing.Process] = []
 
     def start() -> multiprocessing.Process:
@@ -106,9 +115,13 @@ def test_killed_again_and_again(
     sinks.behave = lambda _sink: HANG_UP if dice.random() < 0.2 else OK
     engine = Engine(settings)
     engine.start()
-    for _ in range(KILLS):
+    for number in range(KILLS):
+        # One in six dies while it starts, the others some deliveries later.
+        deliveries = dice.randint(1, 6) if number % 6 else 0
+        goal = len(sinks.deliveries) + deliveries
         agent = start_agent()
-        time.sleep(dice.uniform(0.05, 0.45))
+        wait(lambda goal=goal: len(sinks.deliveries) >= goal)  # type: ignore[misc]
+        time.sleep(dice.uniform(0.0, 0.05))
         assert agent.is_alive()
         agent.kill()
         agent.join()
