@@ -5,13 +5,16 @@ from typing import Any
 from benchmarks.hooks import measure
 
 METHOD = (
-    f"Median of {measure.ROUNDS} rounds of about {measure.ROUND_NS // 1_000_000} ms for each row; "
-    "rows take turns, so that all see the same noise. Time is the calling thread's CPU time: hooks "
-    "never wait, and a shared machine's other work must not count. One journal of the default size "
-    "on tmpfs, which wraps around during the run. A step is `step_scheduled` and `step_done`. "
+    f"Median of the quiet rounds, of about {measure.ROUND_NS // 1_000_000} ms each; rows take "
+    "turns. A round is quiet if a fixed loop before and after it ran at most "
+    f"{measure.QUIET - 1:.0%} slower than it ever did: a virtual processor that shares its core "
+    "runs at half speed while its neighbour is busy. The table of spreads says how many rounds "
+    f"were quiet; where fewer than {measure.FEWEST} were, all count. Time is CPU time: hooks never "
+    "wait, and an import from cached files does not either. One journal of the default size on "
+    "tmpfs, which wraps around during the run. A step is `step_scheduled` and `step_done`. "
     "`step_us` has the batch's arrays at hand; `step_us_with_lists` gathers them from request "
-    f"objects each time. Imports are wall time, median of {measure.IMPORTS} fresh interpreters "
-    "that find their bytecode, as an installed package does."
+    "objects each time. Imports run in fresh interpreters that find their bytecode, as an "
+    "installed package does."
 )
 
 
@@ -20,7 +23,8 @@ def render(result: dict[str, Any]) -> str:
     machine, versions = result["machine"], result["versions"]
     rows = "\n".join(_row(result, str(batch)) for batch in measure.BATCHES)
     spread = "\n".join(
-        f"| {name} | {one['min']} | {one['q1']} | {one['median']} | {one['q3']} | {one['max']} |"
+        f"| {name} | {one['min']} | {one['q1']} | {one['median']} | {one['q3']} | {one['max']} "
+        f"| {one['repeats']} | {result['spread_of_every_round'][name]['median']} |"
         for name, one in result["spread"].items()
     )
     return f"""# What the hooks cost
@@ -47,8 +51,8 @@ Importing what an engine imports: {result["import_ms"]} ms (goal: under \
 
 Microseconds; milliseconds for imports.
 
-| row | min | quartile | median | quartile | max |
-|---|---|---|---|---|---|
+| row | min | quartile | median | quartile | max | quiet rounds | median of every round |
+|---|---|---|---|---|---|---|---|
 {spread}
 """
 

@@ -30,6 +30,7 @@ from otel_llm.journal.layout import (
 )
 
 _MARKS = 64
+_BOTH_SLOTS = sum(STATE_SLOTS)
 _pack_frame = FRAME.pack
 _pack_state = STATE.pack_into
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -57,7 +58,7 @@ class Ring:
         self._max_frame = max_frame(self._capacity)
         self._counters = [0, 0, 0]
         self._at = HEADER_BYTES
-        self._head, self._seq, self._slot = 0, 1, 0
+        self._head, self._seq, self._slot = 0, 1, STATE_SLOTS[0]
         # Beginnings of frames about 1/64 of the ring apart: the tail moves from one to the next, so
         # making room costs next to nothing and never reads back what is in shared memory.
         self._marks: deque[tuple[int, int]] = deque()
@@ -85,25 +86,27 @@ class Ring:
             message = f"a record of {length} bytes is longer than {self._max_frame}"
             raise ValueError(message)
         step = length + 7 & ~7
-        if head + step > self._limit:
-            self._make_room(head + step)
+        following = head + step
+        if following > self._limit:
+            self._make_room(following)
         if head >= self._next_mark:
             self._marks.append((head, seq))
             self._next_mark = head + self._mark_bytes
         frame = _pack_frame(crc32(payload, word & 0xFFFFFFFF), length, word) + payload
-        if at + length <= self._end:
-            self._map[at : at + length] = frame
+        end = at + length
+        if end <= self._end:
+            self._map[at:end] = frame
         else:
             self._wrap(at, frame)
         at += step
         self._at = at if at < self._end else at - self._capacity
         # First here, then there: an interrupt in between costs nothing, the next frame tells both.
-        self._head = head = head + step
+        self._head = following
         self._seq = seq = seq + 1
-        self._slot = slot = self._slot ^ 1
+        self._slot = slot = _BOTH_SLOTS - self._slot
         _pack_state(
-            self._map, STATE_SLOTS[slot],
-            head, seq, self._tail, self._tail_seq, head ^ seq ^ self._tail_check,
+            self._map, slot,
+            following, seq, self._tail, self._tail_seq, following ^ seq ^ self._tail_check,
         )  # fmt: skip
 
     def _wrap(self, at: int, frame: bytes) -> None:
@@ -122,10 +125,10 @@ class Ring:
 
     def _move_tail(self, tail: int, tail_seq: int) -> None:
         head, seq = self._head, self._seq
-        self._slot = slot = self._slot ^ 1
+        self._slot = slot = _BOTH_SLOTS - self._slot
         self._tail_check = tail_check(tail, tail_seq)
         check = head ^ seq ^ self._tail_check
-        _pack_state(self._map, STATE_SLOTS[slot], head, seq, tail, tail_seq, check)
+        _pack_state(self._map, slot, head, seq, tail, tail_seq, check)
         self._tail, self._tail_seq, self._limit = tail, tail_seq, tail + self._capacity
 
     def count(self, counter: int) -> None:

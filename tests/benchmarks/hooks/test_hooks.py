@@ -13,6 +13,7 @@ from benchmarks.hooks.__main__ import collect
 def test_figures_and_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A short run gives every key of `hooks.json`, and the page shows the same figures."""
     monkeypatch.setattr(measure, "ROUNDS", 3)
+    monkeypatch.setattr(measure, "QUIET", 10.0)
     monkeypatch.setattr(measure, "ROUND_NS", 50_000)
     monkeypatch.setattr(measure, "IMPORTS", 2)
     monkeypatch.setattr(report, "RESULTS", tmp_path)
