@@ -1,11 +1,12 @@
 """What is in flight, as the agent's page shows it."""
 
-from typing import Any
+import heapq
+from typing import Any, TypeVar
 
 from otel_llm.agent.engine_join import EngineJoin
 from otel_llm.agent.follow import FollowedJournal
 from otel_llm.agent.gateway_join import GatewayJoin
-from otel_llm.agent.open_facts import OpenRequest
+from otel_llm.agent.open_facts import OpenCall, OpenRequest
 from otel_llm.clock import MonotonicNs
 from otel_llm.facts import PHASE_PREFILL, Producer
 
@@ -13,6 +14,7 @@ MAX_SHOWN = 1_000
 """Most requests and most calls shown; the totals count all."""
 
 View = dict[str, Any]
+Fact = TypeVar("Fact", OpenRequest, OpenCall)
 
 
 def open_view(journals: list[FollowedJournal], now_ns: MonotonicNs) -> View:
@@ -23,21 +25,13 @@ def open_view(journals: list[FollowedJournal], now_ns: MonotonicNs) -> View:
         now_ns: monotonic nanoseconds of this host.
     """
     requests = [
-        _request(request, journal.producer, now_ns)
+        (_since(request, now_ns), request, journal.producer)
         for journal in journals
         if isinstance(journal.join, EngineJoin)
         for request in journal.join.requests
     ]
     calls = [
-        {
-            "call_id": call.started.call_id,
-            "trace_id": call.started.trace_id,
-            "service": journal.producer.service,
-            "route": call.started.route,
-            "tenant": call.started.tenant,
-            "age_s": _age_s(call.started.arrival_ns, now_ns),
-            "attempts_ended": call.attempts,
-        }
+        (call.started.arrival_ns, call, journal.producer)
         for journal in journals
         if isinstance(journal.join, GatewayJoin)
         for call in journal.join.calls
@@ -45,14 +39,39 @@ def open_view(journals: list[FollowedJournal], now_ns: MonotonicNs) -> View:
     return {
         "requests_open": len(requests),
         "calls_open": len(calls),
-        "requests": _oldest(requests),
-        "calls": _oldest(calls),
+        "requests": [_request(*each, now_ns) for each in _oldest(requests)],
+        "calls": [_call(*each, now_ns) for each in _oldest(calls)],
     }
 
 
-def _request(request: OpenRequest, producer: Producer, now_ns: MonotonicNs) -> View:
+def _oldest(
+    found: list[tuple[MonotonicNs, Fact, Producer]],
+) -> list[tuple[MonotonicNs, Fact, Producer]]:
+    return heapq.nsmallest(MAX_SHOWN, found, key=lambda each: each[0])
+
+
+def _since(request: OpenRequest, now_ns: MonotonicNs) -> MonotonicNs:
+    if request.arrived is not None:
+        return request.arrived.arrival_ns
+    return now_ns if request.scheduled_ns is None else request.scheduled_ns
+
+
+def _call(since_ns: MonotonicNs, call: OpenCall, producer: Producer, now_ns: MonotonicNs) -> View:
+    return {
+        "call_id": call.started.call_id,
+        "trace_id": call.started.trace_id,
+        "service": producer.service,
+        "route": call.started.route,
+        "tenant": call.started.tenant,
+        "age_s": _age_s(since_ns, now_ns),
+        "attempts_ended": call.attempts,
+    }
+
+
+def _request(
+    since_ns: MonotonicNs, request: OpenRequest, producer: Producer, now_ns: MonotonicNs
+) -> View:
     arrived = request.arrived
-    since = arrived.arrival_ns if arrived else request.scheduled_ns
     return {
         "request_id": arrived.request_id if arrived else "",
         "request_index": request.index,
@@ -61,7 +80,7 @@ def _request(request: OpenRequest, producer: Producer, now_ns: MonotonicNs) -> V
         "model": (arrived.model if arrived else "") or producer.model,
         "trace_id": request.trace.trace_id if request.trace else "",
         "tenant": request.tenant.tenant,
-        "age_s": _age_s(since if since is not None else now_ns, now_ns),
+        "age_s": _age_s(since_ns, now_ns),
         "phase": _phase(request),
         "prompt_tokens": arrived.prompt_tokens if arrived else None,
         "output_tokens": request.output_tokens,
@@ -77,7 +96,3 @@ def _phase(request: OpenRequest) -> str:
 
 def _age_s(since_ns: MonotonicNs, now_ns: MonotonicNs) -> float:
     return max(0, now_ns - since_ns) / 1e9
-
-
-def _oldest(rows: list[View]) -> list[View]:
-    return sorted(rows, key=lambda row: -row["age_s"])[:MAX_SHOWN]

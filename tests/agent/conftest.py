@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from otel_llm.settings import Settings
+from otel_llm.testing import FakeClock
+from tests.agent.bench import Bench
 from tests.agent.fake_sinks import FakeSinks
 
 
@@ -50,3 +52,21 @@ def wait() -> Wait:
             time.sleep(0.01)
 
     return until
+
+
+@pytest.fixture
+def bench(tmp_path: Path, clock: FakeClock) -> Iterator[Bench]:
+    """A bench with small bounds."""
+    made = Bench(
+        Settings(
+            journal_dir=str(tmp_path / "journals"),
+            journal_bytes=1 << 20,
+            state_dir=str(tmp_path / "state"),
+            step_span_ratio=0.0,
+            dead_journal_keep_s=60.0,
+        ),
+        clock,
+    )
+    yield made
+    made.agent._journals.close()
+    made.database.close()

@@ -1,0 +1,111 @@
+"""An agent run by hand over a directory of journals, and engines that write what they are told."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from otel_llm.agent.agent import Agent
+from otel_llm.agent.database import Database
+from otel_llm.agent.spool import Batch, SinkName
+from otel_llm.journal.writer import Journal, open_journal
+from otel_llm.settings import Settings
+from otel_llm.testing import FakeClock
+from tests.agent.builders import arrived, done, finished, scheduled
+
+SECOND = 1_000_000_000
+
+
+class HeldSink:
+    """Keeps what it takes; refuses or is away when told."""
+
+    def __init__(self, name: SinkName) -> None:
+        self.name = name
+        self.error: Exception | None = None
+        self.taken: list[Batch] = []
+
+    def send(self, batch: Batch) -> int:
+        """Take it, or raise."""
+        if self.error is not None:
+            raise self.error
+        self.taken.append(batch)
+        return 0
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    @property
+    def items(self) -> dict[str, int]:
+        """Rows or spans taken, by target."""
+        counts: dict[str, int] = {}
+        for batch in self.taken:
+            counts[batch.target] = counts.get(batch.target, 0) + batch.items
+        return counts
+
+
+class Bench:
+    """An agent run by hand, over a directory of journals."""
+
+    def __init__(self, settings: Settings, clock: FakeClock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.rows, self.spans = HeldSink("clickhouse"), HeldSink("otlp")
+        self.start()
+
+    def start(self) -> None:
+        """Start the agent, or the next one after a death."""
+        self.database = Database(Path(self.settings.state_dir))
+        self.agent = Agent(
+            self.settings, self.database, (self.rows, self.spans), self.clock, "boot-1"
+        )
+
+    def kill(self) -> None:
+        """The agent dies; a new one starts from what was saved."""
+        self.database.close()
+        self.agent._journals.close()
+        self.start()
+
+    def turn(self) -> None:
+        """Read all there is, save, and let each sink have all that waits."""
+        self.clock.advance(SECOND)
+        while self.agent.cycle():
+            pass
+        self.agent.save()
+        for delivery in self.agent._deliveries:
+            while delivery.deliver_one():
+                pass
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """A metric's value."""
+        return self.agent.metrics.set.registry.get_sample_value(name, labels)
+
+    def lost(self, reason: str) -> float | None:
+        """Facts lost for this reason."""
+        return self.value("otel_llm_agent_lost_records_total", reason=reason)
+
+    def engine(self, **changes: Any) -> Journal:  # noqa: ANN401  settings of all types
+        """A new engine's journal."""
+        return open_journal(
+            kind="engine", service="svc", engine="reference", engine_version="1", model="tiny",
+            settings=msgspec.structs.replace(self.settings, **changes), clock=self.clock,
+        )  # fmt: skip
+
+
+def die(journal: Journal) -> None:
+    """The writer is killed: its lock goes, nothing is said."""
+    ring = journal._ring
+    assert ring is not None
+    ring.abandon()
+    journal._ring = None
+
+
+def serve(journal: Journal, first: int = 1, count: int = 1) -> None:
+    """Write whole requests, one step each."""
+    for index in range(first, first + count):
+        for record in (
+            arrived(index), scheduled(index, 3, (index,)), done(index), finished(index),
+        ):  # fmt: skip
+            journal.write(record)
+
+
+ALL = {"llm_requests": 1, "llm_steps": 1, "llm_engine_events": 1}
