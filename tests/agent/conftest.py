@@ -46,9 +46,9 @@ def wait() -> Wait:
     """Wait until a condition holds, at most 20 seconds."""
 
     def until(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not condition():
-            assert time.monotonic() < deadline, "waited 20 s in vain"
+            assert time.monotonic() < deadline, "waited 60 s in vain"
             time.sleep(0.01)
 
     return until
