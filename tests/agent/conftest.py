@@ -43,7 +43,7 @@ Wait = Callable[[Callable[[], bool]], None]
 
 @pytest.fixture
 def wait() -> Wait:
-    """Wait until a condition holds, at most 20 seconds."""
+    """Wait until a condition holds, at most 60 seconds."""
 
     def until(condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 60
