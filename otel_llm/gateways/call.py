@@ -175,7 +175,7 @@ class Call:
             return
         self._response.end(complete=False)
         if self._disconnected or isinstance(error, asyncio.CancelledError):
-            self._finish("cancelled", self.why_cancelled)
+            self._gone()
         else:
             if error is not None:
                 self._raised = type(error).__name__
@@ -185,15 +185,27 @@ class Call:
     def _complete(self) -> None:
         """The last byte was sent."""
         self._response.end(complete=True)
-        status = self._response.status or 0
         if self._disconnected:
-            self._finish("cancelled", self.why_cancelled)
-        elif status >= 400:
-            self._finish("failed", self._why(f"http_{status}"))
+            self._gone()
+        elif self._http_error:
+            self._finish("failed", self._why(self._http_error))
         elif self._response.error:
             self._finish("failed", self._why("stream_error"))
         else:
             self._finish("finished", None)
+
+    def _gone(self) -> None:
+        """The caller left. After an error's head that is no cancellation: it had its answer."""
+        if self._http_error:
+            self._finish("failed", self.attempt_error or self._http_error)
+        else:
+            self._finish("cancelled", self.why_cancelled)
+
+    @property
+    def _http_error(self) -> str | None:
+        """Error class of the status that was sent; None if none was, or it is no error."""
+        status = self._response.status
+        return f"http_{status}" if status is not None and status >= 400 else None
 
     def _why(self, unsaid: str) -> str:
         return self.attempt_error or self._raised or unsaid

@@ -28,6 +28,7 @@ START = {"type": "http.response.start", "status": 200, "headers": []}
 PART = {"type": "http.response.body", "body": b"x", "more_body": True}
 LAST = {"type": "http.response.body", "body": b"", "more_body": False}
 UNAVAILABLE = {**START, "status": 503}
+REFUSED = {**START, "status": 400}
 
 
 class HostError(Exception):
@@ -140,6 +141,27 @@ def _run(script: Script, *, bound: bool = True) -> tuple[GatewayCall, BaseExcept
         (Script(["shed", UNAVAILABLE, LAST]), "shed", "full", 503),
         (Script(["shed", HostError()]), "shed", "full", None),
         (Script(["receive", "shed", "receive"], disconnect_after=1), "shed", "full", None),
+        # An error stays one, even if the caller leaves once it has read it.
+        (
+            Script(["receive", REFUSED, PART, "receive"], disconnect_after=1),
+            "failed",
+            "http_400",
+            400,
+        ),
+        (
+            Script(["receive", REFUSED, PART, "receive", LAST], disconnect_after=1),
+            "failed",
+            "http_400",
+            400,
+        ),
+        (Script([REFUSED, PART, LAST], send_error=(2, OSError())), "failed", "http_400", 400),
+        (Script([UNAVAILABLE, PART, asyncio.CancelledError()]), "failed", "http_503", 503),
+        (
+            Script(["receive", "shed", UNAVAILABLE, PART, "receive"], disconnect_after=1),
+            "shed",
+            "full",
+            503,
+        ),
         # What comes after the last byte changes nothing.
         (Script([START, LAST, HostError()]), "finished", None, 200),
         (Script([START, LAST, "receive"], disconnect_after=0), "finished", None, 200),
@@ -205,6 +227,8 @@ def test_any_course_of_events(script: dict[str, Any], bound: bool) -> None:
         assert call.status_code == 200 or call.status_code is None
     else:
         assert call.error_class
+    if call.status_code == 503:
+        assert call.outcome in {"failed", "shed"}
 
 
 def _body(script: Script) -> list[Message]:
