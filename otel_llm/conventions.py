@@ -118,7 +118,12 @@ _PER_TOKEN_S = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1
 _ITL_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 1.0, 2.5)
 _BATCH = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
-_REQUEST = ("model", "tenant", "service")
+_REQUEST = ("model", "tenant", "service_name")
+# Attributes of the GenAI conventions, then ours.
+_GENAI = (
+    "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "tenant",
+    "service_name",
+)  # fmt: skip
 
 
 class Metrics:
@@ -166,16 +171,19 @@ class Metrics:
     )  # fmt: skip
     # engine, made by the agent from facts
     SERVER_DURATION = Metric(
-        "gen_ai_server_request_duration_seconds", "histogram", "engine", "s", _REQUEST,
-        "From arrival at the engine to the end of the request.", _DURATION_S,
+        "gen_ai_server_request_duration_seconds", "histogram", "engine", "s",
+        (*_GENAI, "error_type"), "From arrival at the engine to the end of the request.",
+        _DURATION_S,
     )  # fmt: skip
     SERVER_TTFT = Metric(
-        "gen_ai_server_time_to_first_token_seconds", "histogram", "engine", "s", _REQUEST,
-        "From arrival at the engine's API server to its first output (TTFT_engine).", _TTFT_S,
+        "gen_ai_server_time_to_first_token_seconds", "histogram", "engine", "s", _GENAI,
+        "From arrival at the engine's API server to its first output (TTFT_engine); finished "
+        "requests only.", _TTFT_S,
     )  # fmt: skip
     SERVER_TPOT = Metric(
-        "gen_ai_server_time_per_output_token_seconds", "histogram", "engine", "s", _REQUEST,
-        "A request's mean time per output token after the first.", _PER_TOKEN_S,
+        "gen_ai_server_time_per_output_token_seconds", "histogram", "engine", "s", _GENAI,
+        "A request's mean time per output token after the first; finished requests only.",
+        _PER_TOKEN_S,
     )  # fmt: skip
     QUEUE_TIME = Metric(
         "otel_llm_queue_time_seconds", "histogram", "engine", "s", _REQUEST,
@@ -187,49 +195,49 @@ class Metrics:
     )  # fmt: skip
     REQUESTS = Metric(
         "otel_llm_requests_total", "counter", "engine", "1",
-        ("model", "tenant", "service", "outcome"), "Engine requests, by how they ended.",
+        ("model", "tenant", "service_name", "outcome"), "Engine requests, by how they ended.",
     )  # fmt: skip
     TOKENS = Metric(
         "otel_llm_tokens_total", "counter", "engine", "{token}",
-        ("model", "tenant", "service", "type"),
+        ("model", "tenant", "service_name", "type"),
         "Tokens of ended requests; type is prompt, cached, output or recomputed.",
     )  # fmt: skip
     PREEMPTIONS = Metric(
-        "otel_llm_preemptions_total", "counter", "engine", "1", ("model", "service"),
+        "otel_llm_preemptions_total", "counter", "engine", "1", ("model", "service_name"),
         "Preemptions of ended requests.",
     )  # fmt: skip
     REQUESTS_OPEN = Metric(
-        "otel_llm_requests_open", "gauge", "engine", "1", ("service",), "Requests in flight.",
+        "otel_llm_requests_open", "gauge", "engine", "1", ("service_name",), "Requests in flight.",
     )  # fmt: skip
     ENGINE_UP = Metric(
-        "otel_llm_engine_up", "gauge", "engine", "1", ("service", "instance_id"),
+        "otel_llm_engine_up", "gauge", "engine", "1", ("service_name", "instance_id"),
         "1 while the engine holds its journal, 0 once it is dead.",
     )  # fmt: skip
     ENGINE_DEATHS = Metric(
-        "otel_llm_engine_deaths_total", "counter", "engine", "1", ("service",),
+        "otel_llm_engine_deaths_total", "counter", "engine", "1", ("service_name",),
         "Engines that went without closing their journal.",
     )  # fmt: skip
     # step
     STEP_DURATION = Metric(
-        "otel_llm_step_duration_seconds", "histogram", "step", "s", ("model", "service"),
+        "otel_llm_step_duration_seconds", "histogram", "step", "s", ("model", "service_name"),
         "From scheduling a step to its result.", _ITL_S,
     )  # fmt: skip
     STEP_BATCH = Metric(
-        "otel_llm_step_batch_size", "histogram", "step", "1", ("model", "service"),
+        "otel_llm_step_batch_size", "histogram", "step", "1", ("model", "service_name"),
         "Members of a step's batch.", _BATCH,
     )  # fmt: skip
     STEP_TOKENS = Metric(
-        "otel_llm_step_tokens_total", "counter", "step", "{token}", ("model", "service", "phase"),
+        "otel_llm_step_tokens_total", "counter", "step", "{token}", ("model", "service_name", "phase"),
         "Tokens scheduled in steps, by phase.",
     )  # fmt: skip
     RUNNING = Metric(
-        "otel_llm_running", "gauge", "step", "1", ("service",), "Running at the last step.",
+        "otel_llm_running", "gauge", "step", "1", ("service_name",), "Running at the last step.",
     )  # fmt: skip
     WAITING = Metric(
-        "otel_llm_waiting", "gauge", "step", "1", ("service",), "Waiting at the last step.",
+        "otel_llm_waiting", "gauge", "step", "1", ("service_name",), "Waiting at the last step.",
     )  # fmt: skip
     KV_USAGE = Metric(
-        "otel_llm_kv_usage_ratio", "gauge", "step", "1", ("service",),
+        "otel_llm_kv_usage_ratio", "gauge", "step", "1", ("service_name",),
         "Share of KV-cache blocks in use at the last step.",
     )  # fmt: skip
     # the stack itself
@@ -243,7 +251,7 @@ class Metrics:
         "state_full.",
     )  # fmt: skip
     SWALLOWED = Metric(
-        "otel_llm_swallowed_errors_total", "counter", "agent", "1", ("service",),
+        "otel_llm_swallowed_errors_total", "counter", "agent", "1", ("service_name",),
         "Errors the hooks kept from their host.",
     )  # fmt: skip
     MALFORMED = Metric(

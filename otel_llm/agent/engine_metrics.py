@@ -1,6 +1,7 @@
 """Metrics of engines, made from facts: the standard `gen_ai.server.*` and ours."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from prometheus_client import Histogram
@@ -21,10 +22,20 @@ class _Load(NamedTuple):
     kv_total: int
 
 
+class _Time(NamedTuple):
+    """A time to observe, if both its ends are known: its mean over so many parts."""
+
+    metric: Metric
+    labels: tuple[str, ...]
+    start_ns: int | None
+    end_ns: int | None
+    parts: int = 1
+
+
 class EngineMetrics:
     """Observes joined facts.
 
-    Labels that callers or journals can invent (tenant, model, service) are kept within bounds.
+    Labels that callers or journals can invent (all but outcomes) are kept within bounds.
 
     Args:
         metrics: where they are kept.
@@ -32,7 +43,7 @@ class EngineMetrics:
 
     def __init__(self, metrics: MetricSet) -> None:
         self._metrics = metrics
-        self._tenants, self._models, self._services = TenantLabels(), TenantLabels(), TenantLabels()
+        self._known: defaultdict[str, TenantLabels] = defaultdict(TenantLabels)
         self._loads: dict[str, _Load] = {}
         self._up: dict[str, str] = {}
 
@@ -60,13 +71,12 @@ class EngineMetrics:
 
     def service(self, name: str) -> str:
         """The label of a service."""
-        return self._services.label(name)
+        return self._known["service_name"].label(name)
 
     def _request(self, fact: JoinedRequest) -> None:
-        end, arrival_ns = fact.finished, fact.arrived.arrival_ns
-        model = self._models.label(fact.arrived.model or fact.producer.model)
-        tenant = self._tenants.label(fact.tenant.tenant)
-        service = self.service(fact.producer.service)
+        end, service = fact.finished, self.service(fact.producer.service)
+        model = self._known["model"].label(fact.arrived.model or fact.producer.model)
+        tenant = self._known["tenant"].label(fact.tenant.tenant)
         labels = (model, tenant, service)
         self._metrics.counter(Metrics.REQUESTS).labels(*labels, fact.outcome).inc()
         tokens = self._metrics.counter(Metrics.TOKENS)
@@ -76,25 +86,35 @@ class EngineMetrics:
         tokens.labels(*labels, "recomputed").inc(end.recomputed_tokens)
         self._metrics.counter(Metrics.PREEMPTIONS).labels(model, service).inc(end.preemptions)
         exemplar = {"trace_id": fact.trace.trace_id} if fact.trace.sampled else None
-        generated = end.output_tokens - 1
-        spans: list[tuple[Metric, int | None, int | None, int]] = [
-            (Metrics.SERVER_DURATION, arrival_ns, end.finished_ns, 1),
-            (Metrics.SERVER_TTFT, arrival_ns, end.first_output_ns, 1),
-            (Metrics.QUEUE_TIME, end.queued_ns, end.scheduled_ns, 1),
-            (Metrics.PREFILL_TIME, end.scheduled_ns, end.first_token_ns, 1),
-            (Metrics.SERVER_TPOT, end.first_token_ns, end.last_token_ns, generated),
-        ]
-        for metric, start_ns, end_ns, parts in spans:
-            if start_ns is not None and end_ns is not None and parts > 0:
-                series = self._histogram(metric, labels)
-                series.observe((end_ns - start_ns) / parts / 1e9, exemplar)
+        for time in self._times(fact, labels):
+            if time.start_ns is not None and time.end_ns is not None and time.parts > 0:
+                series = self._histogram(time.metric, time.labels)
+                series.observe((time.end_ns - time.start_ns) / time.parts / 1e9, exemplar)
+
+    def _times(self, fact: JoinedRequest, labels: tuple[str, ...]) -> Iterator[_Time]:
+        end, arrival_ns = fact.finished, fact.arrived.arrival_ns
+        genai = (
+            self._known["operation"].label(fact.arrived.operation),
+            self._known["provider"].label(fact.producer.engine),
+            *labels,
+        )
+        error = self._known["error_type"].label(end.error_type or "")
+        yield _Time(Metrics.SERVER_DURATION, (*genai, error), arrival_ns, end.finished_ns)
+        yield _Time(Metrics.QUEUE_TIME, labels, end.queued_ns, end.scheduled_ns)
+        yield _Time(Metrics.PREFILL_TIME, labels, end.scheduled_ns, end.first_token_ns)
+        if fact.outcome == "finished":
+            after_first = end.output_tokens - 1
+            yield _Time(Metrics.SERVER_TTFT, genai, arrival_ns, end.first_output_ns)
+            yield _Time(
+                Metrics.SERVER_TPOT, genai, end.first_token_ns, end.last_token_ns, after_first
+            )
 
     def _histogram(self, metric: Metric, labels: tuple[str, ...]) -> Histogram:
         return self._metrics.histogram(metric).labels(*labels)
 
     def _step(self, fact: JoinedStep) -> None:
         step, producer = fact.scheduled, fact.producer
-        labels = (self._models.label(producer.model), self.service(producer.service))
+        labels = (self._known["model"].label(producer.model), self.service(producer.service))
         if fact.done is not None:
             duration_ns = fact.done.result_ns - step.schedule_ns
             self._histogram(Metrics.STEP_DURATION, labels).observe(duration_ns / 1e9)

@@ -101,13 +101,13 @@ def test_engine_killed(bench: Bench) -> None:
         journal.write(record)
     [file] = Path(bench.settings.journal_dir).glob("engine-*.journal")
     bench.turn()
-    assert bench.value("otel_llm_requests_open", service="svc") == 1
+    assert bench.value("otel_llm_requests_open", service_name="svc") == 1
     die(journal)
     bench.turn()
     assert bench.rows.items == {"llm_requests": 2, "llm_steps": 2, "llm_engine_events": 2}
-    assert bench.value("otel_llm_engine_deaths_total", service="svc") == 1
+    assert bench.value("otel_llm_engine_deaths_total", service_name="svc") == 1
     assert bench.value("otel_llm_agent_journals") == 0
-    assert bench.value("otel_llm_requests_open", service="svc") == 0
+    assert bench.value("otel_llm_requests_open", service_name="svc") == 0
     bench.kill()
     bench.turn()
     assert file.exists()

@@ -63,7 +63,7 @@ def test_dropped_by_the_writer(bench: Bench) -> None:
     bench.turn()
     bench.turn()
     assert bench.lost("dropped_by_writer") == 1
-    assert bench.value("otel_llm_swallowed_errors_total", service="svc") == 1
+    assert bench.value("otel_llm_swallowed_errors_total", service_name="svc") == 1
     bench.kill()
     bench.turn()
     assert bench.lost("dropped_by_writer") == 0
@@ -78,7 +78,7 @@ def test_too_many_open(bench: Bench) -> None:
         journal.write(arrived(index))
     bench.turn()
     assert bench.lost("state_full") == 2
-    assert bench.value("otel_llm_requests_open", service="svc") == 3
+    assert bench.value("otel_llm_requests_open", service_name="svc") == 3
 
 
 def _foreign(directory: Path) -> list[Path]:

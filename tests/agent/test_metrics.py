@@ -54,20 +54,24 @@ def values(metrics: AgentMetrics) -> dict[str, float]:
 def test_a_request(metrics: AgentMetrics) -> None:
     """Counts, tokens and durations; TPOT is over the tokens after the first."""
     metrics.joined([REQUEST])
-    who = "model=tiny,service=chat-prod,tenant=acme"
+    who = "model=tiny,service_name=chat-prod,tenant=acme"
+    genai = (
+        "gen_ai_operation_name=chat,gen_ai_provider_name=reference,gen_ai_request_model=tiny,"
+        "service_name=chat-prod,tenant=acme"
+    )
     assert values(metrics) == {
-        "otel_llm_requests_total{model=tiny,outcome=finished,service=chat-prod,tenant=acme}": 1,
+        "otel_llm_requests_total{model=tiny,outcome=finished,service_name=chat-prod,tenant=acme}": 1,
         f"otel_llm_tokens_total{{{who},type=prompt}}": 11,
         f"otel_llm_tokens_total{{{who},type=cached}}": 4,
         f"otel_llm_tokens_total{{{who},type=output}}": 5,
         f"otel_llm_tokens_total{{{who},type=recomputed}}": 6,
-        "otel_llm_preemptions_total{model=tiny,service=chat-prod}": 2,
-        f"gen_ai_server_request_duration_seconds_count{{{who}}}": 1,
-        f"gen_ai_server_request_duration_seconds_sum{{{who}}}": 0.031,
-        f"gen_ai_server_time_to_first_token_seconds_count{{{who}}}": 1,
-        f"gen_ai_server_time_to_first_token_seconds_sum{{{who}}}": 0.009,
-        f"gen_ai_server_time_per_output_token_seconds_count{{{who}}}": 1,
-        f"gen_ai_server_time_per_output_token_seconds_sum{{{who}}}": 0.005,
+        "otel_llm_preemptions_total{model=tiny,service_name=chat-prod}": 2,
+        f"gen_ai_server_request_duration_seconds_count{{error_type=,{genai}}}": 1,
+        f"gen_ai_server_request_duration_seconds_sum{{error_type=,{genai}}}": 0.031,
+        f"gen_ai_server_time_to_first_token_seconds_count{{{genai}}}": 1,
+        f"gen_ai_server_time_to_first_token_seconds_sum{{{genai}}}": 0.009,
+        f"gen_ai_server_time_per_output_token_seconds_count{{{genai}}}": 1,
+        f"gen_ai_server_time_per_output_token_seconds_sum{{{genai}}}": 0.005,
         f"otel_llm_queue_time_seconds_count{{{who}}}": 1,
         f"otel_llm_queue_time_seconds_sum{{{who}}}": 0.002,
         f"otel_llm_prefill_time_seconds_count{{{who}}}": 1,
@@ -85,6 +89,19 @@ def test_what_did_not_happen_is_not_observed(metrics: AgentMetrics) -> None:
     counts = {name for name in values(metrics) if "_count{" in name}
     assert {name.partition("_count")[0] for name in counts} == {
         "gen_ai_server_request_duration_seconds"
+    }
+
+
+@pytest.mark.parametrize("outcome", ["cancelled", "failed", "engine_died"])
+def test_only_finished_requests_have_ttft_and_tpot(metrics: AgentMetrics, outcome: str) -> None:
+    """Requests that ended badly have a duration with its error, and no part in TTFT and TPOT."""
+    end = finished(outcome="failed", error_type="oom")
+    metrics.joined([msgspec.structs.replace(REQUEST, outcome=outcome, finished=end)])
+    counts = {name for name in values(metrics) if "gen_ai_" in name and "_count{" in name}
+    assert counts == {
+        "gen_ai_server_request_duration_seconds_count{error_type=oom,gen_ai_operation_name=chat,"
+        "gen_ai_provider_name=reference,gen_ai_request_model=tiny,service_name=chat-prod,"
+        "tenant=acme}"
     }
 
 
@@ -112,15 +129,15 @@ def test_a_step(metrics: AgentMetrics) -> None:
     """Duration, batch, tokens by phase, and the load as of now."""
     metrics.joined([STEP])
     assert values(metrics) == {
-        "otel_llm_step_duration_seconds_count{model=tiny,service=chat-prod}": 1,
-        "otel_llm_step_duration_seconds_sum{model=tiny,service=chat-prod}": 0.005,
-        "otel_llm_step_batch_size_count{model=tiny,service=chat-prod}": 1,
-        "otel_llm_step_batch_size_sum{model=tiny,service=chat-prod}": 2,
-        "otel_llm_step_tokens_total{model=tiny,phase=prefill,service=chat-prod}": 7,
-        "otel_llm_step_tokens_total{model=tiny,phase=decode,service=chat-prod}": 1,
-        "otel_llm_running{service=chat-prod}": 6,
-        "otel_llm_waiting{service=chat-prod}": 2,
-        "otel_llm_kv_usage_ratio{service=chat-prod}": 0.25,
+        "otel_llm_step_duration_seconds_count{model=tiny,service_name=chat-prod}": 1,
+        "otel_llm_step_duration_seconds_sum{model=tiny,service_name=chat-prod}": 0.005,
+        "otel_llm_step_batch_size_count{model=tiny,service_name=chat-prod}": 1,
+        "otel_llm_step_batch_size_sum{model=tiny,service_name=chat-prod}": 2,
+        "otel_llm_step_tokens_total{model=tiny,phase=prefill,service_name=chat-prod}": 7,
+        "otel_llm_step_tokens_total{model=tiny,phase=decode,service_name=chat-prod}": 1,
+        "otel_llm_running{service_name=chat-prod}": 6,
+        "otel_llm_waiting{service_name=chat-prod}": 2,
+        "otel_llm_kv_usage_ratio{service_name=chat-prod}": 0.25,
     }
 
 
@@ -136,24 +153,24 @@ def test_two_engines_of_one_service(metrics: AgentMetrics) -> None:
     step = schedule(1, 3, (1, 2), running=9, waiting=0, kv_used=80, kv_total=80)
     metrics.joined([STEP, msgspec.structs.replace(STEP, producer=other, scheduled=step)])
     shown = values(metrics)
-    assert shown["otel_llm_running{service=chat-prod}"] == 15
-    assert shown["otel_llm_kv_usage_ratio{service=chat-prod}"] == pytest.approx(110 / 200)
+    assert shown["otel_llm_running{service_name=chat-prod}"] == 15
+    assert shown["otel_llm_kv_usage_ratio{service_name=chat-prod}"] == pytest.approx(110 / 200)
     metrics.joined([event("died")])
     shown = values(metrics)
-    assert shown["otel_llm_running{service=chat-prod}"] == 9
-    assert shown["otel_llm_engine_deaths_total{service=chat-prod}"] == 1
+    assert shown["otel_llm_running{service_name=chat-prod}"] == 9
+    assert shown["otel_llm_engine_deaths_total{service_name=chat-prod}"] == 1
 
 
 def test_engines_up_and_dead(metrics: AgentMetrics) -> None:
     """1 while it holds its journal, 0 once it is dead, gone when its journal is removed."""
-    name = f"otel_llm_engine_up{{instance_id={ENGINE_ID},service=chat-prod}}"
+    name = f"otel_llm_engine_up{{instance_id={ENGINE_ID},service_name=chat-prod}}"
     metrics._engines.show([ENGINE])
     assert values(metrics)[name] == 1
     metrics.joined([event("stopped")])
     series = metrics.set.registry.get_sample_value
-    labels = {"instance_id": ENGINE_ID, "service": "chat-prod"}
+    labels = {"instance_id": ENGINE_ID, "service_name": "chat-prod"}
     assert series("otel_llm_engine_up", labels) == 0
-    assert series("otel_llm_engine_deaths_total", {"service": "chat-prod"}) == 0
+    assert series("otel_llm_engine_deaths_total", {"service_name": "chat-prod"}) == 0
     metrics.forget([f"engine-{ENGINE_ID}.journal", "engine-unknown.journal"])
     assert series("otel_llm_engine_up", labels) is None
 
@@ -163,8 +180,9 @@ def test_labels_are_bounded(metrics: AgentMetrics) -> None:
     facts: list[Joined] = [
         msgspec.structs.replace(
             REQUEST,
-            producer=msgspec.structs.replace(ENGINE, service=f"s{number}"),
-            arrived=arrived(model=f"m{number}"),
+            producer=msgspec.structs.replace(ENGINE, service=f"s{number}", engine=f"e{number}"),
+            arrived=arrived(model=f"m{number}", operation=f"o{number}"),
+            finished=finished(error_type=f"x{number}"),
             tenant=TenantTag(f"t{number}"),
         )
         for number in range(300)
@@ -173,8 +191,10 @@ def test_labels_are_bounded(metrics: AgentMetrics) -> None:
     series = [name for name in values(metrics) if name.startswith("otel_llm_requests_total")]
     assert len(series) == 201
     assert values(metrics)[
-        "otel_llm_requests_total{model=_other,outcome=finished,service=_other,tenant=_other}"
+        "otel_llm_requests_total{model=_other,outcome=finished,service_name=_other,tenant=_other}"
     ] == 100  # fmt: skip
+    counts = [name for name in values(metrics) if "request_duration_seconds_count" in name]
+    assert len(counts) == 201
 
 
 def test_unknown_tenants(metrics: AgentMetrics) -> None:
@@ -244,5 +264,5 @@ def test_a_reading(metrics: AgentMetrics) -> None:
         "otel_llm_agent_records_total{kind=Anchor}": 1,
         "otel_llm_agent_lost_records_total{reason=corrupt}": 2,
         "otel_llm_malformed_total{what=text}": 3,
-        "otel_llm_swallowed_errors_total{service=chat-prod}": 4,
+        "otel_llm_swallowed_errors_total{service_name=chat-prod}": 4,
     }
