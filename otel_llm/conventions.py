@@ -227,8 +227,8 @@ class Metrics:
         "Members of a step's batch.", _BATCH,
     )  # fmt: skip
     STEP_TOKENS = Metric(
-        "otel_llm_step_tokens_total", "counter", "step", "{token}", ("model", "service_name", "phase"),
-        "Tokens scheduled in steps, by phase.",
+        "otel_llm_step_tokens_total", "counter", "step", "{token}",
+        ("model", "service_name", "phase"), "Tokens scheduled in steps, by phase.",
     )  # fmt: skip
     RUNNING = Metric(
         "otel_llm_running", "gauge", "step", "1", ("service_name",), "Running at the last step.",

@@ -13,6 +13,7 @@ from otel_llm.agent.database import Database
 from otel_llm.agent.delivery import Delivery, Sink
 from otel_llm.agent.join import Limits
 from otel_llm.agent.journals import Journals
+from otel_llm.agent.loss_log import LossLog
 from otel_llm.agent.metrics import AgentMetrics
 from otel_llm.agent.open_view import View, open_view
 from otel_llm.agent.spool import Batch, Spool
@@ -59,6 +60,7 @@ class Agent:
         # Held while facts are joined, so that the page sees whole states.
         self._lock = threading.Lock()
         self.metrics = AgentMetrics(clock, boot_id)
+        self._losses = LossLog(clock)
         self._spool = Spool(database, settings.spool_bytes)
         with database.transaction() as connection:
             saved = load(connection)
@@ -108,6 +110,7 @@ class Agent:
         full = self._pending_weight >= MAX_PENDING and not self._state_fails
         if full or self._clock.monotonic_ns() >= self._next_save_ns:
             self.save()
+        self._losses.report()
         self.metrics.show(self._journals.followed, self._spool.sizes)
         return more and not self._state_fails
 
@@ -146,6 +149,7 @@ class Agent:
         for journal in self._journals.followed:
             reading = journal.read(self._clock.anchor().wall_ns)
             self.metrics.read(journal, reading)
+            self._losses.note(journal.name, reading.lost)
             self._hold(reading.facts)
             more = more or reading.more
             if self._pending_weight >= MAX_PENDING:
@@ -162,6 +166,7 @@ class Agent:
         self._pending.clear()
         self._pending_weight = 0
         self.metrics.lost("spool_full", put_out)
+        self._losses.note(self._database.path.name, {"spool_full": put_out})
         if self._state_fails:
             _log.info("%s is written again", self._database.path)
         self._state_fails = False

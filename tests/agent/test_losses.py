@@ -8,8 +8,8 @@ import pytest
 
 from otel_llm.journal.layout import HEADER_BYTES
 from otel_llm.journal.records import KIND_OF
-from otel_llm.journal.writer import open_journal
-from tests.agent.bench import ALL, Bench, die, serve
+from otel_llm.journal.writer import Journal, open_journal
+from tests.agent.bench import ALL, SECOND, Bench, die, serve
 from tests.agent.builders import arrived, finished
 
 
@@ -39,6 +39,54 @@ def test_corrupt(bench: Bench) -> None:
     bench.turn()
     assert (bench.lost("corrupt") or 0) > 0
     assert any(b"req-4" in batch.body for batch in bench.rows.taken)
+
+
+def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    found = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    caplog.clear()
+    return [message for message in found if "lost" in message]
+
+
+def _write_nonsense(journal: Journal, count: int = 1) -> None:
+    ring = journal._ring
+    assert ring is not None
+    for _ in range(count):
+        ring.append(99, b"the prompt of somebody")
+
+
+def test_losses_are_logged(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """One warning per journal and reason, then at most one a minute with what came since."""
+    first, second = bench.engine(), bench.engine()
+    names = [f"engine-{one.producer.instance_id}.journal" for one in (first, second)]
+    _write_nonsense(first, 2)
+    bench.turn()
+    assert _warnings(caplog) == [f"{names[0]}: records lost: 2 (undecodable)"]
+    _write_nonsense(first, 3)
+    _write_nonsense(second)
+    bench.turn()
+    assert _warnings(caplog) == [f"{names[1]}: records lost: 1 (undecodable)"]
+    _write_nonsense(first)
+    bench.turn()
+    assert _warnings(caplog) == []
+    bench.clock.advance(57 * SECOND)
+    bench.turn()
+    assert _warnings(caplog) == [f"{names[0]}: records lost: 4 (undecodable)"]
+    bench.clock.advance(120 * SECOND)
+    bench.turn()
+    assert _warnings(caplog) == []
+
+
+def test_each_reason_is_logged(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """What the writer dropped and what could not be decoded are two warnings."""
+    journal = bench.engine(journal_bytes=65_536)
+    journal.write(arrived(1, request_id="x" * 60_000))
+    _write_nonsense(journal)
+    bench.turn()
+    name = f"engine-{journal.producer.instance_id}.journal"
+    assert sorted(_warnings(caplog)) == [
+        f"{name}: records lost: 1 (dropped_by_writer)",
+        f"{name}: records lost: 1 (undecodable)",
+    ]
 
 
 def test_undecodable(bench: Bench) -> None:

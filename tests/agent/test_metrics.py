@@ -60,7 +60,8 @@ def test_a_request(metrics: AgentMetrics) -> None:
         "service_name=chat-prod,tenant=acme"
     )
     assert values(metrics) == {
-        "otel_llm_requests_total{model=tiny,outcome=finished,service_name=chat-prod,tenant=acme}": 1,
+        "otel_llm_requests_total"
+        "{model=tiny,outcome=finished,service_name=chat-prod,tenant=acme}": 1,
         f"otel_llm_tokens_total{{{who},type=prompt}}": 11,
         f"otel_llm_tokens_total{{{who},type=cached}}": 4,
         f"otel_llm_tokens_total{{{who},type=output}}": 5,
