@@ -8,6 +8,7 @@ import base64
 import json
 import math
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ _KINDS = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
 _CODES = ("Unset", "Ok", "Error")
 _TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
 _LARGEST_TIME = 2**63 - 1
+_NOT_FINITE = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}
 
 _TIME = pa.timestamp("ns", tz="UTC")
 _MAP = pa.map_(pa.string(), pa.string())
@@ -146,46 +148,60 @@ def _map(pairs: Iterable[KeyValue]) -> Pairs:
 
 
 def _text(value: AnyValue) -> str:
-    """Text of an attribute, as the collector's `AsString` gives it."""
+    """Text of an attribute, as the collector's `pcommon.Value.AsString` gives it."""
     if value.HasField("string_value"):
         return value.string_value
-    if value.HasField("double_value"):
-        return _double(value.double_value)
     if value.HasField("bytes_value"):
         return base64.b64encode(value.bytes_value).decode()
     if value.WhichOneof("value") is None:
         return ""
-    return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    if value.HasField("double_value") and not math.isfinite(value.double_value):
+        return f"json: unsupported value: {_NOT_FINITE[str(value.double_value)]}"
+    try:
+        return _json(value)
+    except _NotFiniteError:
+        # Go's encoder fails, and AsString drops its error together with what was written.
+        return ""
 
 
-def _plain(value: AnyValue) -> Any:  # noqa: ANN401  whatever JSON can hold
-    """A value inside an array or a list of pairs, as JSON holds it."""
+class _NotFiniteError(ValueError):
+    """JSON has no form for an infinite double or one that is no number."""
+
+
+def _json(value: AnyValue) -> str:
+    """A value as Go's `encoding/json` writes it for the collector.
+
+    `<`, `>` and `&` stay as they are: AsString escaped them until the collector's change 15108.
+    """
     which = value.WhichOneof("value")
     if which == "array_value":
-        return [_plain(item) for item in value.array_value.values]
+        return f"[{','.join(map(_json, value.array_value.values))}]"
     if which == "kvlist_value":
-        return {pair.key: _plain(pair.value) for pair in value.kvlist_value.values}
+        last = {pair.key: pair.value for pair in value.kvlist_value.values}
+        return f"{{{','.join(f'{_quoted(key)}:{_json(last[key])}' for key in sorted(last))}}}"
     if which == "bytes_value":
-        return base64.b64encode(value.bytes_value).decode()
+        return _quoted(base64.b64encode(value.bytes_value).decode())
+    if which == "string_value":
+        return _quoted(value.string_value)
     if which == "double_value":
-        return value.double_value if math.isfinite(value.double_value) else None
-    return None if which is None else getattr(value, which)
+        return _double(value.double_value)
+    return "null" if which is None else json.dumps(getattr(value, which))
+
+
+def _quoted(text: str) -> str:
+    """A JSON string. Go escapes the two line separators of JavaScript, whatever else it escapes."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return quoted.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def _double(number: float) -> str:
-    """A double as Go prints it: no exponent between 1e-6 and 1e21, no point for whole numbers."""
-    if math.isnan(number):
-        return "NaN"
-    if math.isinf(number):
-        return "+Inf" if number > 0 else "-Inf"
-    if number == int(number) and abs(number) < 1e21:
-        return str(int(number))
+    """A double as Go writes it: the shortest digits, an exponent below 1e-6 and from 1e21 on."""
+    if not math.isfinite(number):
+        raise _NotFiniteError
     text = repr(number)
-    if "e" not in text:
-        return text
-    digits, _, exponent = text.partition("e")
-    return (
-        f"{digits}e{int(exponent):+d}"
-        if abs(number) < 1e-6 or abs(number) >= 1e21
-        else f"{number:.20f}".rstrip("0")
-    )
+    if number and not 1e-6 <= abs(number) < 1e21:
+        digits, _, exponent = text.partition("e")
+        return f"{digits}e{int(exponent):+d}"
+    if "e" in text:
+        return format(Decimal(text), "f")
+    return text.removesuffix(".0")
