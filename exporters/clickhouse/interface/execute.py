@@ -19,6 +19,7 @@ _STREAMED = frozenset(
         "Native", "RowBinary", "TSKV", "TSV", "TSVRaw", "TabSeparated", "TabSeparatedRaw",
     }
 )  # fmt: skip
+_WRITES = frozenset({"AlterQuery", "CreateQuery", "InsertQuery"})
 # Taken from callers for their peace of mind; inserts here are always synchronous and atomic.
 _IGNORED = frozenset(
     {
@@ -70,8 +71,12 @@ class Executor:
         judged = {name: self._judge.setting(name, value) for name, value in ask.settings.items()}
         ask = ask._replace(settings=judged)
         if ask.split.format is not None:
+            if ask.read_only:
+                raise _read_only()
             return self._insert(ask, statement)
         verdict = self._judge.judge(statement, ask.database, ask.params)
+        if ask.read_only and verdict.kind in _WRITES:
+            raise _read_only()
         fmt = verdict.format or ask.default_format
         if fmt not in FORMATS:
             refuse(f"format {fmt}")
@@ -118,6 +123,14 @@ class Executor:
     def _settings(self, ask: Ask) -> dict[str, str]:
         given = {name: value for name, value in ask.settings.items() if name not in _IGNORED}
         return {**self._limits, **given}
+
+
+def _read_only() -> EngineError:
+    detail = (
+        "Cannot execute query in readonly mode. For queries over HTTP, method GET implies "
+        "readonly. Use POST for statements that change something"
+    )
+    return EngineError(164, detail, "READONLY")
 
 
 def _decoded(statement: bytes) -> str:

@@ -40,6 +40,7 @@ class Ask(NamedTuple):
         query_id: the caller's id of the query; may be empty.
         revision: Native protocol revision the caller reads; 0 for none.
         buffered: the caller wants the whole result or an error, no stream.
+        read_only: the statement may not change anything, as with every GET and HEAD.
     """
 
     split: Split
@@ -50,6 +51,7 @@ class Ask(NamedTuple):
     query_id: str
     revision: int
     buffered: bool
+    read_only: bool
 
 
 def read_ask(request: Request, body: bytes) -> Ask:
@@ -83,6 +85,7 @@ def read_ask(request: Request, body: bytes) -> Ask:
         query_id=_query_id(query),
         revision=_number(query, "client_protocol_version"),
         buffered=query.get("wait_end_of_query", "0") not in ("0", "false"),
+        read_only=request.method != "POST",
     )
 
 

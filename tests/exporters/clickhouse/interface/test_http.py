@@ -297,6 +297,25 @@ def test_bad_inserts(http: httpx.Client, query: str, data: bytes, number: int) -
     assert http.get("/", params={"query": "SELECT count() FROM llm_steps"}).text == "0\n"
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO llm_steps (instance_id) VALUES ('x')",
+        "INSERT INTO llm_steps (instance_id) FORMAT CSV\nx\n",
+        "INSERT INTO llm_steps (instance_id) SELECT 'x'",
+        "CREATE TABLE by_get (a UInt8) ENGINE = MergeTree ORDER BY a",
+        "ALTER TABLE llm_steps ADD COLUMN by_get UInt8",
+    ],
+)
+def test_get_and_head_change_nothing(http: httpx.Client, method: str, sql: str) -> None:
+    """As on a server: what writes needs POST. A link must not be able to change the store."""
+    answer = http.request(method, "/", params={"query": sql})
+    assert (answer.status_code, code(answer)) == (500, 164)
+    assert http.get("/", params={"query": "SELECT count() FROM llm_steps"}).text == "0\n"
+    assert http.get("/", params={"query": "EXISTS TABLE by_get"}).text == "0\n"
+
+
 def test_many_callers_at_once(stack: Stack) -> None:
     """Readers and writers in parallel: every answer is right and nothing is lost."""
     failures: list[str] = []
