@@ -75,8 +75,16 @@ def _not_one(identity: str, found: "list[Match]") -> typer.Exit:
         )
     from otel_llm.query.times import iso
 
-    lines = [f"  {match.call_id or match.value}  {iso(match.time_ns)}" for match in found]
+    lines = [f"  {_key(match, found)}  {iso(match.time_ns)}" for match in found]
     if len(lines) > _MOST_LISTED:
         lines[_MOST_LISTED:] = [f"  and {len(lines) - _MOST_LISTED} more"]
     head = f"{identity!r} names {len(found)} calls. Choose one:"
     return output.failed("\n".join([head, *lines]))
+
+
+def _key(match: "Match", found: "list[Match]") -> str:
+    """An id that names this match alone. Direct requests may share one, so their trace tells."""
+    if match.call_id:
+        return match.call_id
+    shared = sum(other.value == match.value for other in found) > 1
+    return match.trace_id if shared and match.trace_id else match.value

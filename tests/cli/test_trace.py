@@ -76,6 +76,28 @@ def test_an_ambiguous_id_lists_its_calls(run_on_sample: "Run") -> None:
     assert (RETRIED + "c" * 32)[:32] in result.stderr
 
 
+def test_requests_that_share_an_id_are_told_apart(
+    run_on_sample: "Run", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two direct requests of one id: each line has an id that names its request alone."""
+    from otel_llm.query import identify
+    from otel_llm.query.rows import Match
+
+    def match(trace: str, instance: str) -> Match:
+        return Match(
+            kind="request", field="api request id", value="cmpl-1", time_ns=10**18, call_id="",
+            trace_id=trace, instance_id=instance, request_index=1, api_request_id="cmpl-1",
+        )  # fmt: skip
+
+    found = [match("a" * 32, "one"), match("b" * 32, "two")]
+    monkeypatch.setattr(identify, "identify", lambda *_: found)
+    result = run_on_sample("trace", "cmpl-1")
+    assert result.exit_code == 1
+    ids = [line.split()[0] for line in result.stderr.splitlines() if line.startswith("  ")]
+    assert ids == ["a" * 32, "b" * 32]
+    assert "2001-09-09" in result.stderr
+
+
 def test_too_short(run_on_sample: "Run") -> None:
     """Three characters are no id."""
     result = run_on_sample("trace", "abc")
