@@ -19,7 +19,7 @@ class SettingError(OtelLLMError):
     """A setting has a value that cannot be used."""
 
     def __init__(self, name: str, problem: str, remedy: str) -> None:
-        super().__init__(f"{name}: {problem}. {remedy}.")
+        super().__init__(f"{name}: {problem}. {remedy}{'' if remedy.endswith('?') else '.'}")
         self.name = name
 
 

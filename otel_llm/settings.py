@@ -194,12 +194,11 @@ _TYPES = {field.name: field.type for field in msgspec.structs.fields(Settings)}
 def _checked(name: str, value: object) -> object:
     """Convert one value alone, so that the error can name its setting."""
     if name not in _TYPES:
-        close = ", ".join(sorted(_TYPES))
-        raise SettingError(name, "no such setting", f"Known settings: {close}")
+        raise SettingError(name, "no such setting", _nearest(name, list(_TYPES)))
     if isinstance(value, str) and _TYPES[name] == tuple[str, ...]:
         value = tuple(part.strip() for part in value.split(",") if part.strip())
     try:
-        return msgspec.convert(value, _TYPES[name], strict=False)
+        converted = msgspec.convert(value, _TYPES[name], strict=False)
     except msgspec.ValidationError as error:
         shown = "the value" if name in SECRETS else repr(value)
         raise SettingError(
@@ -207,3 +206,78 @@ def _checked(name: str, value: object) -> object:
             f"{shown} cannot be used ({error})",
             f"Set {PREFIX}{name.upper()} to a valid value",
         ) from error
+    if name in _URLS and converted:
+        check_url(name, converted)
+    if name == "trusted_proxies":
+        for network in converted:
+            _check_network(name, network)
+    return converted
+
+
+_URLS = frozenset({"clickhouse_url", "otlp_endpoint"})
+
+
+def check_url(name: str, url: str) -> None:
+    """Let a URL pass that names a scheme and a host.
+
+    Raises:
+        SettingError: `url` is none. The message shows no user, password or query in it.
+    """
+    from urllib.parse import urlsplit  # costs milliseconds that most engines need not pay
+
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        shown = "the value" if set(url) & set("@?") else repr(url)
+        remedy = "It must start with http:// or https:// and name a host"
+        raise SettingError(name, f"{shown} is not the URL of a server", remedy)
+
+
+def _check_network(name: str, text: str) -> None:
+    import ipaddress
+
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        problem = f"{text!r} is not a network ({error})"
+        remedy = "Write CIDR networks, for example 10.0.0.0/8 or 127.0.0.1/32"
+        raise SettingError(name, problem, remedy) from error
+
+
+def strangers() -> dict[str, str]:
+    """Environment variables that look like settings and are none: name to remedy."""
+    known = [PREFIX + name.upper() for name in _TYPES] + [CONFIG_VARIABLE]
+    return {
+        variable: _nearest(variable, known)
+        for variable in sorted(os.environ)
+        if variable.startswith(PREFIX) and variable not in known and not _is_foreign(variable)
+    }
+
+
+def refuse_strangers() -> None:
+    """Refuse variables that look like settings and are none; for commands, never for an engine.
+
+    Raises:
+        SettingError: there is one; it names the nearest setting.
+    """
+    for variable, remedy in strangers().items():
+        raise SettingError(variable, "no setting has this name", remedy)
+
+
+def _is_foreign(variable: str) -> bool:
+    """Whether a variable is the GPU benchmark's, or Kubernetes' for a service named otel-llm."""
+    import re
+
+    service = r".*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)"
+    link = variable.endswith("_PORT") and "://" in os.environ[variable]
+    return variable.startswith(f"{PREFIX}PROBE_") or link or bool(re.fullmatch(service, variable))
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, known, 1)
+    return f"Did you mean {close[0]}?" if close else "Remove it; docs/settings.md lists all"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from otel_llm import runfile
-from otel_llm.errors import MissingExtraError, SettingError, StoreError
-from otel_llm.settings import Settings
+from otel_llm.errors import MissingExtraError, StoreError
+from otel_llm.settings import Settings, check_url
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -57,15 +57,13 @@ def _over_http(url: str, user: str, token: str, database: str, timeout_s: float)
         from clickhouse_connect.driver.exceptions import ClickHouseError
     except ImportError as error:
         raise MissingExtraError("Asking a store", "store") from error
+    check_url("clickhouse_url", url)
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        problem = f"{url!r} is not an http:// or https:// URL"
-        raise SettingError("clickhouse_url", problem, "Give one like http://127.0.0.1:8123")
     whole_s = max(1, round(timeout_s))
     try:
         return clickhouse_connect.get_client(
             interface=parts.scheme,
-            host=parts.hostname,
+            host=parts.hostname or "",
             port=parts.port or (8443 if parts.scheme == "https" else 8123),
             username=user,
             password=token,
@@ -76,7 +74,8 @@ def _over_http(url: str, user: str, token: str, database: str, timeout_s: float)
             send_receive_timeout=whole_s,
         )
     except ClickHouseError as error:
-        message = f"The store at {url} cannot be used: {error}"
+        shown = url.rpartition("@")[2]  # no password
+        message = f"The store at {shown} cannot be used: {error}"
         raise StoreError(message) from error
 
 

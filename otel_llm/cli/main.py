@@ -7,6 +7,7 @@ from typer.core import TyperGroup
 
 from otel_llm.cli import agent, demo, doctor, requests, run, schema, trace, up
 from otel_llm.errors import OtelLLMError
+from otel_llm.settings import refuse_strangers
 
 
 class Program(TyperGroup):
@@ -46,12 +47,17 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def program(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[
+    context: typer.Context,
+    debug: Annotated[  # noqa: ARG001  `Program` reads it
+        bool, typer.Option("--debug", help="Show tracebacks.")
+    ] = False,
+    version: Annotated[  # noqa: ARG001  its callback does all
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     """Options of every command."""
+    if context.invoked_subcommand != "doctor":  # which tells all of them
+        refuse_strangers()
 
 
 app.command("demo")(demo.demo)

@@ -77,7 +77,7 @@ def test_settings_tell_their_source_and_no_secret(
     assert named(found, "otlp_token").detail == "(hidden) from environment"
     assert named(found, "trace_ratio").detail == "1.0 from default"
     assert not [one for one in found if "hunter2" in one.detail]
-    assert named(found, "OTEL_LLM_JORNAL_DIR").remedy == "did you mean OTEL_LLM_JOURNAL_DIR?"
+    assert named(found, "OTEL_LLM_JORNAL_DIR").remedy == "Did you mean OTEL_LLM_JOURNAL_DIR?"
 
 
 @pytest.mark.parametrize(

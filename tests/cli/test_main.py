@@ -162,3 +162,12 @@ def fill(data_dir: Path) -> None:
     with closing(Engine(data_dir)) as engine, closing(engine.client()) as client:
         apply(client)
         sample["fill"](engine)
+
+
+def test_a_misspelt_variable_is_refused(run: "Run", monkeypatch: "pytest.MonkeyPatch") -> None:
+    """A command does not start with a variable that is no setting; it names the nearest."""
+    monkeypatch.setenv("OTEL_LLM_OTLP_ENDPOIN", "http://127.0.0.1:1")
+    result = run("run", "--", "true")
+    assert result.exit_code == 1
+    assert "OTEL_LLM_OTLP_ENDPOIN: no setting" in result.stderr
+    assert "Did you mean OTEL_LLM_OTLP_ENDPOINT?" in result.stderr
