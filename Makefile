@@ -57,9 +57,11 @@ example: $(STAMP) ## Run the demo and put its slowest retried call into docs/exa
 
 bench-hooks: $(STAMP) ## Cost of the hooks per step; writes benchmarks/results/hooks.*
 	$(BIN)/python -m benchmarks.hooks
+	$(MAKE) generate
 
 bench-gateway: $(STAMP) ## Cost of the middleware; writes benchmarks/results/gateway.*
 	$(BIN)/python -m benchmarks.gateway
+	$(MAKE) generate
 
 gpu-probe: ## Ask an NVIDIA GPU what it can do; see benchmarks/gpu_probe/README.md
 	$(PYTHON) benchmarks/gpu_probe/probe.py --stage all --out $(or $(OUT),gpu-probe-results)

@@ -4,19 +4,18 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Literal
 
 import httpx
 import msgspec
 
 from otel_llm.context import TraceParent, format_traceparent
+from otel_llm.demo.watch import PhaseWatch
 from otel_llm.demo.workload import PlannedCall
 
 Ended = Literal["completed", "gave_up", "refused", "broken"]
 
-GIVE_UP_AFTER_S = {"queue": 0.15, "prefill": 0.15}
-"""Counted from the response's head, so that the call has certainly reached its engine."""
 DECODE_CHUNKS_BEFORE_GIVING_UP = 2
 _CHAT_OVERHEAD = 20
 _WORDS = (
@@ -71,30 +70,40 @@ class _Attempted:
 
 
 async def replay(
-    calls: Sequence[PlannedCall], url: str, on_end: Callable[[Seen], None], model: str
+    calls: Sequence[PlannedCall],
+    url: str,
+    model: str,
+    watch: PhaseWatch,
+    on_end: Callable[[Seen], None],
 ) -> list[Seen]:
     """Send every call at its time and wait for all of them to end.
 
     Args:
         calls: what to send, in order of time.
         url: the gateway's base URL.
-        on_end: told of each call as it ends.
         model: model to ask for.
+        watch: tells in which phase a request is.
+        on_end: told of each call as it ends.
     """
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=120.0) as client:
+        watching = asyncio.create_task(watch.run())
         start = time.monotonic()
 
         async def at_its_time(call: PlannedCall) -> Seen:
             await asyncio.sleep(max(0.0, start + call.at_s - time.monotonic()))
-            seen = await send(client, call, model)
+            seen = await send(client, call, model, watch)
             on_end(seen)
             return seen
 
-        return list(await asyncio.gather(*(at_its_time(call) for call in calls)))
+        try:
+            return list(await asyncio.gather(*(at_its_time(call) for call in calls)))
+        finally:
+            watching.cancel()
+            await asyncio.wait([watching])
 
 
-async def send(client: httpx.AsyncClient, call: PlannedCall, model: str) -> Seen:
+async def send(client: httpx.AsyncClient, call: PlannedCall, model: str, watch: PhaseWatch) -> Seen:
     """Send one call, and give up on it as planned."""
     rng = random.Random(f"trace {call.number} {time.time_ns()}")  # noqa: S311  ids, not secrets
     context = TraceParent(f"{rng.getrandbits(128):032x}", f"{rng.getrandbits(64):016x}", True)
@@ -106,7 +115,8 @@ async def send(client: httpx.AsyncClient, call: PlannedCall, model: str) -> Seen
     attempted = _Attempted()
     error = ""
     try:
-        ended = await _run(client, call, model, headers, attempted)
+        running = _run(client, call, model, headers, attempted)
+        ended = await _unless(running, watch.reached(context.trace_id, call.give_up), call)
     except httpx.HTTPError as failure:
         ended, error = "broken", repr(failure)
     return Seen(
@@ -135,11 +145,24 @@ async def _run(
             return "refused"
         if response.status_code != httpx.codes.OK:
             return "broken"
-        try:
-            limit_s = GIVE_UP_AFTER_S.get(call.give_up)
-            return await asyncio.wait_for(_read(response, call, attempted), limit_s)
-        except asyncio.TimeoutError:
-            return "gave_up"
+        return await _read(response, call, attempted)
+
+
+async def _unless(
+    running: Coroutine[Any, Any, Ended], phase_reached: asyncio.Event, call: PlannedCall
+) -> Ended:
+    """Wait for the call's end, or leave it once it is in the phase its client gives up in."""
+    if call.give_up not in ("queue", "prefill"):
+        return await running
+    task = asyncio.create_task(running)
+    reached = asyncio.create_task(phase_reached.wait())
+    await asyncio.wait({task, reached}, return_when=asyncio.FIRST_COMPLETED)
+    reached.cancel()
+    if task.done():
+        return task.result()
+    task.cancel()
+    await asyncio.wait({task})
+    return "gave_up"
 
 
 async def _read(response: httpx.Response, call: PlannedCall, attempted: _Attempted) -> Ended:

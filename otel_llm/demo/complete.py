@@ -58,6 +58,7 @@ def problems(facts: CallFacts, seen: Seen) -> list[str]:
     found = [
         *_against_client(facts, seen),
         *_attempts(facts),
+        *_owed_requests(facts, seen),
         *_spans(facts),
         *_times(facts),
     ]
@@ -113,10 +114,25 @@ def _attempts(facts: CallFacts) -> Iterator[str]:
         yield f"{call['outcome']}, its last attempt {attempts[-1]['outcome']}"
 
 
+def _owed_requests(facts: CallFacts, seen: Seen) -> Iterator[str]:
+    """An attempt whose engine answered 200 was accepted, and owes one request per sample."""
+    for attempt in facts.attempts:
+        served = sum(r["parent_span_id"] == attempt["span_id"] for r in facts.requests)
+        owed = (
+            {seen.call.samples} if attempt["status_code"] == _ACCEPTED else {0, seen.call.samples}
+        )
+        if served not in owed:
+            number, samples = attempt["attempt"], seen.call.samples
+            yield f"attempt {number}: {served} requests under it, n was {samples}"
+
+
+_ACCEPTED = 200
+
+
 def _finished(facts: CallFacts, seen: Seen) -> Iterator[str]:
     served = [r for r in facts.requests if r["parent_span_id"] == facts.attempts[-1]["span_id"]]
-    if len(served) != seen.call.samples:
-        yield f"{len(served)} requests under the last attempt, n was {seen.call.samples}"
+    if not served:
+        yield "finished, with no request under its last attempt"
     if any(request["outcome"] != "finished" for request in served):
         yield "finished, with a request that did not"
     tokens = sum(request["output_tokens"] for request in served)
@@ -154,11 +170,11 @@ def _steps(name: str, request: Row) -> Iterator[str]:
         return
     if request["first_result"] < request["arrival"] or request["last_step"] > request["finished"]:
         yield f"{name}: a step does not overlap it"
-    if request["outcome"] != "finished":
-        return
     computed = request["prompt_tokens"] - request["cached_tokens"] + request["recomputed_tokens"]
     expected = computed + max(request["output_tokens"] - 1, 0)
-    if request["step_tokens"] != expected:
+    # Who gives up may leave a part of the prompt, or of what a preemption lost, uncomputed.
+    too_few = request["step_tokens"] < expected and request["outcome"] == "finished"
+    if too_few or request["step_tokens"] > expected:
         yield f"{name}: {request['step_tokens']} tokens in its steps, {expected} expected"
     if request["step_emitted"] != request["output_tokens"]:
         emitted, tokens = request["step_emitted"], request["output_tokens"]

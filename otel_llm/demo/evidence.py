@@ -28,7 +28,8 @@ class Verdict(msgspec.Struct, frozen=True):
         ttft_caller_p50_s: median of finished streams, in seconds.
         ttft_engine_p50_s: median of finished requests, in seconds.
         finish_to_row_p95_s: from a request's end to its row in the store, in seconds.
-        problems: what is wrong, by trace id. Not empty means the run failed.
+        problems: what is wrong, by trace id, or by table for rows that stand twice or are missing.
+            Not empty means the run failed.
     """
 
     requests: int
@@ -46,8 +47,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def passed(self) -> bool:
-        """Every call is complete and nothing was lost."""
-        return self.complete == self.requests and self.lost_records == 0
+        """Every call is complete, and nothing was lost or stands twice."""
+        return not self.problems and self.complete == self.requests and self.lost_records == 0
 
 
 def rows(client: Client, name: str) -> list[Row]:
@@ -97,10 +98,13 @@ def judge(client: Client, seen: Sequence[Seen], lost_records: int) -> Verdict:
         by_outcome[outcome(rest[0])] += 1
         if wrong := problems(rest[0], one):
             found[one.trace_id] = wrong
+    complete = len(seen) - len(found)
+    for row in rows(client, "doubled"):
+        found[row["what"]] = [f"{row['wrong']} rows too many, or missing"]
     [totals] = rows(client, "totals")
     return Verdict(
         requests=len(seen),
-        complete=len(seen) - len(found),
+        complete=complete,
         by_outcome=dict(sorted(by_outcome.items())),
         lost_records=lost_records,
         problems=found,
@@ -134,10 +138,10 @@ def fetch_metrics(agent_url: str) -> str:
 
 
 def settled(client: Client, seen: Sequence[Seen]) -> bool:
-    """Whether the rows and spans of every call have arrived."""
-    expected: dict[str, Any] = {"traces": [one.trace_id for one in seen]}
-    [[calls, spans]] = client.query(_SETTLED, parameters=expected).result_rows
-    return bool(calls >= len(seen) and spans >= len(seen))
+    """Whether the rows and spans of every call have arrived, its requests' included."""
+    traces: dict[str, Any] = {"traces": [one.trace_id for one in seen]}
+    [[calls, server_spans, owing]] = client.query(_SETTLED, parameters=traces).result_rows
+    return bool(calls >= len(seen) and server_spans >= len(seen) and not owing)
 
 
 _SETTLED = """
@@ -146,5 +150,8 @@ SELECT
      WHERE trace_id IN {traces:Array(String)}),
     (SELECT uniqExact(t.TraceId) FROM otel_traces AS t
      INNER JOIN llm_gateway_calls AS c ON c.span_id = t.SpanId AND c.trace_id = t.TraceId
-     WHERE t.TraceId IN {traces:Array(String)})
+     WHERE t.TraceId IN {traces:Array(String)}),
+    (SELECT count() FROM llm_attempts WHERE status_code = 200 AND span_id NOT IN
+     (SELECT r.parent_span_id FROM llm_requests AS r
+      INNER JOIN otel_traces AS t ON t.SpanId = r.span_id))
 """

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from otel_llm.demo import client, evidence, summary
 from otel_llm.demo.stack import DemoError, Stack
+from otel_llm.demo.watch import PhaseWatch
 from otel_llm.demo.workload import PlannedCall, plan, quota
 from otel_llm.settings import default_state_dir
 
@@ -28,7 +29,11 @@ MODEL = "reference-4l"
 SETTLE_TIMEOUT_S = 45.0
 FAIL_WINDOW = (0.65, 0.8)
 _MARKER = ".otel-llm-demo"
-_ENGINE = ("--max-running", "8", "--blocks", "420", "--max-model-len", "6400")
+ENGINE_ARGS = (
+    *("--max-running", "8", "--token-budget", "128"),
+    *("--blocks", "120", "--max-model-len", "1900"),
+)
+"""Few seats and little KV cache, so that requests queue and are preempted."""
 
 
 def default_dir() -> Path:
@@ -56,7 +61,11 @@ def run_demo(
     Raises:
         DemoError: a process did not start, or the directory is not the demo's to empty.
     """
-    calls = plan(requests, speedup)
+    try:
+        calls = plan(requests, speedup)
+    except ValueError as error:
+        message = f"--requests: {error}."
+        raise DemoError(message) from error
     directory = work_dir or default_dir()
     with _alone(directory):
         return _run(calls, _fresh(directory), json_output)
@@ -107,7 +116,7 @@ def _fresh(work_dir: Path) -> Path:
 
 def _engine_args(stack: Stack, calls: Sequence[PlannedCall]) -> dict[str, list[str]]:
     """The last engine fails for a while, so that calls are retried and its breaker opens."""
-    args = {name: list(_ENGINE) for name in stack.engine_names}
+    args = {name: list(ENGINE_ARGS) for name in stack.engine_names}
     start, end = (share * calls[-1].at_s for share in FAIL_WINDOW)
     args[stack.engine_names[-1]] += ["--fail-window", f"{start:.1f}:{end:.1f}"]
     return args
@@ -118,7 +127,13 @@ def _replay(stack: Stack, calls: Sequence[PlannedCall], console: Console) -> lis
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task("Replaying real arrivals", total=len(calls))
         seen = asyncio.run(
-            client.replay(calls, stack.gateway_url, lambda _: progress.advance(task), MODEL)
+            client.replay(
+                calls,
+                stack.gateway_url,
+                MODEL,
+                PhaseWatch(Path(stack.journal_dir)),
+                lambda _: progress.advance(task),
+            )
         )
     if dead := stack.dead():
         message = f"{', '.join(dead)} died during the replay. Logs are in {stack.log_dir}."

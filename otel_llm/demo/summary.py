@@ -1,6 +1,8 @@
 """The demo's last page: what happened, and what to type next."""
 
 import io
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -32,9 +34,14 @@ def text(store: Client, verdict: Verdict, seen: Sequence[Seen], data_dir: Path) 
         _waterfall(store, slowest.trace_id, console)
         console.print("\nNext, with this run's data:")
         where = f"--data-dir {data_dir}"
-        console.print(f"  otel-llm requests --slow {where}", soft_wrap=True)
-        console.print(f"  otel-llm trace {slowest.trace_id} {where}", soft_wrap=True)
+        console.print(f"  {_program()} requests --slow {where}", soft_wrap=True)
+        console.print(f"  {_program()} trace {slowest.trace_id} {where}", soft_wrap=True)
     return out.getvalue().rstrip("\n")
+
+
+def _program() -> str:
+    """What to type for this program: its name where the shell finds it, else its path."""
+    return "otel-llm" if shutil.which("otel-llm") else sys.argv[0]
 
 
 def _duration(seen: Seen) -> float:

@@ -18,11 +18,11 @@ GiveUp = Literal["never", "queue", "prefill", "decode"]
 LENGTH_SCALE = 8
 MAX_PROMPT = 600
 MAX_OUTPUT = 72
-LONG_OUTPUT = 200
-GIANT_PROMPT = 6000
+LONG_OUTPUT = 500
+GIANT_PROMPT = 1700
 GIVE_UP_SHARE = 0.075
 FLOOD_AT = 0.45
-FLOOD_WAVES_S = (0.0, 0.15, 0.3)
+FLOOD_WAVES_S = (0.0, 0.4, 0.6)
 """First the seats fill, then come those who give up in the queue, then those who are shed."""
 
 TENANTS = (("acme", "gold"), ("globex", "gold"), ("initech", "standard"), ("hooli", "standard"))
@@ -76,7 +76,7 @@ def arrivals(count: int) -> list[Arrival]:
     source = importlib.resources.files("otel_llm.demo") / "data/azure_llm_2023_conv_excerpt.csv"
     rows = list(csv.DictReader(source.read_text(encoding="utf-8").splitlines()))
     if count > len(rows):
-        message = f"the excerpt has {len(rows)} arrivals, {count} were asked for"
+        message = f"the excerpt has {len(rows)} arrivals, {count} were asked for; ask for fewer"
         raise ValueError(message)
     return [
         Arrival(float(r["arrival_s"]), int(r["context_tokens"]), int(r["generated_tokens"]))

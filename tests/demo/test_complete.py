@@ -54,10 +54,12 @@ def whole() -> CallFacts:
         "finished": 1000,
     }
     failed = {
-        "attempt": 1, "span_id": "try1", "outcome": "failed", "started": 110, "finished": 120,
+        "attempt": 1, "span_id": "try1", "outcome": "failed", "status_code": 503,
+        "started": 110, "finished": 120,
     }  # fmt: skip
     served = {
-        "attempt": 2, "span_id": "try2", "outcome": "finished", "started": 130, "finished": 990,
+        "attempt": 2, "span_id": "try2", "outcome": "finished", "status_code": 200,
+        "started": 130, "finished": 990,
     }  # fmt: skip
     request = {
         "request_id": "r",
@@ -194,13 +196,25 @@ def test_cancelled_in_delivery() -> None:
 def test_cancelled_at_gateway() -> None:
     """A client that leaves before any try, or between two, leaves no request behind."""
     facts = cancelled()._replace(requests=[])
-    facts.attempts[1].update(outcome="failed")
+    facts.attempts[1].update(outcome="failed", status_code=503)
     assert (outcome(facts), problems(facts, gave_up())) == ("cancelled_at_gateway", [])
     facts.call.update(attempts=0)
     untried = facts._replace(attempts=[])
     assert problems(untried, gave_up()) == []
     untried.call.update(outcome="failed")
     assert problems(untried, gave_up()) != []
+
+
+def test_what_a_cancelled_call_owes() -> None:
+    """An attempt its engine accepted owes its requests, and their tokens must add up."""
+    facts = cancelled()
+    assert problems(facts._replace(requests=[]), gave_up()) != []
+    facts.requests[0].update(step_tokens=9)  # some was left uncomputed
+    assert problems(facts, gave_up()) == []
+    facts.requests[0].update(step_tokens=11)
+    assert problems(facts, gave_up()) != []
+    facts.requests[0].update(step_tokens=9, step_emitted=2)
+    assert problems(facts, gave_up()) != []
 
 
 def test_cancelled_in_prefill() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from otel_llm.demo.run import ENGINE_ARGS
 from otel_llm.demo.stack import Stack
 
 
@@ -14,7 +15,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     """The demo's processes, serving."""
     made = Stack(tmp_path, max_in_flight=200)
     try:
-        made.start({name: ["--max-running", "8"] for name in made.engine_names})
+        made.start(dict.fromkeys(made.engine_names, ENGINE_ARGS))
         yield made
     finally:
         made.stop()

@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from clickhouse_connect.driver.client import Client
 
 from otel_llm.demo import client, evidence
 from otel_llm.demo.run import MODEL
 from otel_llm.demo.stack import Stack
+from otel_llm.demo.watch import PhaseWatch
 from otel_llm.demo.workload import PlannedCall, plan
 from otel_llm.exporters.clickhouse.client import connect
 
@@ -19,7 +21,8 @@ def replay(stack: Stack, calls: Sequence[PlannedCall], harm: Harm) -> list[clien
     """Replay the calls while `harm` runs in a thread of its own."""
 
     async def both() -> list[client.Seen]:
-        sending = client.replay(calls, stack.gateway_url, lambda _: None, MODEL)
+        watch = PhaseWatch(Path(stack.journal_dir))
+        sending = client.replay(calls, stack.gateway_url, MODEL, watch, lambda _: None)
         seen, _ = await asyncio.gather(sending, asyncio.to_thread(harm))
         return seen
 

@@ -36,6 +36,7 @@ def test_the_default_demo_shows_every_kind_of_trouble(tmp_path: Path) -> None:
         "retried": "SELECT count() FROM llm_gateway_calls WHERE attempts > 1",
         "breaker probed after opening": "SELECT countIf(breaker = 'half_open') FROM llm_attempts",
         "two samples": "SELECT countIf(sample_index = 1) FROM llm_requests",
+        "preempted": "SELECT countIf(preemptions > 0) FROM llm_requests",
         "from the prefix cache": "SELECT count() FROM llm_requests WHERE cached_tokens > 0",
         "prefilled in chunks": (
             "SELECT count() FROM (SELECT request_index FROM llm_step_requests WHERE phase = 0 "

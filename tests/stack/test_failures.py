@@ -65,7 +65,10 @@ def test_engine_killed_mid_batch(stack: Stack) -> None:
     """Every fact completed before the kill arrives, and the steps in flight are on record."""
     victim = stack.engine_names[0]
     # Many long generations at once keep every seat taken until the kill, whatever the machine.
-    long = [msgspec.structs.replace(c, at_s=0.0, output_tokens=1200) for c in ordinary(24)]
+    long = [
+        msgspec.structs.replace(c, at_s=0.0, output_tokens=1200, prompt_tokens=50)
+        for c in ordinary(24)
+    ]
     short = ordinary(40)[24:]
 
     def harm() -> None:
