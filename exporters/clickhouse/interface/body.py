@@ -3,10 +3,16 @@
 import importlib
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
+from anyio.to_thread import run_sync
 from starlette.requests import Request
+
+_PIECE_BYTES = 1 << 16
+# Senders write one member, or a few; each costs a new decoder.
+_MOST_MEMBERS = 64
 
 
 class TooLargeError(Exception):
@@ -37,7 +43,11 @@ async def read_body(request: Request, limit: int) -> bytes:
         if size > limit:
             raise TooLargeError
         parts.append(part)
-    return decompress(b"".join(parts), request.headers.get("content-encoding", ""), limit)
+    body = b"".join(parts)
+    parts.clear()
+    encoding = request.headers.get("content-encoding", "")
+    # In a thread: a large body would hold up everything that the event loop serves.
+    return await run_sync(decompress, body, encoding, limit) if encoding else body
 
 
 def decompress(data: bytes, encoding: str, limit: int) -> bytes:
@@ -45,52 +55,74 @@ def decompress(data: bytes, encoding: str, limit: int) -> bytes:
 
     Raises:
         TooLargeError: there is more.
-        EncodingError: the encoding is unknown or the data is not of it.
+        EncodingError: the encoding is unknown, or the data is not of it, or has too many members.
     """
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
         return data
-    steps = _STEPS.get(encoding)
-    if steps is None:
-        message = f"Content-Encoding {encoding!r} is not known; use {', '.join(sorted(_STEPS))}"
+    make = _DECODERS.get(encoding)
+    if make is None:
+        message = f"Content-Encoding {encoding!r} is not known; use {', '.join(sorted(_DECODERS))}"
         raise EncodingError(message)
-    out = bytearray()
     try:
-        for part in steps(data, limit + 1):
-            out += part
-            if len(out) > limit:
-                raise TooLargeError
+        return _members(data, make, limit)
     except (zlib.error, RuntimeError, ValueError, EOFError, OSError) as error:
         message = f"the body is not {encoding}: {error}"
         raise EncodingError(message) from error
-    return bytes(out)
 
 
-def _zlib(data: bytes, most: int) -> Iterator[bytes]:
-    # 32 + 15: gzip or zlib header, whichever comes.
-    while data:
-        decoder = zlib.decompressobj(32 + zlib.MAX_WBITS)
-        yield decoder.decompress(data, most)
-        if decoder.unconsumed_tail:
-            return
-        if not decoder.eof:
-            raise EOFError("it ends too early")
-        data = decoder.unused_data
+def _members(data: bytes, make: Callable[[], Any], limit: int) -> bytes:
+    """Decompress one gzip member, or zstd or lz4 frame, after the other.
 
-
-def _zstd(data: bytes, most: int) -> Iterator[bytes]:
-    zstd = _zstd_module()
-    while data:
-        decoder = zstd.ZstdDecompressor()
-        try:
-            yield decoder.decompress(data, most)
-        except zstd.ZstdError as error:
-            raise ValueError(str(error)) from error
-        if not decoder.eof:
-            if decoder.needs_input:
+    A decoder copies what it was given and did not use, so it is given small pieces: the copies for
+    all members together stay small however long the body is.
+    """
+    if not data:
+        return b""
+    out, view, at = bytearray(), memoryview(data), 0
+    for _ in range(_MOST_MEMBERS):
+        decoder = make()
+        while not decoder.eof:
+            if at == len(data):
                 raise EOFError("it ends too early")
-            return
-        data = decoder.unused_data
+            piece = view[at : at + _PIECE_BYTES]
+            at += len(piece)
+            # Less than was asked for comes out, so nothing of the piece waits for a next call.
+            out += decoder.decompress(piece, limit + 1 - len(out))
+            if len(out) > limit:
+                raise TooLargeError
+        at -= len(decoder.unused_data or b"")
+        if at == len(data):
+            return bytes(out)
+    message = f"it has more than {_MOST_MEMBERS} members or frames"
+    raise ValueError(message)
+
+
+def _zlib() -> Any:  # noqa: ANN401  the three decoders have no common type
+    # 32 + 15: gzip or zlib header, whichever comes.
+    return zlib.decompressobj(32 + zlib.MAX_WBITS)
+
+
+class _Zstd:
+    """A zstd decoder whose error is a ValueError."""
+
+    def __init__(self) -> None:
+        self._module = _zstd_module()
+        self._decoder = self._module.ZstdDecompressor()
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._decoder.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._decoder.unused_data)
+
+    def decompress(self, data: memoryview, most: int) -> bytes:
+        try:
+            return bytes(self._decoder.decompress(data, most))
+        except self._module.ZstdError as error:
+            raise ValueError(str(error)) from error
 
 
 def _zstd_module() -> ModuleType:
@@ -99,21 +131,13 @@ def _zstd_module() -> ModuleType:
     return importlib.import_module("backports.zstd")
 
 
-def _lz4(data: bytes, most: int) -> Iterator[bytes]:
-    lz4_frame = importlib.import_module("lz4.frame")
-    while data:
-        decoder = lz4_frame.LZ4FrameDecompressor()
-        yield decoder.decompress(data, most)
-        if not decoder.eof:
-            if decoder.needs_input:
-                raise EOFError("it ends too early")
-            return
-        data = decoder.unused_data or b""
+def _lz4() -> Any:  # noqa: ANN401
+    return importlib.import_module("lz4.frame").LZ4FrameDecompressor()
 
 
-_STEPS: dict[str, Callable[[bytes, int], Iterator[bytes]]] = {
+_DECODERS: dict[str, Callable[[], Any]] = {
     "gzip": _zlib,
     "deflate": _zlib,
-    "zstd": _zstd,
+    "zstd": _Zstd,
     "lz4": _lz4,
 }
