@@ -12,6 +12,7 @@ from otel_llm.gateways.call import Arrival, Call
 from otel_llm.gateways.metrics import GatewayMetrics
 from otel_llm.gateways.recorder import Recorder
 from otel_llm.gateways.routes import route_template
+from otel_llm.gateways.shield import shield
 from otel_llm.gateways.tenants import TenantRule
 
 SCOPE_KEY = "otel_llm.call"
@@ -120,7 +121,8 @@ class GatewayMiddleware:
 class SpanBinder:
     """Innermost of our layers, inside the server span: tells the call whose span it is.
 
-    It also ends a call that the application leaves unfinished while the span is still open.
+    It also ends a call that the application leaves unfinished while the span is still open, and
+    keeps what the caller sent out of the span.
 
     Args:
         app: the layers within.
@@ -132,6 +134,8 @@ class SpanBinder:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
+        with self._guard:
+            shield(trace.get_current_span())
         call = scope.get(SCOPE_KEY)
         if not isinstance(call, Call):
             await self.app(scope, receive, send)
