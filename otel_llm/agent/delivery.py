@@ -16,7 +16,9 @@ from otel_llm.agent.spool import Batch, SinkName, Spool
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 5.0
 IDLE_WAIT_S = 0.5
-FAILURE_REASONS = ("unreachable", "timeout", "throttled", "server_error", "misconfigured", "state")
+FAILURE_REASONS = (
+    "unreachable", "timeout", "throttled", "server_error", "misconfigured", "unexpected", "state",
+)  # fmt: skip
 
 _log = logging.getLogger("otel_llm.agent")
 
@@ -125,6 +127,9 @@ class Delivery:
         except sqlite3.Error as error:
             self._failed("state", f"the spool cannot be used: {error}")
             return False
+        except Exception as error:  # noqa: BLE001  without its thread a sink gets nothing more
+            self._failed("unexpected", unexpected(error))
+            return False
 
     def _run(self) -> None:
         while True:
@@ -157,6 +162,9 @@ class Delivery:
                 "%s refused %d items for %s for good: %s",
                 self._sink.name, batch.items, batch.target, error,
             )  # fmt: skip
+        except Exception:
+            self._spool.release(batch)
+            raise
         else:
             self._spool.remove(batch)
             self._observer.delivered(batch, refused)
@@ -170,6 +178,11 @@ class Delivery:
         self._observer.failed(self._sink.name, reason)
         if self._failures == 1:
             _log.warning("%s: %s; trying again", self._sink.name, detail)
+
+
+def unexpected(error: Exception) -> str:
+    """An error by its type alone: the text of some holds a header, and so a token."""
+    return f"unexpected {type(error).__module__}.{type(error).__qualname__}"
 
 
 def wait_s(failures: int, jitter: float) -> float:

@@ -22,6 +22,7 @@ from otel_llm.settings import Settings
 _THROTTLED = frozenset({408, 429})
 _MISCONFIGURED = frozenset({401, 403, 404, 405})
 """These speak of address, token or schema, not of the batch: an operator mends them."""
+_PROTOBUF = "application/x-protobuf"
 _WAITED_OUT = frozenset({252})
 """TOO_MANY_PARTS: the server asks for time, whatever status it says so with."""
 
@@ -131,7 +132,7 @@ class OtlpSink:
     def send(self, batch: Batch) -> int:
         """Deliver a batch; see `Sink.send`."""
         url, token = self._endpoint()
-        headers = {"content-type": "application/x-protobuf"}
+        headers = {"content-type": _PROTOBUF}
         if token:
             headers["authorization"] = f"Bearer {token}"
         try:
@@ -139,10 +140,17 @@ class OtlpSink:
         except httpx.TimeoutException as error:
             message = f"{url} did not answer in {self._settings.send_timeout_s:g} s"
             raise AwayError("timeout", message) from error
+        except httpx.LocalProtocolError:
+            # Its text, and that of its cause, holds the header: the token.
+            message = f"{url}: the token or the address holds characters that HTTP cannot carry"
+            raise AwayError("misconfigured", message) from None
         except (httpx.TransportError, httpx.InvalidURL) as error:
             message = f"{url} cannot be reached: {error}"
             raise AwayError("unreachable", message) from error
-        check_status(answer.status_code, f"{url} said {answer.text!r}")
+        # Not `answer.text`: it believes any character set that the answer names.
+        said = answer.content[:200].decode("utf-8", "replace")
+        check_status(answer.status_code, f"{url} said {said!r}")
+        _check_type(url, answer)
         return _rejected(answer.content)
 
     def close(self) -> None:
@@ -171,6 +179,18 @@ def running_up(settings: Settings) -> RunFile:
         message = f"no sink is named in the settings, and no `otel-llm up` on {settings.data_dir}"
         raise AwayError("unreachable", message)
     return running
+
+
+def _check_type(url: str, answer: httpx.Response) -> None:
+    """A login page answers 200 to everything; only an OTLP endpoint answers in protobuf.
+
+    Raises:
+        AwayError: somebody else answered.
+    """
+    given = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if answer.content and given != _PROTOBUF:
+        message = f"{url} answered {given[:100]!r}, not {_PROTOBUF}: it is no OTLP endpoint"
+        raise AwayError("misconfigured", message)
 
 
 def _rejected(answer: bytes) -> int:

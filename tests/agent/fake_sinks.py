@@ -35,6 +35,7 @@ class FakeSinks:
         behave: how deliveries are answered; may be set at any time.
         delay_s: how long every delivery takes, in seconds.
         waiting: deliveries that have come, answered or not.
+        otlp_headers: of every answer to spans.
         rejected_spans: partial success: spans said not to be kept, per delivery.
         deliveries: how many came, answered with what.
         changed: batches that came again with other bytes.
@@ -43,6 +44,7 @@ class FakeSinks:
     def __init__(self) -> None:
         self.behave: Behaviour = lambda _sink: OK
         self.delay_s = 0.0
+        self.otlp_headers = {"content-type": "application/x-protobuf"}
         self.rejected_spans = 0
         self.waiting = 0
         self.deliveries: list[tuple[str, int]] = []
@@ -123,6 +125,8 @@ class FakeSinks:
     def _answer(self, path: str, body: bytes) -> tuple[int, bytes]:
         if path.startswith("/v1/traces"):
             status = self._take(path, body)
+            if not self.rejected_spans:
+                return status, b""
             partial = ExportTracePartialSuccess(rejected_spans=self.rejected_spans)
             return status, ExportTraceServiceResponse(partial_success=partial).SerializeToString()
         if body.startswith(b"INSERT"):
@@ -142,6 +146,9 @@ class FakeSinks:
                     self.close_connection = True
                     return
                 self.send_response(status)
+                if self.path.startswith("/v1/traces"):
+                    for name, value in sinks.otlp_headers.items():
+                        self.send_header(name, value)
                 self.send_header("content-length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)

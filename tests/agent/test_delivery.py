@@ -165,3 +165,34 @@ def test_a_spool_that_cannot_be_used(spool: Spool, monkeypatch: pytest.MonkeyPat
         assert not delivery.deliver_one()
     assert observer.told == [("failed", "clickhouse", "state")]
     assert delivery.deliver_one()
+
+
+def test_an_unexpected_error(
+    spool: Spool, caplog: pytest.LogCaptureFixture, wait: Callable[..., None]
+) -> None:
+    """It is a failed try like any other, told by its type: its text may hold a token."""
+    sink = ScriptedSink(ValueError("SECRET"), UnicodeError("SECRET"))
+    observer = Observer()
+    delivery = Delivery(sink, spool, observer, jitter=lambda: 0.0)
+    delivery.start()
+    wait(lambda: not spool.sizes["clickhouse"])
+    delivery.stop()
+    delivery.join(5)
+    assert observer.told[:3] == [("failed", "clickhouse", "unexpected")] * 2 + [
+        ("delivered", "a", "1")
+    ]
+    assert "clickhouse: unexpected builtins.ValueError; trying again" in caplog.text
+    assert "SECRET" not in caplog.text
+
+
+@pytest.mark.parametrize("error", [AwayError("timeout", "slow"), ValueError("odd")])
+def test_a_batch_not_delivered_may_be_put_out(
+    spool: Spool, tmp_path: Path, error: Exception
+) -> None:
+    """A failed try holds on to no batch: newer ones may take its room."""
+    assert not Delivery(ScriptedSink(error), spool, Observer()).deliver_one()
+    database = Database(tmp_path)
+    with database.transaction() as connection:
+        put_out, _ = spool.add(connection, [Batch("clickhouse", "d", 1, b"d" * 1_000)])
+    database.close()
+    assert put_out == 9

@@ -11,9 +11,9 @@ from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
 from otel_llm import runfile
 from otel_llm.agent.batches import make_batches
-from otel_llm.agent.delivery import FAILURE_REASONS, AwayError, RefusedError, Sink
+from otel_llm.agent.delivery import FAILURE_REASONS, AwayError, Delivery, RefusedError, Sink
 from otel_llm.agent.sinks import ClickHouseSink, OtlpSink, classified
-from otel_llm.agent.spool import Batch
+from otel_llm.agent.spool import Batch, SinkName, Spool
 from otel_llm.errors import StoreError
 from otel_llm.facts.joined import JoinedRequest, SpanIds
 from otel_llm.settings import Settings
@@ -32,6 +32,40 @@ def sink(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Sink]:
     made: Sink = ClickHouseSink(settings) if request.param == "clickhouse" else OtlpSink(settings)
     yield made
     made.close()
+
+
+class OneBatch(Spool):
+    """A spool of one batch, which writes down what becomes of it."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.told: list[str] = []
+
+    def oldest(self, sink: SinkName) -> Batch | None:
+        """The batch."""
+        return self.batch if sink == self.batch.sink else None
+
+    def release(self, batch: Batch) -> None:
+        """It is kept."""
+        assert batch is self.batch
+        self.told.append("released")
+
+    def remove(self, batch: Batch) -> None:
+        """It is gone."""
+        assert batch is self.batch
+        self.told.append("removed")
+
+    def delivered(self, _batch: Batch, _refused: int) -> None:
+        """It was acknowledged."""
+        self.told.append("delivered")
+
+    def refused(self, _batch: Batch) -> None:
+        """It was refused."""
+        self.told.append("refused")
+
+    def failed(self, _sink: SinkName, reason: str) -> None:
+        """A try failed."""
+        self.told.append(reason)
 
 
 def batch_for(sink: Sink) -> Batch:
@@ -179,3 +213,65 @@ def test_clickhouse_without_an_answer() -> None:
     silent = classified(OperationalError("Error executing HTTP request"))
     slow = classified(OperationalError("Read timed out. (read timeout=2)"))
     assert [getattr(each, "reason", "") for each in (silent, slow)] == ["unreachable", "timeout"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "reason"),
+    [
+        ({"content-type": "text/html; charset=utf-8"}, 200, "misconfigured"),
+        ({}, 200, "misconfigured"),
+        ({"content-encoding": "gzip", "content-type": "application/x-protobuf"}, 200, "unexpected"),
+        ({"content-type": "text/plain; charset=hex"}, 503, "server_error"),
+        ({"content-type": "text/plain; charset=hex"}, 404, "misconfigured"),
+    ],
+)
+def test_odd_answers(
+    settings: Settings, sinks: FakeSinks, headers: dict[str, str], status: int, reason: str
+) -> None:
+    """An answer that is not OTLP's is no acknowledgement, and does not end the delivery."""
+    sinks.otlp_headers, sinks.rejected_spans = headers, 1
+    sinks.behave = lambda _sink: status
+    spool, sink = OneBatch(SPANS), OtlpSink(settings)
+    delivery = Delivery(sink, spool, spool)
+    assert not delivery.deliver_one()
+    assert spool.told == ["released", reason]
+    sinks.otlp_headers = {"content-type": "Application/X-Protobuf; v=1"}
+    sinks.behave = lambda _sink: 200
+    assert delivery.deliver_one()
+    assert spool.told[2:] == ["removed", "delivered"]
+    sink.close()
+
+
+def test_an_empty_answer_needs_no_type(settings: Settings, sinks: FakeSinks) -> None:
+    """Nothing rejected is encoded as no bytes at all."""
+    sinks.otlp_headers = {}
+    spans = OtlpSink(settings)
+    assert spans.send(SPANS) == 0
+    spans.close()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"otlp_token": "gehe\u00efm-SECRET"},
+        {"otlp_token": "SECRET\nmore"},
+        {"otlp_endpoint": f"http://{'x' * 70}.test"},
+        {"otlp_endpoint": "http://127.0.0.1:99999"},
+        {"otlp_endpoint": "http://127.0.0.1:-1"},
+        {"clickhouse_url": f"http://{'x' * 70}.test"},
+        {"clickhouse_url": "http://127.0.0.1:99999"},
+    ],
+)
+def test_wrong_settings(
+    settings: Settings, changes: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each is a failed try that is counted, and no secret is logged."""
+    wrong = msgspec.structs.replace(settings, **changes)
+    to_rows = "clickhouse" in next(iter(changes))
+    sink: Sink = ClickHouseSink(wrong) if to_rows else OtlpSink(wrong)
+    spool = OneBatch(ROWS if to_rows else SPANS)
+    assert not Delivery(sink, spool, spool).deliver_one()
+    assert spool.told[0] == "released"
+    assert spool.told[1] in FAILURE_REASONS
+    assert "SECRET" not in caplog.text
+    sink.close()
