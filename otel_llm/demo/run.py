@@ -3,12 +3,14 @@
 import asyncio
 import fcntl
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 from rich.console import Console
@@ -75,6 +77,9 @@ def _run(calls: Sequence[PlannedCall], work_dir: Path, json_output: bool) -> int
     # Room for what is usually in flight and two waves of the flood; the third is shed.
     stack = Stack(work_dir, max_in_flight=12 + 2 * quota(len(calls)))
     console = Console(stderr=True)
+    # Told to stop, or its terminal closed, the demo ends its processes like on Ctrl-C.
+    for told in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(told, _interrupt)
     try:
         with console.status("Starting the store, the agent, two engines and a gateway"):
             stack.start(_engine_args(stack, calls))
@@ -87,6 +92,10 @@ def _run(calls: Sequence[PlannedCall], work_dir: Path, json_output: bool) -> int
         shutil.rmtree(stack.journal_dir, ignore_errors=True)
     print(msgspec.json.encode(verdict).decode() if json_output else text)  # noqa: T201
     return 0 if verdict.passed else 1
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 @contextmanager

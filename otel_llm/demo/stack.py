@@ -1,5 +1,6 @@
 """The demo's processes: the embedded stack, the agent, two engines and a gateway."""
 
+import ctypes
 import json
 import os
 import signal
@@ -22,6 +23,18 @@ STOP_TIMEOUT_S = 20.0
 
 class DemoError(OtelLLMError):
     """A process of the demo did not start, or died."""
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to stop this process when the demo is killed and can stop nobody any more.
+
+    Linux does so when the thread that started it ends: start processes in the main thread.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+_PR_SET_PDEATHSIG = 1
 
 
 class Child:
@@ -47,6 +60,7 @@ class Child:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  no thread runs between fork and exec
                 env={**inherited, **environment, "PYTHONUNBUFFERED": "1"},
             )
 

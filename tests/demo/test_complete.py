@@ -215,6 +215,10 @@ def test_what_a_cancelled_call_owes() -> None:
     assert problems(facts, gave_up()) != []
     facts.requests[0].update(step_tokens=9, step_emitted=2)
     assert problems(facts, gave_up()) != []
+    facts.requests[0].update(step_emitted=3)
+    assert problems(facts, gave_up()) == []
+    facts.requests[0].update(steps=0)
+    assert problems(facts, gave_up()) != []
 
 
 def test_cancelled_in_prefill() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from clickhouse_connect.driver.client import Client
@@ -18,15 +19,19 @@ Harm = Callable[[], object]
 
 
 def replay(stack: Stack, calls: Sequence[PlannedCall], harm: Harm) -> list[client.Seen]:
-    """Replay the calls while `harm` runs in a thread of its own."""
+    """Replay the calls in a thread, while `harm` is done in this one.
 
-    async def both() -> list[client.Seen]:
+    In this one, because processes end with the thread that started them.
+    """
+
+    async def sending() -> list[client.Seen]:
         watch = PhaseWatch(Path(stack.journal_dir))
-        sending = client.replay(calls, stack.gateway_url, MODEL, watch, lambda _: None)
-        seen, _ = await asyncio.gather(sending, asyncio.to_thread(harm))
-        return seen
+        return await client.replay(calls, stack.gateway_url, MODEL, watch, lambda _: None)
 
-    return asyncio.run(both())
+    with ThreadPoolExecutor(1) as pool:
+        seen = pool.submit(lambda: asyncio.run(sending()))
+        harm()
+        return seen.result()
 
 
 def calls(count: int, within_s: float) -> list[PlannedCall]:
