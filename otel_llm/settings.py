@@ -208,6 +208,8 @@ def _checked(name: str, value: object) -> object:
         ) from error
     if name in _URLS and converted:
         check_url(name, converted)
+    if name in SECRETS:
+        converted = _secret(name, converted)
     if name == "trusted_proxies":
         for network in converted:
             _check_network(name, network)
@@ -218,13 +220,18 @@ _URLS = frozenset({"clickhouse_url", "otlp_endpoint"})
 
 
 def check_url(name: str, url: str) -> None:
-    """Let a URL pass that names a scheme and a host.
+    """Let a URL pass that names a scheme and a host, and no user.
 
     Raises:
         SettingError: `url` is none. The message shows no user, password or query in it.
     """
     from urllib.parse import urlsplit  # costs milliseconds that most engines need not pay
 
+    if "@" in url:
+        # Whoever prints the URL would print the password.
+        secret = "otlp_token" if name == "otlp_endpoint" else "clickhouse_user, clickhouse_password"
+        problem = "the URL holds a user or a password"
+        raise SettingError(name, problem, f"Take it out, and set {secret} instead")
     try:
         parts = urlsplit(url)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -234,6 +241,19 @@ def check_url(name: str, url: str) -> None:
         shown = "the value" if set(url) & set("@?") else repr(url)
         remedy = "It must start with http:// or https:// and name a host"
         raise SettingError(name, f"{shown} is not the URL of a server", remedy)
+
+
+def _secret(name: str, text: str) -> str:
+    """A secret without the space around it that files and shells leave; it goes into a header.
+
+    Raises:
+        SettingError: it holds what no header may. The message does not show it.
+    """
+    text = text.strip()
+    if not (text.isascii() and text.isprintable()):
+        problem = "the value holds a control character or one that is not ASCII"
+        raise SettingError(name, problem, f"Set {PREFIX}{name.upper()} to printable ASCII")
+    return text
 
 
 def _check_network(name: str, text: str) -> None:

@@ -38,12 +38,44 @@ def test_urls_and_nothing_pass(monkeypatch: pytest.MonkeyPatch, url: str) -> Non
     assert load(otlp_endpoint=url).clickhouse_url == url
 
 
-@pytest.mark.parametrize("url", ["ftp://u:hunter2@host", "http:/x?password=hunter2"])
+@pytest.mark.parametrize("url", ["ftp://h?password=hunter2", "http:/x?password=hunter2"])
 def test_a_password_in_a_url_is_not_told(url: str) -> None:
     """The error of a wrong URL does not show what may be secret."""
     with pytest.raises(SettingError) as caught:
         load(otlp_endpoint=url)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("clickhouse_url", "clickhouse_user, clickhouse_password"), ("otlp_endpoint", "otlp_token")],
+)
+@pytest.mark.parametrize(
+    "url", ["http://u:hunter2@host:1", "https://hunter2@host/x", "http://u:1/hunter2@host"]
+)
+def test_a_user_in_a_url_is_refused(name: str, remedy: str, url: str) -> None:
+    """The error points to the setting for it, and shows nothing of the URL."""
+    with pytest.raises(SettingError, match=name) as caught:
+        load(**{name: url})
+    assert "hunter2" not in str(caught.value)
+    assert remedy in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["clickhouse_password", "otlp_token"])
+def test_space_around_a_secret_is_none_of_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A file's line end does not become part of a password."""
+    monkeypatch.setenv(f"OTEL_LLM_{name.upper()}", " \thunter2 hunter3\r\n")
+    assert getattr(load(), name) == "hunter2 hunter3"
+
+
+@pytest.mark.parametrize("name", ["clickhouse_password", "otlp_token"])
+@pytest.mark.parametrize("value", ["hunter2\nx", "hunter2\x7f", "hunter2\u20ac", "\x00hunter2"])
+def test_a_secret_that_no_header_may_hold_is_refused(name: str, value: str) -> None:
+    """The error names the setting, never the value."""
+    with pytest.raises(SettingError, match=name) as caught:
+        load(**{name: value})
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
 
 
 def test_what_is_no_network_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
