@@ -36,7 +36,7 @@ def weight(fact: Joined) -> int:
     if isinstance(fact, JoinedKernels):
         return 1 + len(fact.kernels.name_index)
     if isinstance(fact, JoinedStep):
-        return 1 + len(fact.scheduled.request_index) // 8
+        return 1 + len(fact.scheduled.request_index)
     return 1
 
 

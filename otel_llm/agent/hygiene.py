@@ -28,6 +28,8 @@ from otel_llm.journal.records import Record
 MAX_TEXT = 256
 MAX_HEADER = 2048
 MAX_KERNEL_NAME = 4096
+MAX_ITEMS = 65_536
+"""Most members of a step, kernels of a record, and names of kernels."""
 MAX_STAMP_NS = 1 << 61
 """Longest uptime believed, about 73 years, in nanoseconds; sums of stamps then fit 63 bits."""
 MAX_WALL_NS = 1 << 62
@@ -218,6 +220,13 @@ RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
 }
 
 
+_ARRAYS: Mapping[type[msgspec.Struct], tuple[str, ...]] = {
+    StepScheduled: ("request_index", "phase", "tokens", "context"),
+    StepDone: ("emitted",),
+    StepKernels: ("names", "name_index", "offset_ns", "duration_ns"),
+}
+
+
 def clean(record: Record, breaches: Counter[str]) -> Record | None:
     """Mend a record's fields.
 
@@ -228,6 +237,9 @@ def clean(record: Record, breaches: Counter[str]) -> Record | None:
     Returns:
         The record, a mended copy, or None if it means nothing.
     """
+    if any(len(getattr(record, name)) > MAX_ITEMS for name in _ARRAYS.get(type(record), ())):
+        breaches["batch"] += 1
+        return None
     mended = _mended(record, breaches)
     return None if mended is None else _shaped(mended, breaches)
 

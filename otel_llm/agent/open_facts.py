@@ -1,5 +1,6 @@
 """What has begun and not ended: bounded, oldest first, and saved by its changes."""
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
@@ -85,8 +86,8 @@ class Recent:
     def __init__(self, kind: str, most: int = REMEMBERED) -> None:
         self._kind = kind
         self._most = most
-        # A dict keeps the order in which keys came.
-        self._keys: dict[Key, None] = {}
+        # Finding the first key of a dict walks over every key removed before it.
+        self._keys: OrderedDict[Key, None] = OrderedDict()
         self._changed: dict[Key, None] = {}
 
     def __contains__(self, key: Key) -> bool:
@@ -98,8 +99,7 @@ class Recent:
             return
         self._keys[key] = self._changed[key] = None
         if len(self._keys) > self._most:
-            oldest = next(iter(self._keys))
-            del self._keys[oldest]
+            oldest, _ = self._keys.popitem(last=False)
             self._changed[oldest] = None
 
     def changes(self) -> list[Change]:
@@ -112,7 +112,7 @@ class Recent:
 
     def restore(self, saved: Iterable[tuple[str, Key, bytes]]) -> None:
         """Take up its own among saved rows, given oldest first."""
-        self._keys = {key: None for kind, key, _ in saved if kind == self._kind}
+        self._keys = OrderedDict((key, None) for kind, key, _ in saved if kind == self._kind)
 
 
 class OpenFacts(Generic[Fact]):
@@ -128,7 +128,7 @@ class OpenFacts(Generic[Fact]):
         self._kind = kind
         self._decoder: msgspec.msgpack.Decoder[Fact] = msgspec.msgpack.Decoder(fact)
         self._most = most
-        self._facts: dict[Key, Fact] = {}
+        self._facts: OrderedDict[Key, Fact] = OrderedDict()
         self._changed: dict[Key, None] = {}
         self._ended = Recent(f"{kind}.ended")
 
@@ -156,9 +156,9 @@ class OpenFacts(Generic[Fact]):
         self._changed[key] = None
         if len(self._facts) <= self._most:
             return None
-        oldest = next(iter(self._facts))
+        oldest, given_up = self._facts.popitem(last=False)
         self._changed[oldest] = None
-        return self._facts.pop(oldest)
+        return given_up
 
     def touch(self, key: Key) -> None:
         """Say that the fact of this key has changed."""
@@ -193,5 +193,7 @@ class OpenFacts(Generic[Fact]):
     def restore(self, saved: Sequence[tuple[str, Key, bytes]]) -> None:
         """Take up its own among saved rows, given oldest first."""
         decode = self._decoder.decode
-        self._facts = {key: decode(body) for kind, key, body in saved if kind == self._kind}
+        self._facts = OrderedDict(
+            (key, decode(body)) for kind, key, body in saved if kind == self._kind
+        )
         self._ended.restore(saved)

@@ -45,10 +45,10 @@ def test_unsampled_facts_make_no_span_batch() -> None:
 
 
 def test_weight() -> None:
-    """A step's kernels weigh as many rows as they are, a batch something, all else one."""
+    """A step's kernels weigh as many rows as they are, a step as its members, all else one."""
     step = JoinedStep(
         ENGINE, anchor(), "unknown", scheduled(1, 3, tuple(range(1, 257))), None, at(8)
     )
     assert weight(JoinedKernels(ENGINE, anchor(), kernels())) == 4
-    assert weight(step) == 33
+    assert weight(step) == 257
     assert weight(REQUEST) == 1

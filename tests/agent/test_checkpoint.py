@@ -1,5 +1,6 @@
 """What is saved of a journal comes back the same."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,3 +97,25 @@ def test_recent_keys_are_bounded() -> None:
         recent.add(key)
     assert [key in recent for key in (1, 2, 3)] == [False, True, True]
     assert sorted(recent.changes()) == [("ended", 1, None), ("ended", 2, b""), ("ended", 3, b"")]
+
+
+def _seconds_to_put(most: int, count: int = 20_000) -> float:
+    """CPU time of `count` puts past the bound, each of which puts the oldest out."""
+    facts = OpenFacts("request", OpenRequest, most)
+    recent = Recent("ended", most)
+    one = OpenRequest(1, anchor())
+    for key in range(most):
+        facts.put(key, one)
+        recent.add(key)
+    start = time.process_time()
+    for key in range(most, most + count):
+        facts.put(key, one)
+        recent.add(key)
+    return time.process_time() - start
+
+
+def test_past_the_bound_the_oldest_is_found_at_once() -> None:
+    """A journal of ever new requests costs the same for each, however many are kept."""
+    few = min(_seconds_to_put(100) for _ in range(3))
+    many = min(_seconds_to_put(100_000) for _ in range(3))
+    assert many < 10 * few + 0.05

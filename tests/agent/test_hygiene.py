@@ -1,6 +1,7 @@
 """The rules by which records are mended or dropped."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ import pytest
 
 from otel_llm.agent.hygiene import (
     MAX_HEADER,
+    MAX_ITEMS,
     MAX_KERNEL_NAME,
     MAX_TEXT,
     RULES,
@@ -146,3 +148,46 @@ def test_the_error_of_a_reading_is_clamped() -> None:
     """A clock error beyond its column is the largest that fits, not a wrapped small one."""
     wide = Anchor(EpochNs(2), MonotonicNs(1), 1 << 40)
     assert clean(wide, Counter()) == Anchor(EpochNs(2), MonotonicNs(1), U32)
+
+
+class Unread(list[int]):
+    """So many members that nobody may look at one."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[int]:
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("record", "field"),
+    [
+        (scheduled(), "request_index"),
+        (scheduled(), "phase"),
+        (scheduled(), "tokens"),
+        (scheduled(), "context"),
+        (done(), "emitted"),
+        (kernels(), "names"),
+        (kernels(), "name_index"),
+        (kernels(), "offset_ns"),
+        (kernels(), "duration_ns"),
+    ],
+)
+def test_too_many(record: Record, field: str) -> None:
+    """A record with more members than any engine runs is dropped unread, and counted."""
+    breaches: Counter[str] = Counter()
+    given: Any = msgspec.structs.replace(record, **{field: Unread(400_000)})
+    assert clean(given, breaches) is None
+    assert breaches == {"batch": 1}
+
+
+def test_as_many_as_may_be() -> None:
+    """The largest step that is taken is taken whole."""
+    widest = scheduled(1, 3, tuple(range(1, MAX_ITEMS + 1)))
+    assert clean(widest, Counter()) is widest
+    assert clean(scheduled(1, 3, tuple(range(1, MAX_ITEMS + 2))), Counter()) is None
