@@ -290,7 +290,8 @@ class Metrics:
     )  # fmt: skip
     OTLP_REFUSED = Metric(
         "otel_llm_otlp_refused_total", "counter", "store", "1", ("reason",),
-        "OTLP requests refused: malformed, oversize, media_type, forbidden, store_failed.",
+        "OTLP requests refused: malformed, oversize, media_type, forbidden, incomplete, "
+        "store_failed.",
     )  # fmt: skip
     FINISH_TO_ROW = Metric(
         "otel_llm_agent_finish_to_row_seconds", "histogram", "agent", "s", (),

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from otel_llm.conventions import Metric, Metrics
 
-REASONS = ("malformed", "oversize", "media_type", "forbidden", "store_failed")
+REASONS = ("malformed", "oversize", "media_type", "forbidden", "incomplete", "store_failed")
 """Why a request may be refused."""
 
 

@@ -17,10 +17,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
+from otel_llm.collector.otlp_size import decoded_over
+
 _KINDS = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
 _CODES = ("Unset", "Ok", "Error")
 _TRACE_ID_BYTES, _SPAN_ID_BYTES = 16, 8
 _LARGEST_TIME = 2**63 - 1
+# A row without any text, and a pair of a map, in Python and Arrow together.
+_ROW_BYTES, _PAIR_BYTES = 512, 16
 _NOT_FINITE = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}
 
 _TIME = pa.timestamp("ns", tz="UTC")
@@ -59,21 +63,29 @@ class MalformedError(ValueError):
     """The body is not an OTLP trace request, or holds what no span may hold."""
 
 
-def arrow_block(body: bytes) -> bytes:
+class ExpandedError(ValueError):
+    """The request's rows are larger than allowed: each repeats its resource and scope."""
+
+
+def arrow_block(body: bytes, limit: int) -> bytes:
     """The spans of one request as an Arrow stream; empty if it has none.
 
     Args:
         body: a serialized ExportTraceServiceRequest.
+        limit: most bytes that its decoded form, and then its rows, may take.
 
     Raises:
         MalformedError: it cannot be decoded, or an id or a time cannot be one.
+        ExpandedError: it is larger than `limit`. Raised before that memory is taken.
     """
+    if decoded_over(body, limit):
+        raise ExpandedError
     try:
         request = ExportTraceServiceRequest.FromString(body)
     except DecodeError as error:
         message = "it cannot be decoded as protobuf"
         raise MalformedError(message) from error
-    rows = [row for resource in request.resource_spans for row in _rows(resource)]
+    rows = _bounded(request, limit)
     if not rows:
         return b""
     columns = [
@@ -85,6 +97,26 @@ def arrow_block(body: bytes) -> bytes:
         stream.write_batch(pa.record_batch(columns, schema=SCHEMA))
     block: bytes = sink.getvalue().to_pybytes()
     return block
+
+
+def _bounded(request: ExportTraceServiceRequest, limit: int) -> list[tuple[Any, ...]]:
+    """All rows. Text that rows share counts once for each: Arrow and ClickHouse copy it."""
+    rows: list[tuple[Any, ...]] = []
+    size = 0
+    for resource in request.resource_spans:
+        shared = _size(_map(resource.resource.attributes))
+        for scope in resource.scope_spans:
+            each = _ROW_BYTES + shared + len(scope.scope.name.encode())
+            each += len(scope.scope.version.encode())
+            size += each * len(scope.spans)
+            if size > limit:
+                raise ExpandedError
+        rows.extend(_rows(resource))
+    return rows
+
+
+def _size(pairs: Pairs) -> int:
+    return sum(_PAIR_BYTES + len(key.encode()) + len(text.encode()) for key, text in pairs)
 
 
 def _rows(resource: ResourceSpans) -> Iterator[tuple[Any, ...]]:

@@ -6,12 +6,12 @@ from collections import Counter
 import anyio
 from anyio.to_thread import run_sync
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from otel_llm.collector.metrics_page import REASONS, page
-from otel_llm.collector.otlp_rows import SCHEMA, MalformedError, arrow_block
+from otel_llm.collector.otlp_rows import SCHEMA, ExpandedError, MalformedError, arrow_block
 from otel_llm.errors import StoreError
 from otel_llm.exporters.clickhouse.engine import Engine
 from otel_llm.exporters.clickhouse.errors import EngineError
@@ -19,10 +19,19 @@ from otel_llm.exporters.clickhouse.interface.auth import Gate
 from otel_llm.exporters.clickhouse.interface.body import EncodingError, TooLargeError, read_body
 
 _PROTOBUF = "application/x-protobuf"
-_RETRY_AFTER_S = "2"
+# After 408 the rest of the body may never come, so the connection cannot be used again.
+_HEADERS = {503: {"Retry-After": "2"}, 408: {"Connection": "close"}}
 
 # TOO_MANY_PARTS: a block would make more than 100 partitions, and always will.
 _TOO_MANY_DAYS = 252
+
+_BODIES, _WRITERS = 8, 2
+"""Bodies held at once, and written at once: they bound the receiver's memory. Senders wait."""
+
+_READ_TIMEOUT_S = 30.0
+
+_EXPANSION = 4
+"""A request's rows may take this many times the largest body: spans repeat their resource."""
 
 _INSERT = f"INSERT INTO otel_traces ({', '.join(f'`{name}`' for name in SCHEMA.names)})"
 
@@ -32,10 +41,12 @@ class TraceStore:
 
     Args:
         engine: with the schema applied.
+        body_bytes: largest body; the rows of one may take four times as much.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, body_bytes: int) -> None:
         self._engine = engine
+        self._rows_bytes = body_bytes * _EXPANSION
 
     def write(self, body: bytes) -> None:
         """Store the spans of one request; the identical body again changes nothing.
@@ -45,9 +56,10 @@ class TraceStore:
 
         Raises:
             MalformedError: it is not one; none of its spans is stored.
+            ExpandedError: its rows are too large; none of its spans is stored.
             EngineError: ClickHouse refused; none of the request's spans is stored.
         """
-        block = arrow_block(body)
+        block = arrow_block(body, self._rows_bytes)
         if not block:
             return
         with self._engine.session() as handle:
@@ -66,15 +78,15 @@ class Receiver:
     Attributes:
         accepted: requests stored, and their `bytes`.
         refused: requests refused, by reason: `malformed`, `oversize`, `media_type`, `forbidden`,
-            `store_failed`.
+            `incomplete`, `store_failed`.
     """
 
     def __init__(self, store: TraceStore, gate: Gate, body_bytes: int) -> None:
         self._store = store
         self._gate = gate
         self._body_bytes = body_bytes
-        # One at a time keeps blocks large enough and memory bounded; senders wait or try again.
-        self._limiter: anyio.CapacityLimiter | None = None
+        self._bodies = anyio.Semaphore(_BODIES)
+        self._writers = anyio.CapacityLimiter(_WRITERS)
         self.accepted: Counter[str] = Counter()
         # Every reason is shown from the start: a counter that appears with its first loss hides it.
         self.refused: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
@@ -106,8 +118,19 @@ class Receiver:
         if media_type != _PROTOBUF:
             message = f"Content-Type must be {_PROTOBUF}, not {media_type!r}"
             return self._refuse("media_type", 415, 3, message)
+        async with self._bodies:
+            return await self._take(request)
+
+    async def _take(self, request: Request) -> Response:
+        """Read and store the body, of which few are held at once."""
         try:
-            body = await read_body(request, self._body_bytes)
+            with anyio.fail_after(_READ_TIMEOUT_S):
+                body = await read_body(request, self._body_bytes)
+        except TimeoutError:
+            message = f"The body did not arrive within {_READ_TIMEOUT_S:g} s"
+            return self._refuse("incomplete", 408, 4, message)
+        except ClientDisconnect:
+            return self._refuse("incomplete", 408, 1, "The connection broke within the body")
         except TooLargeError:
             message = f"The body is larger than {self._body_bytes} bytes; send smaller batches"
             return self._refuse("oversize", 413, 8, message)
@@ -116,14 +139,15 @@ class Receiver:
         return await self._keep(body)
 
     async def _keep(self, body: bytes) -> Response:
-        if self._limiter is None:
-            self._limiter = anyio.CapacityLimiter(2)
         try:
             if body:
-                await run_sync(self._store.write, body, limiter=self._limiter)
+                await run_sync(self._store.write, body, limiter=self._writers)
         except MalformedError as error:
             message = f"The body is not an OTLP trace request: {error}"
             return self._refuse("malformed", 400, 3, message)
+        except ExpandedError:
+            message = "The spans take too much memory with their resource; send smaller batches"
+            return self._refuse("oversize", 413, 8, message)
         except EngineError as error:
             if error.code == _TOO_MANY_DAYS:
                 message = "The spans of one request may not start on more than 100 different days"
@@ -139,7 +163,7 @@ class Receiver:
     def _refuse(self, reason: str, status: int, code: int, message: str) -> Response:
         """Answer with a google.rpc.Status, as OTLP asks."""
         self.refused[reason] += 1
-        headers = {"Retry-After": _RETRY_AFTER_S} if status == 503 else None
+        headers = _HEADERS.get(status)
         return Response(_status(code, message), status, headers, media_type=_PROTOBUF)
 
 

@@ -56,6 +56,7 @@ class Stack:
             raise
 
     def _prepare(self) -> "list[_Server]":
+        settings = self._settings
         client = self._engine.client()
         try:
             schema.apply(client)
@@ -63,10 +64,12 @@ class Stack:
             client.close()
         token_file, token = runfile.token(self._data_dir)
         clickhouse = _Server(self._interface(token), self._listen("clickhouse_port"))
-        loopback = self._settings.bind_host in _LOOPBACK
-        otlp_token = self._settings.otlp_token or ("" if loopback else token)
+        loopback = settings.bind_host in _LOOPBACK
+        otlp_token = settings.otlp_token or ("" if loopback else token)
         self.receiver = Receiver(
-            TraceStore(self._engine), self._gate(otlp_token), self._settings.max_body_bytes
+            TraceStore(self._engine, settings.max_body_bytes),
+            self._gate(otlp_token),
+            settings.max_body_bytes,
         )
         otlp = _Server(self.receiver.app(), self._listen("otlp_http_port"))
         self.run = runfile.RunFile(os.getpid(), clickhouse.url, otlp.url, str(token_file))

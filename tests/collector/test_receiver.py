@@ -330,6 +330,19 @@ def test_a_request_sent_twice_is_stored_once(otlp: httpx.Client, client: Client)
     assert client.command(sql, parameters=given) == 1
 
 
+def test_a_request_is_known_by_its_bytes(otlp: httpx.Client, client: Client) -> None:
+    """Another body is another request, even where it gives the same rows.
+
+    The rows' own hash would drop it: this is what tells that the body's hash is used.
+    """
+    body = request_of(span_of(name="by its bytes"))
+    unknown_field = b"\xf8\x01\x01"
+    for sent in (body, body, body + unknown_field, body + unknown_field):
+        export(otlp, sent).raise_for_status()
+    sql = "SELECT count() FROM otel_traces WHERE SpanName = 'by its bytes'"
+    assert client.command(sql) == 2
+
+
 def test_gzip_is_read(otlp: httpx.Client, client: Client) -> None:
     """Exporters compress by default."""
     span = span_of()
