@@ -19,12 +19,14 @@ class FunctionTable(NamedTuple):
         folded: lower-case names of those that ignore case.
         aggregates: names of aggregate functions, which combinators may follow.
         combinators: suffixes such as If and Array.
+        others: lower-case names of the engine's functions that are not allowed.
     """
 
     exact: frozenset[str]
     folded: frozenset[str]
     aggregates: frozenset[str]
     combinators: tuple[str, ...]
+    others: frozenset[str]
 
     @classmethod
     def read(cls, handle: Handle) -> "FunctionTable":
@@ -33,17 +35,26 @@ class FunctionTable(NamedTuple):
         (combinators,) = json.loads(handle.run(_COMBINATORS, "JSONCompactEachRow"))
         allowed = {row[0] for row in rows if _allowed(row[0], row[2], row[4])}
         usable = [row for row in rows if row[0] in allowed or row[1] in allowed]
-        return cls(
+        table = cls(
             exact=frozenset(row[0] for row in usable) | policy.FUNCTIONS,
             folded=frozenset(row[0].lower() for row in usable if row[3]),
             aggregates=frozenset(row[0] for row in usable if row[2]),
             combinators=tuple(combinators),
+            others=frozenset(),
         )
+        others = (row[0] for row in rows if not table.allows(row[0]))
+        return table._replace(others=frozenset(name.lower() for name in others))
 
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (
-            name in self.exact or name.lower() in self.folded or self._combined(name)
-        )
+    def forbids(self, name: str) -> bool:
+        """Whether the engine might take `name` for a function that is not allowed.
+
+        Higher-order functions take a function's bare name: `arrayMap(file, …)`.
+        """
+        return name.lower() in self.others and not self.allows(name)
+
+    def allows(self, name: str) -> bool:
+        """Whether a statement may call `name`."""
+        return name in self.exact or name.lower() in self.folded or self._combined(name)
 
     def _combined(self, name: str) -> bool:
         """Whether `name` is an aggregate function with combinators after it."""

@@ -65,6 +65,8 @@ FLAGS_OFF = frozenset(
         "attach", "has_attach_from_path", "has_uuid", "has_uuid_clause", "has_inner_uuid_clause",
         "is_dictionary", "is_time_series_table", "is_clone_as", "is_outfile_append",
         "is_outfile_truncate", "is_into_outfile_with_stdout", "detach", "part", "is_populate",
+        # These drop a table that has the name, also CREATE OR REPLACE VIEW.
+        "create_or_replace", "replace_table", "replace_view",
     }
 )  # fmt: skip
 

@@ -134,8 +134,9 @@ TABLE_SETTINGS = frozenset(
 EXPLAIN_KINDS = frozenset(
     f"EXPLAIN{what}" for what in ("", " AST", " ESTIMATE", " PIPELINE", " QUERY TREE", " SYNTAX")
 )
+# None takes rows away: MODIFY_TTL would delete what is older than it says.
 ALTER_COMMANDS = frozenset(
     {
-        "ADD_COLUMN", "ADD_INDEX", "COMMENT_COLUMN", "MODIFY_SETTING", "MODIFY_TTL",
+        "ADD_COLUMN", "ADD_INDEX", "COMMENT_COLUMN", "MODIFY_SETTING",
     }
 )  # fmt: skip

@@ -16,6 +16,12 @@ _PLAIN_NAME = re.compile(r"\w+\Z", re.ASCII)
 _TABLE_NAME = re.compile(r"[\w.-]*\Z", re.ASCII)
 _IN = re.compile(r"(?:global)?(?:not)?(?:null)?in(?:ignoreset)?\Z", re.IGNORECASE)
 
+# A structure such as "a Int8, b Array(String)", once quotes and parentheses are taken out.
+_QUOTED = re.compile(r"'[\w/+ -]*'", re.ASCII)
+_PARENS = re.compile(r"\([\w\s,=-]*\)", re.ASCII)
+_STRUCTURE = re.compile(r"\s*\w+\s+\w+\s*(?:,\s*\w+\s+\w+\s*)*\Z", re.ASCII)
+_COLUMN_KINDS = re.compile(r"\b(?:default|materialized|alias|ephemeral)\b", re.IGNORECASE)
+
 
 def refuse(what: str) -> NoReturn:
     """Raise the error a caller gets for a statement that may not run here."""
@@ -83,7 +89,7 @@ class Walk:
             "IndexDeclaration.index_type": _named("index type", policy.INDEX_TYPES),
             "Storage.engine": _named("engine", policy.TABLE_ENGINES | policy.DATABASE_ENGINES),
             "Storage.settings": self._table_settings,
-            "TableExpression.table_function": _named("table function", policy.TABLE_FUNCTIONS),
+            "TableExpression.table_function": self._table_function,
         }
         self._checks: dict[str, Callable[[Node], None]] = {
             "AlterCommand": self._alter,
@@ -92,6 +98,7 @@ class Walk:
             "CreateQuery": self._create,
             "ExplainQuery": self._explain,
             "Function": self._call,
+            "Identifier": self._identifier,
             "InsertQuery": self._insert,
             "QueryParameter": self._parameter,
             "SetQuery": self._settings,
@@ -154,22 +161,43 @@ class Walk:
 
     def _call(self, node: Node) -> None:
         name = node["name"]
-        if name not in self._functions:
+        if not self._functions.allows(name):
             refuse(f"function {name}")
         if _IN.match(name):
             for item in node.get("arguments", {}).get("children", [])[1:]:
                 if item.get("type") == "Identifier":
                     self._table_identifier(item)
 
+    def _identifier(self, node: Node) -> None:
+        """A bare name may be a column or, as an argument, a function."""
+        parts = self._parts(node)
+        if len(parts) == 1:
+            self._bare(parts[0])
+
+    def _bare(self, name: str) -> None:
+        if self._functions.forbids(name):
+            refuse(f"function {name}; if it is a column, put its table before it: t.{name}")
+
+    def _table_function(self, node: Node) -> None:
+        _named("table function", policy.TABLE_FUNCTIONS)(node)
+        arguments = node.get("arguments", {}).get("children", [])
+        if node["name"].lower() == "values" and arguments and not _plain_values(arguments[0]):
+            refuse("values() with a structure of other than names and types")
+
     def _apply(self, node: Node) -> None:
         name = node.get("func_name")
-        if name and name not in self._functions:
+        if name and not self._functions.allows(name):
             refuse(f"function {name}")
 
     def _table_identifier(self, node: Node) -> None:
-        given = [self._name_of(child) for child in node.get("children", [])]
-        parts = [part or given.pop(0) for part in node.get("name_parts") or [node["name"]]]
+        parts = self._parts(node)
         self.table(parts[0] if len(parts) > 1 else "", parts[1 if len(parts) > 1 else 0])
+
+    def _parts(self, node: Node) -> list[str]:
+        """The parts of a dotted name, with those that are parameters filled in."""
+        given = [self._name_of(child) for child in node.get("children", [])]
+        names = node.get("name_parts") or [node["name"]]
+        return [part or (given.pop(0) if given else "") for part in names]
 
     def _name_of(self, node: Node) -> str:
         if node.get("type") != "QueryParameter" or node["name"] not in self._params:
@@ -178,8 +206,10 @@ class Walk:
 
     def _parameter(self, node: Node) -> None:
         value = self._params.get(node["name"], "")
-        if "Identifier" in node["param_type"] and not _PLAIN_NAME.match(value):
-            refuse(f"parameter {node['name']}: a name may hold letters, digits and _ only")
+        if "Identifier" in node["param_type"]:
+            if not _PLAIN_NAME.match(value):
+                refuse(f"parameter {node['name']}: a name may hold letters, digits and _ only")
+            self._bare(value)
 
     def _insert(self, node: Node) -> None:
         if "table" not in node:
@@ -244,6 +274,27 @@ def _named(what: str, allowed: frozenset[str]) -> Callable[[Node], None]:
             refuse(f"{what} {node['name']}")
 
     return check
+
+
+def _plain_values(first: Node) -> bool:
+    """Whether the first argument of `values` holds no expression in a text.
+
+    A structure is parsed as a table's columns are, so `b String ALIAS file('…')` would run.
+    """
+    if first.get("type") == "Function":
+        return bool(first["name"] == "tuple")
+    if first.get("type") != "Literal":
+        return False
+    value = first["value"]
+    if not isinstance(value, Mapping):
+        return True
+    text = value.get("value")
+    if value.get("field_type") != "String" or not isinstance(text, str):
+        return value.get("field_type") != "String"
+    bare, nested = _QUOTED.sub("0", text), 1
+    while nested:
+        bare, nested = _PARENS.subn("", bare)
+    return bool(_STRUCTURE.match(bare)) and not _COLUMN_KINDS.search(text)
 
 
 def _text(value: object) -> str:

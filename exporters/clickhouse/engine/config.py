@@ -1,10 +1,15 @@
 """The engine's own configuration: memory limits, and a user that may not leave the tables.
 
 ClickHouse checks grants itself, after the door: without `READ ON FILE`, `URL`, `REMOTE`, … no
-statement reaches a file or a socket, whatever its text. This is the second wall.
+table function or engine reaches a file or a socket, whatever the statement's text. This is the
+second wall. It has known holes that the door alone closes: the scalar function `file()` reads any
+file of the process (chDB asks no grant for it and ignores `user_files_path`), and so do INTO
+OUTFILE, which writes, and FROM INFILE.
 """
 
 from pathlib import Path
+
+from otel_llm.private_dir import write_file
 
 _ENGINE = """<clickhouse>
   <user_directories><users_xml><path>{users}</path></users_xml></user_directories>
@@ -48,6 +53,6 @@ def write_config(directory: Path, memory_bytes: int) -> Path:
     """
     users, engine = directory / "users.xml", directory / "engine.xml"
     per_query = memory_bytes - memory_bytes // 8
-    users.write_text(_USERS.format(memory=per_query, spill=memory_bytes // 4), encoding="utf-8")
-    engine.write_text(_ENGINE.format(users=users, memory=memory_bytes), encoding="utf-8")
+    write_file(users, _USERS.format(memory=per_query, spill=memory_bytes // 4))
+    write_file(engine, _ENGINE.format(users=users, memory=memory_bytes))
     return engine

@@ -26,6 +26,7 @@ _HANDLER = frozenset(
 )  # fmt: skip
 
 _QUERY_ID = re.compile(r"[\w.:-]{0,200}\Z", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,10}\Z")
 
 
 class Ask(NamedTuple):
@@ -110,8 +111,11 @@ def _query_id(query: Mapping[str, str]) -> str:
 
 def _number(query: Mapping[str, str], name: str) -> int:
     value = query.get(name, "0")
-    if not value.isdecimal():
-        raise EngineError(36, f"{name} must be a number, not {value!r}", "BAD_ARGUMENTS")
+    # Python refuses to read numbers of thousands of digits, and an error must not repeat them.
+    if not _NUMBER.match(value):
+        shown = f"{value[:20]!r}" + (f" (cut, {len(value)} characters)" if value[20:] else "")
+        detail = f"{name} must be a number of at most 10 digits, not {shown}"
+        raise EngineError(36, detail, "BAD_ARGUMENTS")
     return int(value)
 
 
@@ -126,5 +130,13 @@ def _form(request: Request, body: bytes) -> dict[str, str]:
             raise EngineError(36, "the form's parts need names", "BAD_ARGUMENTS")
         if part.get_filename():
             raise EngineError(48, "external tables are not supported here", "NOT_IMPLEMENTED")
-        fields[name] = payload.decode()
+        fields[name] = _utf8(payload)
     return fields
+
+
+def _utf8(payload: bytes) -> str:
+    try:
+        return payload.decode()
+    except UnicodeDecodeError as error:
+        detail = f"a field of the form is not UTF-8 at its byte {error.start}; send UTF-8"
+        raise EngineError(36, detail, "BAD_ARGUMENTS") from error

@@ -9,6 +9,7 @@ directory, `{port}` a port on which the test listens.
 from typing import NamedTuple
 
 CANARY = "canary-7f3a"
+PARAMS = {"f": "file"}
 
 
 class Escape(NamedTuple):
@@ -21,16 +22,20 @@ class Escape(NamedTuple):
             `port` (somebody connected to `{port}`), `runs` (it ends without error), or empty
             where that cannot be shown cheaply.
         before: statements that make it possible.
+        then: harmless statements after it; the last one's result counts as the escape's.
     """
 
     name: str
     sql: str
     shows: str = ""
     before: tuple[str, ...] = ()
+    then: tuple[str, ...] = ()
 
 
 _TABLE = "CREATE TABLE IF NOT EXISTS t (a String) ENGINE = MergeTree ORDER BY a"
 _SELECT = "SELECT * FROM file('{secret}', 'LineAsString')"
+# Not judged by the function it is, for no parentheses follow.
+_BY_NAME = "arrayMap(file, ['{secret}'])"
 
 ESCAPES = (
     # -- table functions that read files
@@ -103,6 +108,33 @@ ESCAPES = (
     Escape("AI functions", "SELECT aiGenerate('x', 'y')"),
     Escape("formatRow()", "SELECT formatRow('CSV', 1)", "runs"),
     Escape("getServerSetting()", "SELECT getServerSetting('path')"),
+    # -- a function's bare name, which higher-order functions take
+    Escape("scalar file() by name", f"SELECT {_BY_NAME}", "canary"),
+    Escape("scalar file() by quoted name", "SELECT arrayMap(`file`, ['{secret}'])", "canary"),
+    Escape("scalar file() by double-quoted name", "SELECT arrayMap(\"file\", ['{secret}'])", "canary"),
+    Escape("scalar file() by a parameter", "SELECT arrayMap({{f:Identifier}}, ['{secret}'])", "canary"),
+    Escape("scalar file() by name in capitals", "SELECT arrayMap(FILE, ['{secret}'])"),
+    Escape("scalar file() by name in a CTE", f"WITH {_BY_NAME} AS x SELECT x", "canary"),
+    Escape("scalar file() by name in a lambda", f"SELECT arrayMap(x -> {_BY_NAME}, [1])", "canary"),
+    Escape("scalar file() by name in a filter", "SELECT '" + CANARY + "' WHERE arrayMap(file, ['{secret}']) != []", "canary"),
+    Escape("scalar file() by name in INSERT", f"INSERT INTO t SELECT {_BY_NAME}[1]", "runs", (_TABLE,)),
+    Escape("scalar file() by name in DEFAULT", f"CREATE TABLE nd (a String, b Array(String) DEFAULT {_BY_NAME}) ENGINE = MergeTree ORDER BY a", "canary", (), ("INSERT INTO nd (a) SELECT 'x'", "SELECT b FROM nd")),
+    Escape("scalar file() by name in MATERIALIZED", f"CREATE TABLE nm (a String, b Array(String) MATERIALIZED {_BY_NAME}) ENGINE = MergeTree ORDER BY a", "canary", (), ("INSERT INTO nm (a) SELECT 'x'", "SELECT b FROM nm")),
+    Escape("scalar file() by name in ALIAS", f"CREATE TABLE na (a String, b Array(String) ALIAS {_BY_NAME}) ENGINE = MergeTree ORDER BY a", "canary", (), ("INSERT INTO na (a) SELECT 'x'", "SELECT b FROM na")),
+    Escape("scalar file() by name in EPHEMERAL", f"CREATE TABLE ne (a String, x Array(String) EPHEMERAL {_BY_NAME}, b Array(String) DEFAULT x) ENGINE = MergeTree ORDER BY a", "canary", (), ("INSERT INTO ne (a) SELECT 'x'", "SELECT b FROM ne")),
+    Escape("scalar file() by name in ADD COLUMN", f"ALTER TABLE tn ADD COLUMN IF NOT EXISTS zn Array(String) DEFAULT {_BY_NAME}", "runs", (_TABLE.replace(" t ", " tn "),)),
+    Escape("scalar file() by name in a view", f"CREATE VIEW nv AS SELECT {_BY_NAME} AS a", "canary", (), ("SELECT a FROM nv",)),
+    Escape("scalar file() by name in a materialized view", f"CREATE MATERIALIZED VIEW nw ENGINE = MergeTree ORDER BY a AS SELECT {_BY_NAME}[1] AS a FROM tn", "canary", (_TABLE.replace(" t ", " tn "),), ("INSERT INTO tn (a) SELECT 'x'", "SELECT a FROM nw")),
+    Escape("scalar file() by name in TTL", f"CREATE TABLE nt (a DateTime) ENGINE = MergeTree ORDER BY a TTL a + toIntervalDay(length({_BY_NAME}))"),
+    Escape("scalar file() by name in ORDER BY", f"CREATE TABLE no (a String) ENGINE = MergeTree ORDER BY (a, {_BY_NAME})"),
+    Escape("scalar file() by name in PARTITION BY", f"CREATE TABLE np (a String) ENGINE = MergeTree ORDER BY a PARTITION BY {_BY_NAME}"),
+    Escape("scalar file() by name in CHECK", f"CREATE TABLE nc (a String, CONSTRAINT c CHECK {_BY_NAME} != []) ENGINE = MergeTree ORDER BY a"),
+    Escape("scalar file() by name in an index", f"CREATE TABLE ni (a String, INDEX i {_BY_NAME} TYPE minmax) ENGINE = MergeTree ORDER BY a"),
+    # -- columns as text, in which the parser takes expressions
+    Escape("scalar file() in the structure of values()", "SELECT b FROM values('a String, b String ALIAS file(\\'{secret}\\')', ('x'))", "canary"),
+    Escape("scalar file() in a structure put together", "SELECT b FROM values(concat('a String, b String AL', 'IAS file(\\'{secret}\\')'), ('x'))"),
+    Escape("scalar file() in a structure with parentheses", "SELECT b FROM values('a String, b ALIAS(file(\\'{secret}\\'))', ('x'))", "canary"),
+    Escape("scalar file() in a structure with a comment", "SELECT b FROM values('a String, b String/**/ALIAS/**/file(\\'{secret}\\')', ('x'))", "canary"),
     # -- INSERT
     Escape("INSERT INTO FUNCTION file()", "INSERT INTO FUNCTION file('{out}', 'CSV', 'a String') SELECT 'x'", "out"),
     Escape("INSERT INTO TABLE FUNCTION", "INSERT INTO TABLE FUNCTION file('{out}', 'CSV', 'a String') SELECT 'x'", "out"),
@@ -175,6 +207,11 @@ ESCAPES = (
     # -- ALTER
     Escape("ALTER DELETE with file()", "ALTER TABLE t DELETE WHERE a IN (SELECT * FROM file('{secret}', 'LineAsString'))", "runs", (_TABLE,)),
     Escape("ALTER ADD COLUMN with file()", "ALTER TABLE t ADD COLUMN IF NOT EXISTS z String DEFAULT file('{secret}')", "runs", (_TABLE,)),
+    Escape("ALTER MODIFY TTL", "ALTER TABLE mt MODIFY TTL a + INTERVAL 1 SECOND", "runs", ("CREATE TABLE mt (a DateTime) ENGINE = MergeTree ORDER BY a",)),
+    Escape("CREATE OR REPLACE TABLE", "CREATE OR REPLACE TABLE rt (a String) ENGINE = MergeTree ORDER BY a", "runs", (_TABLE.replace(" t ", " rt "),)),
+    Escape("CREATE OR REPLACE VIEW over a table", "CREATE OR REPLACE VIEW rv AS SELECT 'x' AS a", "runs", (_TABLE.replace(" t ", " rv "),)),
+    Escape("CREATE OR REPLACE MATERIALIZED VIEW", "CREATE OR REPLACE MATERIALIZED VIEW rm ENGINE = MergeTree ORDER BY a AS SELECT 'x' AS a FROM t", "runs", (_TABLE, _TABLE.replace(" t ", " rm "))),
+    Escape("REPLACE TABLE", "REPLACE TABLE rt (a String) ENGINE = MergeTree ORDER BY a", "runs", (_TABLE.replace(" t ", " rt "),)),
     Escape("ALTER MODIFY TTL to a disk", "ALTER TABLE t MODIFY TTL toDateTime(a) TO DISK 'x'", "", (_TABLE,)),
     Escape("ALTER MODIFY SETTING disk", "ALTER TABLE t MODIFY SETTING disk = 'x'", "", (_TABLE,)),
     Escape("ALTER FREEZE", "ALTER TABLE t FREEZE", "runs", (_TABLE,)),

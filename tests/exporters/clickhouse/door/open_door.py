@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tests.exporters.clickhouse.door.escapes import CANARY, ESCAPES, Escape
+from tests.exporters.clickhouse.door.escapes import CANARY, ESCAPES, PARAMS, Escape
 
 chdb: Any = importlib.import_module("chdb")  # untyped
 
@@ -69,8 +69,10 @@ def attempt(escape: Escape, path: str, values: dict[str, object]) -> str | None:
     connection = chdb.connect(path)
     try:
         for statement in escape.before:
-            connection.query(statement)
-        result = connection.query(escape.sql.format(**values), "TSVRaw")
+            connection.query(statement.format(**values))
+        result = connection.query(escape.sql.format(**values), "TSVRaw", params=PARAMS)
+        for statement in escape.then:
+            result = connection.query(statement, "TSVRaw")
         return bytes(result.bytes() or b"").decode(errors="replace")
     except (RuntimeError, chdb.ChdbError) as error:
         sys.stderr.write(f"{escape.name}: {str(error)[:200]}\n")

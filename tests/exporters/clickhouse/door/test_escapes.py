@@ -15,7 +15,7 @@ from otel_llm.exporters.clickhouse.door import Judge
 from otel_llm.exporters.clickhouse.door.walk import Limits
 from otel_llm.exporters.clickhouse.engine import Engine
 from otel_llm.exporters.clickhouse.errors import EngineError
-from tests.exporters.clickhouse.door.escapes import CANARY, ESCAPES, Escape
+from tests.exporters.clickhouse.door.escapes import CANARY, ESCAPES, PARAMS, Escape
 
 BOUNDS = Limits({"max_execution_time": 30.0, "max_memory_usage": 1e9})
 REFUSED = {
@@ -84,7 +84,9 @@ def test_escapes_work_with_the_door_open(open_door: dict[str, bool]) -> None:
 def test_the_door_refuses(escape: Escape, judge: Judge, tmp_path: Path) -> None:
     """No escape passes, and the answer is an error of the door or of the parser."""
     with pytest.raises(EngineError) as refused:
-        judge.judge(filled(escape, tmp_path), "otel", {"name": str(tmp_path / "secret.csv")})
+        judge.judge(
+            filled(escape, tmp_path), "otel", {**PARAMS, "name": str(tmp_path / "secret.csv")}
+        )
     assert refused.value.code in REFUSED, str(refused.value)
     assert not (tmp_path / "out").exists()
 

@@ -3,7 +3,8 @@
 import pytest
 
 from otel_llm.exporters.clickhouse import schema
-from otel_llm.exporters.clickhouse.door import Judge
+from otel_llm.exporters.clickhouse.door import Judge, policy
+from otel_llm.exporters.clickhouse.door.functions import FunctionTable
 from otel_llm.exporters.clickhouse.door.walk import Limits
 from otel_llm.exporters.clickhouse.engine import Engine
 from otel_llm.exporters.clickhouse.errors import EngineError
@@ -26,6 +27,9 @@ ALLOWED = (
     "SELECT arrayMap((x, y) -> x + y, a, b), mapKeys(m), m['x'], JSONExtractString(j, 'a') FROM t",
     "SELECT a FROM s.t ASOF JOIN u ON t.a = u.a AND t.b >= u.b",
     "SELECT * FROM (SELECT 1) AS x, numbers(3) AS n, values('a Int8', 1), view(SELECT 1)",
+    "SELECT * FROM values((1, 'a'), (2, 'b')), values(1, 2),"
+    " values('a DateTime64(3, \\'UTC\\'), b Map(String, Array(Int8)), c String', (1, map(), 'x'))",
+    "SELECT arrayMap(toString, a), arraySort(xs), t.file, t.tid FROM t",
     "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT * FROM r",
     "SELECT name, value, readonly FROM system.settings LIMIT 10000",
     "SELECT * FROM system.tables WHERE database = currentDatabase()",
@@ -36,9 +40,8 @@ ALLOWED = (
     "CREATE DATABASE IF NOT EXISTS x",
     "CREATE TABLE IF NOT EXISTS t (a Int8, b String DEFAULT toString(a)) ENGINE = MergeTree"
     " ORDER BY a TTL toDateTime(a) + INTERVAL 1 DAY SETTINGS index_granularity = 8192",
-    "CREATE OR REPLACE VIEW v AS SELECT 1",
-    "ALTER TABLE t ADD COLUMN a Int8 AFTER b, ADD INDEX i a TYPE minmax GRANULARITY 1,"
-    " MODIFY TTL d + INTERVAL 1 DAY",
+    "CREATE VIEW IF NOT EXISTS v AS SELECT 1",
+    "ALTER TABLE t ADD COLUMN a Int8 AFTER b, ADD INDEX i a TYPE minmax GRANULARITY 1",
     "ALTER TABLE t MODIFY SETTING ttl_only_drop_parts = 1",
     "EXPLAIN indexes = 1 SELECT 1",
     "EXPLAIN PIPELINE graph = 1 SELECT 1",
@@ -181,3 +184,28 @@ def test_a_tree_that_does_not_say_all_is_refused(
     monkeypatch.setattr(Judge, "_run", leaving_out)
     with pytest.raises(EngineError, match="parts that cannot be checked"):
         judge.judge("SELECT 41 + 1", "otel", {})
+
+
+def test_no_column_of_the_store_has_the_name_of_a_forbidden_function(engine: Engine) -> None:
+    """A bare name of one of our columns is never refused as a function's."""
+    ask = (
+        "SELECT name FROM system.columns WHERE database IN ('otel', 'information_schema')"
+        " OR (database = 'system' AND table IN ({tables:Array(String)}))"
+    )
+    tables = "[" + ",".join(f"'{name}'" for name in sorted(policy.SYSTEM_TABLES)) + "]"
+    with engine.session() as handle:
+        names = set(handle.run(ask, "TSV", {"tables": tables}).decode().split())
+        functions = FunctionTable.read(handle)
+    assert {"TraceId", "arrival", "create_table_query"} <= names
+    assert [name for name in names if functions.forbids(name)] == []
+    assert functions.forbids("file")
+    assert functions.forbids("FILE")
+
+
+def test_a_bare_name_of_a_forbidden_function_must_be_qualified(judge: Judge) -> None:
+    """The refusal says how to name a column of that name; a parameter's value counts too."""
+    with pytest.raises(EngineError, match=r"put its table before it: t\.tid"):
+        judge.judge("SELECT tid FROM t", "otel", {})
+    judge.judge("SELECT {c:Identifier} FROM t", "otel", {"c": "plain"})
+    with pytest.raises(EngineError, match="function file"):
+        judge.judge("SELECT {c:Identifier} FROM t", "otel", {"c": "file"})
