@@ -1,10 +1,14 @@
-"""The agent's HTTP page: `/metrics` for all on this address, `/open` for the token's holder."""
+"""The agent's HTTP page: `/metrics` for all on this address, `/open` for the token's holder.
+
+Both answer only to known values of Host and Origin: a web page that a user of this machine looks at
+could otherwise read them, under a name of its own that it lets point at this address.
+"""
 
 import hmac
 import os
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import uvicorn
@@ -17,9 +21,14 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from otel_llm.agent.open_view import View
+from otel_llm.exporters.clickhouse.interface.auth import Gate
+from otel_llm.settings import Settings
 from otel_llm.sockets import listen
 
 TOKEN_NAME = "agent.token"  # noqa: S105  a file's name
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+_Handler = Callable[[Request], Awaitable[Response]]
 
 
 def read_or_make_token(state_dir: Path) -> str:
@@ -39,14 +48,30 @@ def read_or_make_token(state_dir: Path) -> str:
     return token
 
 
-def make_app(registry: CollectorRegistry, open_view: Callable[[], View], token: str) -> Starlette:
+def make_gate(settings: Settings) -> Gate:
+    """Who is answered: loopback, the page's own address, and what the settings allow."""
+    hosts = (*LOOPBACK, settings.agent_host, *settings.allowed_hosts)
+    return Gate("", hosts, settings.allowed_origins)
+
+
+def make_app(
+    registry: CollectorRegistry, open_view: Callable[[], View], token: str, gate: Gate
+) -> Starlette:
     """The page as an ASGI app.
 
     Args:
         registry: the metrics.
         open_view: what is in flight now; may wait for a lock.
         token: bearer token of `/open`.
+        gate: checks Host and Origin.
     """
+
+    def gated(handler: _Handler) -> _Handler:
+        async def handle(request: Request) -> Response:
+            wrong = gate.address(request)
+            return PlainTextResponse(f"{wrong}\n", 403) if wrong else await handler(request)
+
+        return handle
 
     async def metrics(request: Request) -> Response:
         # Exemplars go out only in OpenMetrics, which the scraper asks for.
@@ -62,7 +87,7 @@ def make_app(registry: CollectorRegistry, open_view: Callable[[], View], token: 
             )
         return JSONResponse(await run_in_threadpool(open_view))
 
-    return Starlette(routes=[Route("/metrics", metrics), Route("/open", in_flight)])
+    return Starlette(routes=[Route("/metrics", gated(metrics)), Route("/open", gated(in_flight))])
 
 
 class Page:

@@ -14,7 +14,7 @@ from types import FrameType
 from otel_llm.agent.agent import Agent
 from otel_llm.agent.database import Database
 from otel_llm.agent.lock import AgentLock
-from otel_llm.agent.page import Page, make_app, read_or_make_token
+from otel_llm.agent.page import Page, make_app, make_gate, read_or_make_token
 from otel_llm.agent.sinks import ClickHouseSink, OtlpSink
 from otel_llm.clock import SYSTEM_CLOCK
 from otel_llm.journal import directory
@@ -47,7 +47,9 @@ def run(settings: Settings, *, as_json: bool = False) -> None:
         held.callback(database.close)
         sinks = (ClickHouseSink(settings), OtlpSink(settings))
         agent = Agent(settings, database, sinks, SYSTEM_CLOCK, boot_id())
-        app = make_app(agent.metrics.set.registry, agent.open_view, read_or_make_token(state_dir))
+        token = read_or_make_token(state_dir)
+        registry = agent.metrics.set.registry
+        app = make_app(registry, agent.open_view, token, make_gate(settings))
         page = Page(app, settings.agent_host, settings.agent_port)
         with _stop_signals() as stop:
             page.start()

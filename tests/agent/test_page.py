@@ -8,10 +8,18 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Histogram
 
-from otel_llm.agent.page import Page, make_app, read_or_make_token
+from otel_llm.agent.page import Page, make_app, make_gate, read_or_make_token
 from otel_llm.errors import SettingError
+from otel_llm.settings import Settings
 
 TOKEN = "secret"
+GATE = make_gate(
+    Settings(
+        agent_host="192.0.2.7",
+        allowed_hosts=("node.internal",),
+        allowed_origins=("http://board.internal",),
+    )
+)
 
 
 @pytest.fixture
@@ -19,7 +27,8 @@ def page() -> Iterator[Page]:
     """A page with one metric, served."""
     registry = CollectorRegistry()
     Histogram("seconds", "A time.", registry=registry).observe(0.3, {"trace_id": "abc"})
-    served = Page(make_app(registry, lambda: {"requests": []}, TOKEN), "127.0.0.1", 0)
+    app = make_app(registry, lambda: {"requests": []}, TOKEN, GATE)
+    served = Page(app, "127.0.0.1", 0)
     served.start()
     yield served
     served.stop(5)
@@ -68,11 +77,37 @@ def test_an_address_that_is_taken(page: Page) -> None:
     port = int(page.url.rpartition(":")[2])
     registry = CollectorRegistry()
     with pytest.raises(SettingError, match=rf"agent_port: .*127.0.0.1:{port} .*already in use"):
-        Page(make_app(registry, dict, TOKEN), "127.0.0.1", port)
+        Page(make_app(registry, dict, TOKEN, GATE), "127.0.0.1", port)
 
 
 def test_an_address_that_is_none() -> None:
     """A name that does not resolve is an error that names the setting."""
-    app = make_app(CollectorRegistry(), dict, TOKEN)
+    app = make_app(CollectorRegistry(), dict, TOKEN, GATE)
     with pytest.raises(SettingError, match="agent_port"):
         Page(app, "no.such.host.invalid", 0)
+
+
+AUTHORIZED = {"authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/open"])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"host": "attacker.test"}, 403),
+        ({"host": "attacker.test:9464"}, 403),
+        ({"host": ""}, 403),
+        ({"origin": "http://attacker.test"}, 403),
+        ({"origin": "null"}, 403),
+        ({"host": "localhost:9464"}, 200),
+        ({"host": "[::1]:9464"}, 200),
+        ({"host": "Node.Internal"}, 200),
+        ({"host": "192.0.2.7:9464"}, 200),
+        ({"origin": "http://board.internal"}, 200),
+    ],
+)
+def test_who_is_answered(page: Page, path: str, headers: dict[str, str], status: int) -> None:
+    """Loopback, the page's own address and what the settings allow; a foreign name is refused."""
+    answer = httpx.get(f"{page.url}{path}", headers={**AUTHORIZED, **headers})
+    assert answer.status_code == status
+    assert ("allowed_" in answer.text) == (status == 403)
