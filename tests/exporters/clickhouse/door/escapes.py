@@ -131,10 +131,10 @@ ESCAPES = (
     Escape("scalar file() by name in CHECK", f"CREATE TABLE nc (a String, CONSTRAINT c CHECK {_BY_NAME} != []) ENGINE = MergeTree ORDER BY a"),
     Escape("scalar file() by name in an index", f"CREATE TABLE ni (a String, INDEX i {_BY_NAME} TYPE minmax) ENGINE = MergeTree ORDER BY a"),
     # -- columns as text, in which the parser takes expressions
-    Escape("scalar file() in the structure of values()", "SELECT b FROM values('a String, b String ALIAS file(\\'{secret}\\')', ('x'))", "canary"),
-    Escape("scalar file() in a structure put together", "SELECT b FROM values(concat('a String, b String AL', 'IAS file(\\'{secret}\\')'), ('x'))"),
-    Escape("scalar file() in a structure with parentheses", "SELECT b FROM values('a String, b ALIAS(file(\\'{secret}\\'))', ('x'))", "canary"),
-    Escape("scalar file() in a structure with a comment", "SELECT b FROM values('a String, b String/**/ALIAS/**/file(\\'{secret}\\')', ('x'))", "canary"),
+    Escape("scalar file() in the structure of values()", "SELECT b FROM values('a String, b String ALIAS file(\\'{secret}\\')', 'x')", "canary"),
+    Escape("scalar file() in a structure put together", "SELECT b FROM values(concat('a String, b String AL', 'IAS file(\\'{secret}\\')'), 'x')"),
+    Escape("scalar file() in a structure with parentheses", "SELECT b FROM values('a String, b ALIAS(file(\\'{secret}\\'))', 'x')", "canary"),
+    Escape("scalar file() in a structure with a comment", "SELECT b FROM values('a String, b String/**/ALIAS/**/file(\\'{secret}\\')', 'x')", "canary"),
     # -- INSERT
     Escape("INSERT INTO FUNCTION file()", "INSERT INTO FUNCTION file('{out}', 'CSV', 'a String') SELECT 'x'", "out"),
     Escape("INSERT INTO TABLE FUNCTION", "INSERT INTO TABLE FUNCTION file('{out}', 'CSV', 'a String') SELECT 'x'", "out"),
