@@ -1,12 +1,17 @@
 """How commands find the running `otel-llm up`: a run file and a token in the data directory."""
 
+import fcntl
 import json
 import os
 import secrets
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from otel_llm import private_dir
 from otel_llm.errors import StoreError
+
+LOCK_NAME = "owner.lock"
+"""Name of the file in the data directory that its owner keeps locked, with the owner's pid."""
 
 
 class RunFile(NamedTuple):
@@ -32,7 +37,7 @@ class RunFile(NamedTuple):
             StoreError: the file cannot be read.
         """
         try:
-            return Path(self.token_file).read_text(encoding="utf-8").strip()
+            return private_dir.read_file(Path(self.token_file)).strip()
         except OSError as error:
             message = f"The token file {self.token_file} cannot be read: {error.strerror}."
             raise StoreError(message) from error
@@ -46,7 +51,7 @@ def path_of(data_dir: Path) -> Path:
 def write(data_dir: Path, run: RunFile) -> None:
     """Write the run file in one step, readable by the owner alone."""
     target = path_of(data_dir)
-    _write_private(target.with_suffix(".json.new"), json.dumps(run._asdict()) + "\n")
+    private_dir.write_file(target.with_suffix(".json.new"), json.dumps(run._asdict()) + "\n")
     target.with_suffix(".json.new").replace(target)
 
 
@@ -58,41 +63,47 @@ def remove(data_dir: Path) -> None:
 def read(data_dir: Path) -> RunFile | None:
     """The run file of a living `up`, or None.
 
-    A run file left behind by a killed process is not believed: its pid is gone.
+    A run file left behind by a killed process is not believed: nobody holds the directory's lock,
+    or somebody else does. Its pid may be another process's by now, and so may its ports. Nor is a
+    run file in a directory that is not private.
     """
+    target = path_of(data_dir)
     try:
-        values: dict[str, Any] = json.loads(path_of(data_dir).read_text(encoding="utf-8"))
+        if private_dir.why_not_private(target.parent, target.parent.stat()) is not None:
+            return None
+        values: dict[str, Any] = json.loads(private_dir.read_file(target))
         run = RunFile(**values)
-    except (OSError, ValueError, TypeError):
+        return run if _owner(target.with_name(LOCK_NAME)) == run.pid else None
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    return run if _alive(run.pid) else None
 
 
 def token(data_dir: Path) -> tuple[Path, str]:
-    """The token file of a data directory and the token in it, made at the first call."""
+    """The token file of a data directory and the token in it, made at the first call.
+
+    Raises:
+        StoreError: the file cannot be read or written, or is a link.
+    """
     path = data_dir / "token"
     try:
-        known = path.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        known = ""
-    if not known:
-        known = secrets.token_urlsafe(32)
-        _write_private(path, known + "\n")
+        known = private_dir.read_file(path).strip() if os.path.lexists(path) else ""
+        if not known:
+            known = secrets.token_urlsafe(32)
+            private_dir.write_file(path, known + "\n")
+    except OSError as error:
+        message = f"The token file {path} cannot be used: {error.strerror}. Remove it."
+        raise StoreError(message) from error
     return path, known
 
 
-def _write_private(path: Path, text: str) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(file, "w", encoding="utf-8") as stream:
-        os.fchmod(stream.fileno(), 0o600)
-        stream.write(text)
-
-
-def _alive(pid: int) -> bool:
+def _owner(lock: Path) -> int | None:
+    """Process id of who holds the lock; None if nobody does."""
+    file = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(json.loads(os.pread(file, 4096, 0))["pid"])
+    else:
+        return None
+    finally:
+        os.close(file)

@@ -25,16 +25,17 @@ MAY_SEE: dict[str, tuple[str, ...]] = {
     "facts": ("clock", "conventions", "context"),
     "isolation": (),
     "patching": (),
-    "journal": (*FOUNDATION, "facts", "isolation"),
+    "private_dir": (),
+    "journal": (*FOUNDATION, "facts", "isolation", "private_dir"),
     "recorder": (*FOUNDATION, "facts", "isolation", "journal"),
-    "runfile": ("errors",),
+    "runfile": ("errors", "private_dir"),
     "sockets": ("errors",),
-    "exporters": (*FOUNDATION, "facts", "runfile"),
+    "exporters": (*FOUNDATION, "facts", "private_dir", "runfile"),
     "dashboards": ("conventions",),
     "alert_rules": ("conventions",),
 }
 ENGINE_SIDE = ("conventions", "clock", "errors", "settings", "facts", "isolation", "patching",
-               "journal", "recorder")  # fmt: skip
+               "private_dir", "journal", "recorder")  # fmt: skip
 
 
 def files(layer: str) -> list[Path]:

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from otel_llm import private_dir
 from otel_llm.agent.open_view import View
 from otel_llm.exporters.clickhouse.interface.auth import Gate
 from otel_llm.settings import Settings
@@ -37,7 +38,7 @@ def read_or_make_token(state_dir: Path) -> str:
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
-        kept = path.read_text(encoding="ascii").strip()
+        kept = private_dir.read_file(path).strip()
         if kept:
             return kept
         path.unlink()

@@ -11,12 +11,14 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
+from otel_llm import private_dir
 from otel_llm.agent.agent import Agent
 from otel_llm.agent.database import Database
 from otel_llm.agent.lock import AgentLock
 from otel_llm.agent.page import Page, make_app, make_gate, read_or_make_token
 from otel_llm.agent.sinks import ClickHouseSink, OtlpSink
 from otel_llm.clock import SYSTEM_CLOCK
+from otel_llm.errors import SettingError
 from otel_llm.journal import directory
 from otel_llm.settings import Settings
 
@@ -39,6 +41,7 @@ def run(settings: Settings, *, as_json: bool = False) -> None:
     journal_dir, state_dir = Path(settings.journal_dir), Path(settings.state_dir)
     if not is_of_our_group(journal_dir):
         os.close(directory.ensure(journal_dir, settings))
+    _make_private(state_dir)
     with ExitStack() as held:
         held.callback(AgentLock(journal_dir, "journal_dir").release)
         if state_dir.resolve() != journal_dir.resolve():
@@ -57,6 +60,15 @@ def run(settings: Settings, *, as_json: bool = False) -> None:
             agent.serve(stop)
             agent.stop(DELIVERY_STOP_S)
             page.stop(PAGE_STOP_S)
+
+
+def _make_private(state_dir: Path) -> None:
+    try:
+        problem = private_dir.make(state_dir)
+    except OSError as error:
+        problem = f"{state_dir} cannot be used ({error.strerror})"
+    if problem is not None:
+        raise SettingError("state_dir", problem, "Name a directory of your own")
 
 
 def is_of_our_group(journal_dir: Path) -> bool:

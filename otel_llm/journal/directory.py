@@ -3,11 +3,11 @@
 import fcntl
 import os
 import re
-import stat
 import time
 from pathlib import Path
 
 from otel_llm.errors import JournalError
+from otel_llm.private_dir import why_not_private
 from otel_llm.settings import Settings
 
 _NAME = r"(?:engine|gateway)-[0-9a-f]{32}\.journal"
@@ -82,15 +82,10 @@ def _make(directory: Path, mode: int) -> None:
 
 
 def _check_private(directory: Path, status: os.stat_result) -> None:
-    if status.st_uid != os.geteuid():
+    problem = why_not_private(directory, status)
+    if problem is not None:
         message = (
-            f"journal_dir: {directory} belongs to user {status.st_uid}, not to {os.geteuid()}. "
-            "Set OTEL_LLM_JOURNAL_DIR to a directory of your own."
-        )
-        raise JournalError(message)
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        message = (
-            f"journal_dir: others may write to {directory}. "
+            f"journal_dir: {problem}. "
             f"Set OTEL_LLM_JOURNAL_DIR to one of your own, for example {directory}/otel-llm."
         )
         raise JournalError(message)

@@ -15,6 +15,7 @@ from otel_llm.agent.delivery import FAILURE_REASONS, AwayError, Delivery, Refuse
 from otel_llm.agent.sinks import ClickHouseSink, OtlpSink, classified
 from otel_llm.agent.spool import Batch, SinkName, Spool
 from otel_llm.errors import StoreError
+from otel_llm.exporters.clickhouse.engine.lock import DirectoryLock
 from otel_llm.facts.joined import JoinedRequest, SpanIds
 from otel_llm.settings import Settings
 from tests.agent.builders import ENGINE, TRACE_ID, anchor, arrived, finished
@@ -167,12 +168,14 @@ def test_the_running_up_is_found(settings: Settings, sinks: FakeSinks, tmp_path:
     data_dir.mkdir()
     token_file, _ = runfile.token(data_dir)
     runfile.write(data_dir, runfile.RunFile(os.getpid(), sinks.url, sinks.url, str(token_file)))
+    lock = DirectoryLock(data_dir, "up")
     nameless = msgspec.structs.replace(settings, clickhouse_url="", otlp_endpoint="")
     rows, spans = ClickHouseSink(nameless), OtlpSink(nameless)
     assert (rows.send(ROWS), spans.send(SPANS)) == (0, 0)
     assert (len(sinks.rows("llm_requests")), len(sinks.spans)) == (1, 4)
     rows.close()
     spans.close()
+    lock.release()
 
 
 def test_partial_success(settings: Settings, sinks: FakeSinks) -> None:

@@ -1,6 +1,5 @@
 """`run_stack`: start, run file, signals, errors."""
 
-import json
 import os
 import signal
 import socket
@@ -146,28 +145,3 @@ def test_off_loopback_spans_need_the_token(tmp_path: Path) -> None:
             assert answer.status_code == 401
         bearer = {**plain, "Authorization": f"Bearer {stack.run.token}"}
         assert httpx.post(url, content=b"", headers=bearer, trust_env=False).status_code == 200
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": 1}', '{"pid": "x"}', "\x00\xff"])
-def test_a_broken_run_file_is_no_run_file(tmp_path: Path, text: str) -> None:
-    """Whatever is in it, a run file that cannot be read means that nothing runs."""
-    runfile.path_of(tmp_path).write_text(text, encoding="utf-8")
-    assert runfile.read(tmp_path) is None
-
-
-def test_a_run_file_round_trips(tmp_path: Path) -> None:
-    """What is written is what is read."""
-    run = runfile.RunFile(os.getpid(), "http://a", "http://b", str(tmp_path / "token"))
-    runfile.write(tmp_path, run)
-    assert runfile.read(tmp_path) == run
-    assert json.loads(runfile.path_of(tmp_path).read_text())["pid"] == os.getpid()
-    with pytest.raises(StoreError, match="token"):
-        _ = run.token
-
-
-def test_the_token_is_made_once(tmp_path: Path) -> None:
-    """The first call makes a long random token, later ones return it."""
-    path, token = runfile.token(tmp_path)
-    assert len(token) >= 40
-    assert runfile.token(tmp_path) == (path, token)
-    assert path.stat().st_mode & 0o777 == 0o600

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from otel_llm import private_dir
 from otel_llm.errors import MissingExtraError, StoreError
 from otel_llm.exporters.clickhouse.engine.config import write_config
 from otel_llm.exporters.clickhouse.engine.incoming import INCOMING, from_incoming, incoming
@@ -131,17 +132,20 @@ class Engine:
         role: what the owner calls itself, for the error a second one gets.
 
     Raises:
-        StoreError: the directory is taken or cannot be opened.
+        StoreError: the directory is taken, not private, or cannot be opened.
         MissingExtraError: chDB is not installed.
     """
 
     def __init__(self, data_dir: Path, memory_bytes: int = 2 << 30, role: str = "otel-llm") -> None:
         self.data_dir = data_dir.expanduser().absolute()
         try:
-            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            problem = private_dir.make(self.data_dir)
         except OSError as error:
             message = f"The data directory {self.data_dir} cannot be used: {error.strerror}."
             raise StoreError(message) from error
+        if problem is not None:
+            message = f"data_dir: {problem}. Choose another --data-dir, or make it yours alone."
+            raise StoreError(message)
         self._lock = DirectoryLock(self.data_dir, role)
         self.path = str(self.data_dir / "clickhouse")
         self.options = {"config-file": str(write_config(self.data_dir, memory_bytes))}

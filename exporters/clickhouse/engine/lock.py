@@ -3,9 +3,14 @@
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
 
 from otel_llm.errors import StoreError
+from otel_llm.runfile import LOCK_NAME
+
+_TRIES = 5
+_PAUSE_S = 0.02
 
 
 class DirectoryLock:
@@ -16,10 +21,11 @@ class DirectoryLock:
     """
 
     def __init__(self, directory: Path, role: str) -> None:
-        self._path = directory / "owner.lock"
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._path = directory / LOCK_NAME
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._file = os.open(self._path, flags, 0o600)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(self._file)
         except OSError as error:
             owner = _owner(self._file)
             os.close(self._file)
@@ -36,6 +42,16 @@ class DirectoryLock:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def _lock(file: int) -> None:
+    """Lock it. Who asks whether somebody owns the directory holds the lock for a moment, too."""
+    for _ in range(_TRIES - 1):
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # noqa: PERF203  five turns
+            time.sleep(_PAUSE_S)
+    return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _owner(file: int) -> str:
