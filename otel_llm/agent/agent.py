@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from otel_llm.agent.batches import make_batches, weight
-from otel_llm.agent.checkpoint import forget, load, save
+from otel_llm.agent.checkpoint import forget, load_or_begin_anew, save
 from otel_llm.agent.database import Database
 from otel_llm.agent.delivery import Delivery, Sink
 from otel_llm.agent.join import Limits
@@ -61,9 +61,8 @@ class Agent:
         self._lock = threading.Lock()
         self.metrics = AgentMetrics(clock, boot_id)
         self._losses = LossLog(clock)
+        saved = load_or_begin_anew(database)
         self._spool = Spool(database, settings.spool_bytes)
-        with database.transaction() as connection:
-            saved = load(connection)
         self._journals = Journals(
             Path(settings.journal_dir),
             Limits(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from otel_llm.agent.database import Database
 from otel_llm.agent.join import JoinState
 from otel_llm.agent.open_facts import Change, Key
 from otel_llm.clock import EpochNs
@@ -84,3 +85,15 @@ def load(connection: sqlite3.Connection) -> dict[str, SavedJournal]:
     for name, kind, key, body in connection.execute("SELECT * FROM open_facts ORDER BY rowid"):
         saved[name].open_facts.append((kind, key, body))
     return saved
+
+
+def load_or_begin_anew(database: Database) -> dict[str, SavedJournal]:
+    """Every saved journal; none if what was saved cannot be understood, which puts it aside."""
+    try:
+        with database.transaction() as connection:
+            return load(connection)
+    except (msgspec.MsgspecError, KeyError, sqlite3.DatabaseError) as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise
+        database.begin_anew(error)
+        return {}

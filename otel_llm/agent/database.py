@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from otel_llm.errors import SettingError
@@ -81,6 +81,19 @@ class Database:
                 # `execute` would stop after the first page.
                 self._connection.executescript(f"PRAGMA incremental_vacuum({free // 2})")
 
+    def begin_anew(self, why: Exception) -> None:
+        """Put a file aside that cannot be understood, and begin an empty one.
+
+        Raises:
+            SettingError: the directory cannot be used.
+        """
+        with self._lock:
+            self._connection.close()
+            try:
+                self._connection = self._begin_anew(why)
+            except (OSError, sqlite3.OperationalError) as error:
+                raise _unusable(self.path.parent, error) from error
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:
@@ -94,10 +107,19 @@ class Database:
         except sqlite3.DatabaseError as error:
             if isinstance(error, sqlite3.OperationalError):
                 raise
-            aside = self.path.with_suffix(".damaged")
-            self.path.replace(aside)
-            _log.error("%s is damaged (%s): moved to %s, begun anew", self.path, error, aside)
-            return self._connect()
+            return self._begin_anew(error)
+
+    def _begin_anew(self, why: Exception) -> sqlite3.Connection:
+        """Move the file and what SQLite keeps beside it out of the way, for somebody to look at."""
+        aside = self.path.with_suffix(".damaged")
+        for beside in ("", "-wal", "-shm"):
+            kept = Path(f"{aside}{beside}")
+            kept.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                Path(f"{self.path}{beside}").replace(kept)
+        _log.error("%s is damaged (%s): moved to %s, begun anew", self.path, why, aside)
+        os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -105,7 +127,9 @@ class Database:
         )
         try:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if not version:
+            if version:
+                _check(connection, version)
+            else:
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL").fetchone()
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -118,6 +142,20 @@ class Database:
             connection.close()
             raise
         return connection
+
+
+def _check(connection: sqlite3.Connection, version: int) -> None:
+    """See that a file is whole and ours.
+
+    Raises:
+        sqlite3.DatabaseError: it is damaged, or another release's.
+    """
+    if version != _VERSION:
+        message = f"it has version {version}; this release knows {_VERSION}"
+        raise sqlite3.DatabaseError(message)
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise sqlite3.DatabaseError(found)
 
 
 def _unusable(directory: Path, error: Exception) -> SettingError:

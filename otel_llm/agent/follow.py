@@ -1,5 +1,6 @@
 """One journal, followed from its first record to its writer's end."""
 
+import logging
 from collections import Counter
 
 import msgspec
@@ -18,6 +19,8 @@ from otel_llm.journal.records import Record
 
 RECORDS_PER_READ = 10_000
 UNKNOWN_ERROR_NS = (1 << 32) - 1
+
+_log = logging.getLogger("otel_llm.agent")
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -119,7 +122,14 @@ def make_join(
     kind = EngineJoin if producer.kind == "engine" else GatewayJoin
     join = kind(producer, limits, now)
     if saved is not None:
-        join.restore(saved.state.join, saved.open_facts)
+        try:
+            join.restore(saved.state.join, saved.open_facts)
+        except msgspec.MsgspecError as error:
+            _log.error("%s: what was open is damaged and lost (%s)", saved.name, error)
+            join = kind(producer, limits, now)
+            join.restore(saved.state.join, [])
+            join.lost["undecodable"] += len(saved.open_facts)
+            join.note_lost(0, len(saved.open_facts))
     return join
 
 

@@ -1,5 +1,6 @@
 """All journals of a directory: found, followed, and removed some time after their end."""
 
+import errno
 import logging
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from otel_llm.errors import JournalError
 from otel_llm.facts.joined import Joined
 from otel_llm.journal.directory import journal_name, scan
 from otel_llm.journal.reader import JournalReader
+
+_FOR_GOOD = frozenset({errno.ELOOP, errno.ENXIO, errno.ENODEV})
+"""A link, or a special file without anybody behind it: no journal, whatever is tried."""
 
 _log = logging.getLogger("otel_llm.agent")
 
@@ -44,6 +48,7 @@ class Journals:
         self._ended: dict[str, EpochNs] = {}
         self._forgotten: set[str] = set()
         self._unusable: set[tuple[str, int]] = set()
+        self._late: set[str] = set()
         self._kept: set[str] = set()
         for name, journal in saved.items():
             if journal.state.ended_ns is None:
@@ -111,13 +116,28 @@ class Journals:
         except FileNotFoundError:
             return True
         except JournalError as error:
+            cause = error.__cause__
+            if isinstance(cause, FileNotFoundError):
+                return True
+            if isinstance(cause, OSError) and cause.errno not in _FOR_GOOD:
+                return self._try_again(path.name, str(error))
             return self._refuse((path.name, inode), str(error))
+        except OSError as error:
+            return self._try_again(path.name, f"{path} cannot be read: {error.strerror}")
         if path.name != journal_name(reader.producer.kind, reader.producer.instance_id):
             reader.close()
             return self._refuse((path.name, inode), f"{path} holds another producer's journal")
         now = self._clock.anchor()
         self._followed[path.name] = FollowedJournal(reader, self._limits, now, saved)
         self._saved.pop(path.name, None)
+        self._late.discard(path.name)
+        return True
+
+    def _try_again(self, name: str, why: str) -> bool:
+        """What the machine refuses now, such as a descriptor too many, it may grant later."""
+        if name not in self._late:
+            self._late.add(name)
+            _log.warning("not read yet, trying again: %s", why)
         return True
 
     def _refuse(self, file: tuple[str, int], why: str) -> bool:

@@ -256,3 +256,48 @@ def test_latency_of_a_quiet_agent(bench: Bench) -> None:
     bench.agent.cycle()
     assert bench.agent._spool.sizes["clickhouse"] > 0
     assert not bench.agent._pending
+
+
+def _damage(bench: Bench, statement: str) -> None:
+    with bench.database.transaction() as connection:
+        connection.execute(statement)
+    bench.kill()
+
+
+def test_a_state_that_cannot_be_decoded(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """The agent begins anew and keeps the file, instead of failing at every start."""
+    journal = bench.engine()
+    serve(journal, 1)
+    bench.turn()
+    _damage(bench, "UPDATE journals SET state = x'c1'")
+    assert "is damaged" in caplog.text
+    assert (Path(bench.settings.state_dir) / "agent.damaged").exists()
+    serve(journal, 2)
+    bench.turn()
+    assert bench.rows.items["llm_requests"] >= 2
+
+
+def test_open_facts_that_cannot_be_decoded(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """What was open is lost and counted; reading goes on from the cursor."""
+    journal = bench.engine()
+    journal.write(arrived(1))
+    bench.turn()
+    _damage(bench, "UPDATE open_facts SET body = x'c1' WHERE kind = 'request'")
+    serve(journal, 2)
+    bench.turn()
+    assert bench.lost("undecodable") == 1
+    assert "what was open is damaged" in caplog.text
+    assert bench.rows.items["llm_requests"] == 1
+
+
+def test_swallowed_errors_count_once_over_a_restart(bench: Bench) -> None:
+    """What was counted before the agent died is not counted again."""
+    journal = bench.engine()
+    for _ in range(3):
+        journal.count_swallowed()
+    bench.turn()
+    assert bench.value("otel_llm_swallowed_errors_total", service_name="svc") == 3
+    bench.kill()
+    journal.count_swallowed()
+    bench.turn()
+    assert bench.value("otel_llm_swallowed_errors_total", service_name="svc") == 1

@@ -77,3 +77,52 @@ def test_full(tmp_path: Path) -> None:
     with database.transaction() as connection:
         assert connection.execute("SELECT * FROM t").fetchall() == []
     database.close()
+
+
+def _set_aside(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A database opened now is empty and whole, and the old one is kept beside it."""
+    database = Database(directory)
+    with database.transaction() as connection:
+        assert connection.execute("SELECT * FROM journals").fetchall() == []
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    database.close()
+    assert (directory / "agent.damaged").exists()
+    assert "is damaged" in caplog.text
+    mode = stat.S_IMODE((directory / FILE_NAME).stat().st_mode)
+    assert mode == 0o600
+
+
+def test_of_another_release(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A file of another version is put aside, since its tables may mean something else."""
+    Database(tmp_path).close()
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute("PRAGMA user_version = 7")
+    connection.close()
+    _set_aside(tmp_path, caplog)
+    assert "it has version 7; this release knows 1" in caplog.text
+
+
+def test_damage_beyond_the_first_page(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is found at the start, not when a statement stumbles over it."""
+    database = Database(tmp_path)
+    with database.transaction() as connection:
+        for number in range(200):
+            connection.execute(
+                "INSERT INTO journals VALUES (?, 1, 1, ?)", (f"{number}", b"x" * 500)
+            )
+    database.close()
+    file = tmp_path / FILE_NAME
+    with file.open("r+b") as stream:
+        stream.seek(4096)
+        stream.write(b"\xff" * (file.stat().st_size - 4096))
+    _set_aside(tmp_path, caplog)
+
+
+def test_nothing_stays_of_an_earlier_damaged_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was kept of an earlier damaged file is not taken for a part of this one."""
+    (tmp_path / FILE_NAME).write_bytes(b"this is no database " * 100)
+    (tmp_path / "agent.damaged-shm").write_bytes(b"older still")
+    _set_aside(tmp_path, caplog)
+    assert not (tmp_path / "agent.damaged-shm").exists()

@@ -1,5 +1,6 @@
 """Hostile and damaged journals: what is lost is counted, and the rest is read."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -187,3 +188,27 @@ def test_a_header_with_hostile_values(bench: Bench) -> None:
     bench.turn()
     assert bench.rows.items == ALL
     assert bench.value("otel_llm_malformed_total", what="tokens") == 1
+
+
+def test_no_descriptor_left(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A journal that cannot be opened now is tried again, named once, and read whole later."""
+    serve(bench.engine())
+    really_open = os.open
+
+    def refuse(path: Path, flags: int, *more: int, **named: int) -> int:
+        if str(path).endswith(".journal"):
+            raise OSError(errno.EMFILE, "Too many open files")
+        return really_open(path, flags, *more, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        bench.turn()
+        bench.turn()
+    assert bench.rows.items == {}
+    bench.turn()
+    assert bench.rows.items == ALL
+    assert bench.value("otel_llm_malformed_total", what="journal") == 0
+    messages = [record.getMessage() for record in caplog.records]
+    assert len([text for text in messages if "trying again" in text]) == 1
