@@ -55,7 +55,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     enabled: bool = True
     """Whether recorders write at all. `false` makes every hook do nothing."""
     journal_dir: str = msgspec.field(default_factory=default_journal_dir)
-    """Directory of the journals, on tmpfs."""
+    """Directory of the journals, on tmpfs. While no agent runs, a new journal removes the oldest
+    dead ones past four times `journal_bytes`."""
     journal_bytes: Annotated[int, Meta(ge=65536, le=1 << 36)] = 64 << 20
     """Size of one journal. The default holds 120 s at 100 steps/s and a batch of 256."""
     journal_group_readable: bool = False

@@ -1,13 +1,17 @@
-"""One agent per directory, held by a lock that dies with its process."""
+"""One agent per directory, held by a lock that dies with its process.
 
+The lock is on the directory itself, which every agent that can read journals can open: agents of
+two users, of whom one may not write there, exclude each other. `agent.lock` only names the owner.
+"""
+
+import errno
 import fcntl
 import os
 import stat
 from pathlib import Path
 
 from otel_llm.errors import AgentRunningError, SettingError
-
-LOCK_NAME = "agent.lock"
+from otel_llm.journal.directory import AGENT_LOCK_NAME
 
 
 class AgentLock:
@@ -25,40 +29,49 @@ class AgentLock:
     def __init__(self, directory: Path, setting: str) -> None:
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = _open(directory)
+            self._handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             problem = f"{directory} cannot be used ({error.strerror})"
             raise SettingError(setting, problem, "Name a directory of your own") from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             owner = _owner(directory)
-            os.close(self._file)
+            os.close(self._handle)
             message = (
                 f"{directory} is already served by another agent ({owner or 'pid unknown'}). "
                 "Stop it, or give this one its own OTEL_LLM_JOURNAL_DIR and OTEL_LLM_STATE_DIR."
             )
             raise AgentRunningError(message) from None
-        if stat.S_ISREG(os.fstat(self._file).st_mode):
-            os.ftruncate(self._file, 0)
-            os.pwrite(self._file, f"pid {os.getpid()}\n".encode(), 0)
+        try:
+            _tell_owner(directory)
+        except OSError as error:
+            os.close(self._handle)
+            problem = f"{directory / LOCK_NAME} cannot be used ({error.strerror})"
+            raise SettingError(setting, problem, "Remove it, or name another directory") from error
 
     def release(self) -> None:
-        """Let go of the directory. The file stays: removing it would race with a successor."""
-        os.close(self._file)
+        """Let go of the directory. The file that names the owner stays."""
+        os.close(self._handle)
 
 
-def _open(directory: Path) -> int:
-    """The lock's file; the directory itself where we may read but not write, as its group may."""
+def _tell_owner(directory: Path) -> None:
+    """Write who we are; not where we may only read, or another user's agent wrote before us."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        return os.open(directory / LOCK_NAME, flags, 0o600)
-    except PermissionError:
-        return os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        file = os.open(directory / LOCK_NAME, flags, 0o600)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return
+        raise
+    with os.fdopen(file, "wb", buffering=0) as stream:
+        if stat.S_ISREG(os.fstat(file).st_mode):
+            stream.truncate(0)
+            stream.write(f"pid {os.getpid()}\n".encode())
 
 
 def _owner(directory: Path) -> str:
     try:
-        return (directory / LOCK_NAME).read_text("ascii", "replace")[:64].strip()
+        return (directory / AGENT_LOCK_NAME).read_text("ascii", "replace")[:64].strip()
     except OSError:
         return ""

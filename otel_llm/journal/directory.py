@@ -1,5 +1,6 @@
 """The directory of journals: made private by writers, listed by readers."""
 
+import contextlib
 import fcntl
 import os
 import re
@@ -13,6 +14,10 @@ from otel_llm.settings import Settings
 _NAME = r"(?:engine|gateway)-[0-9a-f]{32}\.journal"
 _TEMPORARY = rf"\.{_NAME}\.tmp"
 _STALE_S = 60.0
+_DEAD_JOURNALS = 4
+
+AGENT_LOCK_NAME = "agent.lock"
+"""Name of the file that an agent keeps locked; one that may not write locks the directory."""
 
 
 def journal_name(kind: str, instance_id: str) -> str:
@@ -48,6 +53,7 @@ def ensure(directory: Path, settings: Settings) -> int:
     try:
         _check_private(directory, os.fstat(handle))
         _sweep(handle)
+        _bound_dead(handle, _DEAD_JOURNALS * settings.journal_bytes)
     except BaseException:
         os.close(handle)
         raise
@@ -108,3 +114,48 @@ def _sweep(handle: int) -> None:
             continue
         finally:
             os.close(file)
+
+
+def _bound_dead(handle: int, most_bytes: int) -> None:
+    """Remove the oldest dead journals past a total, unless an agent runs, which does so itself.
+
+    Without one nobody would: every start of an engine would leave a journal on tmpfs.
+    """
+    dead = _dead_journals(handle)
+    total = sum(status.st_size for _, status in dead)
+    if total <= most_bytes or _has_agent(handle):
+        return
+    for name, status in dead:
+        if total <= most_bytes:
+            return
+        with contextlib.suppress(FileNotFoundError):  # removed by another writer just now
+            os.unlink(name, dir_fd=handle)
+        total -= status.st_size
+
+
+def _dead_journals(handle: int) -> list[tuple[str, os.stat_result]]:
+    """Our user's journals that no writer holds, the oldest first."""
+    found = []
+    for name in filter(re.compile(_NAME).fullmatch, os.listdir(handle)):
+        try:
+            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+        except OSError:  # removed just now, or somebody else's
+            continue
+        try:
+            status = os.fstat(file)
+            if status.st_uid == os.geteuid() and not is_locked(file):
+                found.append((name, status))
+        finally:
+            os.close(file)
+    return sorted(found, key=lambda each: each[1].st_mtime_ns)
+
+
+def _has_agent(handle: int) -> bool:
+    try:
+        file = os.open(AGENT_LOCK_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+    except FileNotFoundError:
+        return is_locked(handle)
+    try:
+        return is_locked(file) or is_locked(handle)
+    finally:
+        os.close(file)
