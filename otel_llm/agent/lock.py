@@ -8,10 +8,13 @@ import errno
 import fcntl
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from otel_llm.errors import AgentRunningError, SettingError
 from otel_llm.journal.directory import AGENT_LOCK_NAME
+
+LOCK_NAME = "agent.lock"
 
 
 class AgentLock:
@@ -44,30 +47,37 @@ class AgentLock:
             )
             raise AgentRunningError(message) from None
         try:
-            _tell_owner(directory)
+            self._owner_file = _tell_owner(directory)
         except OSError as error:
             os.close(self._handle)
-            problem = f"{directory / LOCK_NAME} cannot be used ({error.strerror})"
+            problem = f"{directory / AGENT_LOCK_NAME} cannot be used ({error.strerror})"
             raise SettingError(setting, problem, "Remove it, or name another directory") from error
 
     def release(self) -> None:
         """Let go of the directory. The file that names the owner stays."""
+        if self._owner_file is not None:
+            os.close(self._owner_file)
         os.close(self._handle)
 
 
-def _tell_owner(directory: Path) -> None:
-    """Write who we are; not where we may only read, or another user's agent wrote before us."""
+def _tell_owner(directory: Path) -> int | None:
+    """Write who we are, and hold the file for those who only ask whether an agent runs.
+
+    Not where we may only read, or another user's agent wrote before us.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        file = os.open(directory / LOCK_NAME, flags, 0o600)
+        file = os.open(directory / AGENT_LOCK_NAME, flags, 0o600)
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            return
+            return None
         raise
-    with os.fdopen(file, "wb", buffering=0) as stream:
-        if stat.S_ISREG(os.fstat(file).st_mode):
-            stream.truncate(0)
-            stream.write(f"pid {os.getpid()}\n".encode())
+    with suppress(BlockingIOError):  # somebody asks just now
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if stat.S_ISREG(os.fstat(file).st_mode):
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"pid {os.getpid()}\n".encode(), 0)
+    return file
 
 
 def _owner(directory: Path) -> str:

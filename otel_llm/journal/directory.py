@@ -16,9 +16,6 @@ _TEMPORARY = rf"\.{_NAME}\.tmp"
 _STALE_S = 60.0
 _DEAD_JOURNALS = 4
 
-AGENT_LOCK_NAME = "agent.lock"
-"""Name of the file that an agent keeps locked; one that may not write locks the directory."""
-
 
 def journal_name(kind: str, instance_id: str) -> str:
     """Name of a journal's file."""
@@ -123,7 +120,7 @@ def _bound_dead(handle: int, most_bytes: int) -> None:
     """
     dead = _dead_journals(handle)
     total = sum(status.st_size for _, status in dead)
-    if total <= most_bytes or _has_agent(handle):
+    if total <= most_bytes or is_locked(handle):  # an agent locks the directory
         return
     for name, status in dead:
         if total <= most_bytes:
@@ -148,14 +145,3 @@ def _dead_journals(handle: int) -> list[tuple[str, os.stat_result]]:
         finally:
             os.close(file)
     return sorted(found, key=lambda each: each[1].st_mtime_ns)
-
-
-def _has_agent(handle: int) -> bool:
-    try:
-        file = os.open(AGENT_LOCK_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
-    except FileNotFoundError:
-        return is_locked(handle)
-    try:
-        return is_locked(file) or is_locked(handle)
-    finally:
-        os.close(file)

@@ -1,5 +1,6 @@
 """One agent per directory."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def test_a_directory_that_may_only_be_read(tmp_path: Path, monkeypatch: pytest.M
 
     def only_read(path: Path, flags: int, mode: int = 0o777) -> int:
         if flags & os.O_CREAT:
-            raise PermissionError
+            raise PermissionError(errno.EACCES, "Permission denied")
         return really_open(path, flags, mode)
 
     monkeypatch.setattr(os, "open", only_read)
@@ -55,3 +56,33 @@ def test_a_directory_that_may_only_be_read(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
     first.release()
     AgentLock(tmp_path, "journal_dir").release()
+
+
+def test_agents_of_two_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One may write the file and the other may not, and still only one serves the directory."""
+    really_open = os.open
+
+    def only_read(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_CREAT:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return really_open(path, flags, mode)
+
+    owner = AgentLock(tmp_path, "journal_dir")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", only_read)
+        with pytest.raises(AgentRunningError, match=f"pid {os.getpid()}"):
+            AgentLock(tmp_path, "journal_dir")
+        owner.release()
+        group = AgentLock(tmp_path, "journal_dir")
+    with pytest.raises(AgentRunningError):
+        AgentLock(tmp_path, "journal_dir")
+    group.release()
+
+
+def test_removing_the_file_frees_nothing(tmp_path: Path) -> None:
+    """Who removes the file that names the owner does not let a second agent in."""
+    owner = AgentLock(tmp_path, "journal_dir")
+    (tmp_path / "agent.lock").unlink()
+    with pytest.raises(AgentRunningError, match="pid unknown"):
+        AgentLock(tmp_path, "journal_dir")
+    owner.release()

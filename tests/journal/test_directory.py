@@ -1,19 +1,15 @@
 """Journals that nobody reads do not pile up; those that somebody writes or reads stay."""
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-from otel_llm.agent.lock import AgentLock
-from otel_llm.journal.directory import AGENT_LOCK_NAME, scan
+from otel_llm.agent.lock import LOCK_NAME, AgentLock
+from otel_llm.journal.directory import scan
 from otel_llm.journal.writer import Journal
 
 OpenJournal = Callable[..., Journal]
-Agent = Callable[[Path], AbstractContextManager[None]]
 PathOf = Callable[[Journal], Path]
 
 
@@ -57,25 +53,14 @@ def _agent(journal_dir: Path) -> Iterator[None]:
     lock.release()
 
 
-@contextmanager
-def _agent_of_the_group(journal_dir: Path) -> Iterator[None]:
-    """It may not write to the directory, so it locks the directory itself."""
-    handle = os.open(journal_dir, os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    yield
-    os.close(handle)
-
-
-@pytest.mark.parametrize("agent", [_agent, _agent_of_the_group])
 def test_an_agent_reads_them_out_first(
     open_small: OpenJournal,
     path_of: PathOf,
     journal_dir: Path,
-    agent: Callable[[Path], AbstractContextManager[None]],
 ) -> None:
     """While an agent runs, removing is its task: it knows what it has read."""
     dead = _dead(open_small, path_of, 4)
-    with agent(journal_dir):
+    with _agent(journal_dir):
         dead += _dead(open_small, path_of, 4)
         assert scan(journal_dir) == sorted(dead)
     open_small()
@@ -88,10 +73,10 @@ def test_an_agents_file_without_an_agent(
     """The lock file that an agent leaves behind keeps nothing; nor is it a journal."""
     oldest = _dead(open_small, path_of, 1)
     os.utime(oldest[0], (1, 1))
-    (journal_dir / AGENT_LOCK_NAME).touch()
+    (journal_dir / LOCK_NAME).touch()
     (journal_dir / "notes.journal").touch()
     _dead(open_small, path_of, 6)
     open_small()
     assert not oldest[0].exists()
-    assert (journal_dir / AGENT_LOCK_NAME).exists()
+    assert (journal_dir / LOCK_NAME).exists()
     assert (journal_dir / "notes.journal").exists()
