@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from otel_llm.errors import AgentRunningError, SettingError
-from otel_llm.journal.directory import AGENT_LOCK_NAME
+
+LOCK_NAME = "agent.lock"
 
 LOCK_NAME = "agent.lock"
 
@@ -50,7 +51,7 @@ class AgentLock:
             self._owner_file = _tell_owner(directory)
         except OSError as error:
             os.close(self._handle)
-            problem = f"{directory / AGENT_LOCK_NAME} cannot be used ({error.strerror})"
+            problem = f"{directory / LOCK_NAME} cannot be used ({error.strerror})"
             raise SettingError(setting, problem, "Remove it, or name another directory") from error
 
     def release(self) -> None:
@@ -67,7 +68,7 @@ def _tell_owner(directory: Path) -> int | None:
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        file = os.open(directory / AGENT_LOCK_NAME, flags, 0o600)
+        file = os.open(directory / LOCK_NAME, flags, 0o600)
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return None
@@ -82,6 +83,6 @@ def _tell_owner(directory: Path) -> int | None:
 
 def _owner(directory: Path) -> str:
     try:
-        return (directory / AGENT_LOCK_NAME).read_text("ascii", "replace")[:64].strip()
+        return (directory / LOCK_NAME).read_text("ascii", "replace")[:64].strip()
     except OSError:
         return ""
