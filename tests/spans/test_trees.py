@@ -337,3 +337,10 @@ def test_a_step_in_flight() -> None:
 def test_same_fact_same_bytes() -> None:
     """Encoding is deterministic, so that an agent that starts again sends the same spans."""
     assert encode(spans_of(REQUEST)) == encode(spans_of(REQUEST))
+
+
+def test_a_step_of_unknown_end() -> None:
+    """A step whose result was lost did not fail: its engine lives, and no error is claimed."""
+    [lost] = tree(msgspec.structs.replace(STEP, status="unknown", done=None))
+    assert lost["status"] == UNSET
+    assert "error.type" not in lost["attributes"]
