@@ -13,7 +13,6 @@ from pathlib import Path
 
 from otel_llm.errors import AgentRunningError, SettingError
 
-
 LOCK_NAME = "agent.lock"
 
 
