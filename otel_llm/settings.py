@@ -122,9 +122,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     otlp_http_port: Port = 4318
     """Port of the OTLP/HTTP receiver of `up`; 0 picks a free one."""
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1")
-    """Values of the Host header that `up` answers."""
+    """Values of the Host header that `up` and the page of the agent answer."""
     allowed_origins: tuple[str, ...] = ()
-    """Values of the Origin header that `up` answers. Browsers send one; programs do not."""
+    """Values of the Origin header that both answer. Browsers send one; programs do not."""
     max_body_bytes: Annotated[int, Meta(ge=1024)] = 64 << 20
     """Largest request body `up` accepts, after decompression."""
     query_timeout_s: Seconds = 30.0
