@@ -33,7 +33,7 @@ FAIL_WINDOW = (0.65, 0.8)
 _MARKER = ".otel-llm-demo"
 ENGINE_ARGS = (
     *("--max-running", "8", "--token-budget", "128"),
-    *("--blocks", "120", "--max-model-len", "1900"),
+    *("--blocks", "160", "--max-model-len", "1900"),
 )
 """Few seats and little KV cache, so that requests queue and are preempted."""
 
@@ -74,8 +74,8 @@ def run_demo(
 
 
 def _run(calls: Sequence[PlannedCall], work_dir: Path, json_output: bool) -> int:
-    # Room for what is usually in flight and two waves of the flood; the third is shed.
-    stack = Stack(work_dir, max_in_flight=12 + 2 * quota(len(calls)))
+    # Room for what is usually in flight and the flood's first wave, not for its third.
+    stack = Stack(work_dir, max_in_flight=36 + quota(len(calls)))
     console = Console(stderr=True)
     # Told to stop, or its terminal closed, the demo ends its processes like on Ctrl-C.
     for told in (signal.SIGTERM, signal.SIGHUP):

@@ -18,12 +18,14 @@ GiveUp = Literal["never", "queue", "prefill", "decode"]
 LENGTH_SCALE = 8
 MAX_PROMPT = 600
 MAX_OUTPUT = 72
-LONG_OUTPUT = 500
+LONG_OUTPUT = 400
 GIANT_PROMPT = 1700
 GIVE_UP_SHARE = 0.075
 FLOOD_AT = 0.45
-FLOOD_WAVES_S = (0.0, 0.4, 0.6)
+FLOOD_WAVES_S = (0.0, 0.4, 0.9)
 """First the seats fill, then come those who give up in the queue, then those who are shed."""
+QUITTERS_WITHIN_S = 0.4
+"""Who gives up in the queue comes and leaves one after the other, so that few are there at once."""
 
 TENANTS = (("acme", "gold"), ("globex", "gold"), ("initech", "standard"), ("hooli", "standard"))
 _TENANT_WEIGHTS = (5, 3, 2, 1)
@@ -110,23 +112,31 @@ def plan(requests: int, speedup: float = 1.0, seed: int = 1) -> list[PlannedCall
     calls = []
     for number, row in enumerate(rows):
         role = roles.get(number, _Role())
-        at_s = row.at_s / speedup if role.wave is None else flood_s + FLOOD_WAVES_S[role.wave]
+        at_s = row.at_s / speedup if role.wave is None else flood_s + role.after_s
         calls.append(_call(rng, number, row, at_s, role))
     return sorted(calls, key=lambda call: (call.at_s, call.number))
 
 
 class _Role(NamedTuple):
-    """What an episode makes of a call: the flood's wave it comes with, and when it gives up."""
+    """What an episode makes of a call: its wave of the flood, its time in it, when it gives up."""
 
     wave: int | None = None
+    after_s: float = 0.0
     give_up: GiveUp = "never"
 
 
 def _roles(rng: random.Random, requests: int) -> dict[int, _Role]:
     """Disjoint groups of calls, by number: three waves, and two kinds of clients that give up."""
-    groups = (_Role(0), _Role(1, "queue"), _Role(2), _Role(None, "prefill"), _Role(None, "decode"))
-    chosen = iter(rng.sample(range(requests), len(groups) * quota(requests)))
-    return {next(chosen): role for role in groups for _ in range(quota(requests))}
+    each = quota(requests)
+    fill, leave, excess = FLOOD_WAVES_S
+    roles = [
+        *[_Role(0, fill)] * each,
+        *(_Role(1, leave + QUITTERS_WITHIN_S * k / each, "queue") for k in range(each)),
+        *[_Role(2, excess)] * (each * 3 // 2),
+        *[_Role(give_up="prefill")] * each,
+        *[_Role(give_up="decode")] * each,
+    ]
+    return dict(zip(rng.sample(range(requests), len(roles)), roles, strict=True))
 
 
 def _call(rng: random.Random, number: int, row: Arrival, at_s: float, role: _Role) -> PlannedCall:
