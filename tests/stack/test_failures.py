@@ -78,6 +78,7 @@ def test_engine_killed_mid_batch(stack: Stack) -> None:
             lambda: bool(found.query(busy, parameters={"s": victim}).result_rows[0][0]),
             "the engine at work",
         )
+        wait_for(lambda: stopped_in_a_step(stack, victim), "a step in flight")
         stack.kill(victim)
 
     seen = replay(stack, [*long, *short], harm)
