@@ -7,12 +7,15 @@ of the TOML file named by `OTEL_LLM_CONFIG`. `docs/settings.md` is generated fro
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from otel_llm.errors import SettingError
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
 
 PREFIX = "OTEL_LLM_"
 CONFIG_VARIABLE = "OTEL_LLM_CONFIG"
@@ -213,7 +216,7 @@ def _checked(name: str, value: object) -> object:
         converted = _secret(name, converted)
     if name == "trusted_proxies":
         for network in converted:
-            _check_network(name, network)
+            parse_network(name, network)
     return converted
 
 
@@ -257,11 +260,20 @@ def _secret(name: str, text: str) -> str:
     return text
 
 
-def _check_network(name: str, text: str) -> None:
+def parse_network(name: str, text: str) -> "IPv4Network | IPv6Network":
+    """Read a network in CIDR form.
+
+    Args:
+        name: the setting it comes from.
+        text: for example 10.0.0.0/8.
+
+    Raises:
+        SettingError: it is not one.
+    """
     import ipaddress
 
     try:
-        ipaddress.ip_network(text)
+        return ipaddress.ip_network(text)
     except ValueError as error:
         problem = f"{text!r} is not a network ({error})"
         remedy = "Write CIDR networks, for example 10.0.0.0/8 or 127.0.0.1/32"

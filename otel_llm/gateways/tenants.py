@@ -7,10 +7,9 @@ from functools import lru_cache, partial
 from starlette.types import Scope
 
 from otel_llm.context import TenantTag, is_tag
-from otel_llm.errors import SettingError
 from otel_llm.gateways.metrics import GatewayMetrics
 from otel_llm.isolation import Guard
-from otel_llm.settings import Settings
+from otel_llm.settings import Settings, parse_network
 
 TenantOf = Callable[[Scope], tuple[str, str] | None]
 """A user's own rule: ASGI scope to (tenant, tier); None if it does not know."""
@@ -33,7 +32,9 @@ class TenantRule:
     def __init__(
         self, settings: Settings, tenant_of: TenantOf | None, metrics: GatewayMetrics
     ) -> None:
-        self._networks = [_network(each) for each in settings.trusted_proxies]
+        self._networks = [
+            parse_network("trusted_proxies", each) for each in settings.trusted_proxies
+        ]
         self._tenant_header = settings.tenant_header.lower().encode("latin-1")
         self._tier_header = settings.tier_header.lower().encode("latin-1")
         self._tenant_of = tenant_of
@@ -78,15 +79,6 @@ class TenantRule:
             return False
         mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
         return any((mapped or ip) in network for network in self._networks)
-
-
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        return ipaddress.ip_network(text)
-    except ValueError as error:
-        name, problem = "trusted_proxies", f"{text!r} is not a network ({error})"
-        remedy = "Write CIDR networks, for example 10.0.0.0/8 or 127.0.0.1/32"
-        raise SettingError(name, problem, remedy) from error
 
 
 def _values(scope: Scope, header: bytes) -> Sequence[str]:
