@@ -55,6 +55,7 @@ class Recorder:
         model: str = "",
         service: str = "",
         dp_rank: int = 0,
+        left_out: Sequence[str] = (),
         settings: Settings | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> "Recorder":
@@ -66,6 +67,7 @@ class Recorder:
             model: the served model.
             service: name of the deployment; the engine's name if empty.
             dp_rank: data-parallel rank, from 0.
+            left_out: hooks that are not in place, as `name: reason`.
             settings: the process's settings if None.
             clock: source of stamps and anchors.
         """
@@ -76,6 +78,7 @@ class Recorder:
             engine_version=engine_version,
             model=model,
             dp_rank=dp_rank,
+            left_out=left_out,
             settings=settings,
             clock=clock,
         )
@@ -95,6 +98,8 @@ class Recorder:
         traceparent: str | None = None,
         tracestate: str | None = None,
         arrival_ns: MonotonicNs | None = None,
+        frontend: str = "",
+        lora: str = "",
     ) -> "RequestHandle":
         """Record that the API server accepted a request. The arguments are `RequestArrived`'s.
 
@@ -116,6 +121,8 @@ class Recorder:
                 sample_count,
                 None if traceparent is None else _text(traceparent),
                 None if tracestate is None else _text(tracestate),
+                frontend,
+                _text(lora),
             )
             self._write(record)
         return RequestHandle(index, self._write, self._now, self._guard_request)
@@ -131,6 +138,7 @@ class Recorder:
         waiting: int = 0,
         kv_used: int = 0,
         kv_total: int = 0,
+        drafts: list[int] | None = None,
         at_ns: MonotonicNs | None = None,
     ) -> int:
         """Record a batch as it was scheduled. The arguments are `StepScheduled`'s.
@@ -144,6 +152,7 @@ class Recorder:
             waiting: requests waiting.
             kv_used: KV-cache blocks in use.
             kv_total: KV-cache blocks there are.
+            drafts: of `tokens`, how many are speculative; None if none is.
             at_ns: when the scheduler decided; now if None.
 
         Returns:
@@ -161,7 +170,7 @@ class Recorder:
             self._write(
                 StepScheduled(
                     seq, now if at_ns is None else at_ns, request_index, phase, tokens, context,
-                    running, waiting, kv_used, kv_total,
+                    running, waiting, kv_used, kv_total, drafts or [],
                 ),
                 now,
             )  # fmt: skip
@@ -175,6 +184,8 @@ class Recorder:
         emitted: list[int] | None = None,
         execute_ns: int | None = None,
         at_ns: MonotonicNs | None = None,
+        accepted: list[int] | None = None,
+        cudagraph_mode: str = "",
     ) -> None:
         """Record that a step's result is in.
 
@@ -183,11 +194,15 @@ class Recorder:
             emitted: output tokens each member gained, in the order of the batch; None: not told.
             execute_ns: CPU time around the model's execution, in nanoseconds.
             at_ns: when the result was in; now if None.
+            accepted: speculative tokens accepted of each member; None if none was proposed.
+            cudagraph_mode: how it ran on CUDA graphs, in the engine's words.
         """
         try:
             now = self._now()
             stamp = now if at_ns is None else at_ns
-            self._write(StepDone(seq, stamp, [] if emitted is None else emitted, execute_ns), now)
+            self._write(
+                StepDone(seq, stamp, emitted or [], execute_ns, accepted or [], cudagraph_mode), now
+            )
         except Exception as error:  # noqa: BLE001  see `Guard`: this hook is in every step
             self._guard_done.swallow(error)
 
@@ -241,8 +256,9 @@ class RequestHandle:
     """
 
     __slots__ = (
-        "_cached_tokens", "_first_output_ns", "_first_token_ns", "_guard", "_now", "_once",
-        "_preemptions", "_queued_ns", "_recomputed_tokens", "_scheduled_ns", "_write", "index",
+        "_cached_tokens", "_discarded_tokens", "_first_output_ns", "_first_token_ns", "_guard",
+        "_now", "_once", "_preemptions", "_queued_ns", "_recomputed_tokens", "_rejected_tokens",
+        "_scheduled_ns", "_write", "index",
     )  # fmt: skip
 
     def __init__(
@@ -257,6 +273,7 @@ class RequestHandle:
         self._first_token_ns: MonotonicNs | None = None
         self._first_output_ns: MonotonicNs | None = None
         self._cached_tokens = self._recomputed_tokens = self._preemptions = 0
+        self._rejected_tokens = self._discarded_tokens = 0
         self._once = threading.Lock()
 
     def queued(self, at_ns: MonotonicNs | None = None) -> None:
@@ -277,15 +294,34 @@ class RequestHandle:
                 self._scheduled_ns = self._now() if at_ns is None else at_ns
                 self._cached_tokens = cached_tokens
 
-    def preempted(self, recomputed_tokens: int = 0) -> None:
-        """It lost its place in the batch.
-
-        Args:
-            recomputed_tokens: tokens that will be computed again because of it.
-        """
+    def preempted(self) -> None:
+        """It lost its place in the batch, and what it had computed."""
         with self._guard:
             self._preemptions += 1
-            self._recomputed_tokens += recomputed_tokens
+
+    def recomputed(self, tokens: int) -> None:
+        """A step includes so many tokens that an earlier step had computed for it."""
+        with self._guard:
+            self._recomputed_tokens += tokens
+
+    def resumed(self, cached_tokens: int = 0) -> None:
+        """A step takes it in again after a preemption.
+
+        Args:
+            cached_tokens: tokens served from the prefix cache beyond those it had computed itself.
+        """
+        with self._guard:
+            self._cached_tokens += cached_tokens
+
+    def rejected(self, tokens: int) -> None:
+        """So many of its speculative tokens were computed and rejected."""
+        with self._guard:
+            self._rejected_tokens += tokens
+
+    def discarded(self, tokens: int) -> None:
+        """The results of so many of its scheduled tokens past the prompt were thrown away."""
+        with self._guard:
+            self._discarded_tokens += tokens
 
     def first_token(self, at_ns: MonotonicNs | None = None) -> None:
         """The step that made its first token has its result; later calls change nothing."""
@@ -307,6 +343,7 @@ class RequestHandle:
         output_tokens: int,
         last_token_ns: MonotonicNs | None = None,
         error_type: str | None = None,
+        unscheduled_tokens: int = 0,
         at_ns: MonotonicNs | None = None,
     ) -> None:
         """Record the request's end, with all stamps and counts. Only the first call counts.
@@ -317,6 +354,7 @@ class RequestHandle:
             output_tokens: tokens generated.
             last_token_ns: the result of the step that made the last token was in.
             error_type: short class of the error, never its message.
+            unscheduled_tokens: prompt tokens that no step had included.
             at_ns: when the engine let go of it; now if None.
         """
         with self._guard:
@@ -338,6 +376,9 @@ class RequestHandle:
                     self._recomputed_tokens,
                     self._preemptions,
                     None if error_type is None else _text(error_type),
+                    self._rejected_tokens,
+                    self._discarded_tokens,
+                    unscheduled_tokens,
                 )
             )
 

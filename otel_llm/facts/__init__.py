@@ -7,7 +7,7 @@ A fact is immutable and complete: spans, rows and metrics are views of it. Facts
 from otel_llm.facts.gateway import Attempt, GatewayCall, GatewayCallStarted
 from otel_llm.facts.kernel import StepKernels
 from otel_llm.facts.producer import Producer
-from otel_llm.facts.request import RequestArrived, RequestFinished
+from otel_llm.facts.request import RequestArrived, RequestDelivered, RequestFinished
 from otel_llm.facts.step import PHASE_DECODE, PHASE_PREFILL, StepDone, StepScheduled
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "GatewayCallStarted",
     "Producer",
     "RequestArrived",
+    "RequestDelivered",
     "RequestFinished",
     "StepDone",
     "StepKernels",

@@ -4,12 +4,14 @@ from typing import Literal
 
 import msgspec
 
+ProducerKind = Literal["engine", "frontend", "gateway"]
 
 class Producer(msgspec.Struct, frozen=True):
     """The identity that every fact of one journal shares. It stands in the journal's header.
 
     Attributes:
-        kind: which layer writes.
+        kind: which layer writes. `frontend` is an engine's API server with its own half of each
+            request, in the core's process or in another.
         instance_id: 32 hex digits, random per journal. Never derived from a pid.
         boot_id: the kernel's boot id; monotonic stamps compare only within one boot.
         time_namespace: inode of the writer's time namespace; likewise.
@@ -19,9 +21,10 @@ class Producer(msgspec.Struct, frozen=True):
         engine_version: its version.
         model: served model, empty for a gateway.
         dp_rank: data-parallel rank, from 0.
+        left_out: hooks that could not be put in place, as `name: reason`.
     """
 
-    kind: Literal["engine", "gateway"]
+    kind: ProducerKind
     instance_id: str
     boot_id: str
     time_namespace: int
@@ -31,3 +34,4 @@ class Producer(msgspec.Struct, frozen=True):
     engine_version: str
     model: str = ""
     dp_rank: int = 0
+    left_out: list[str] = []

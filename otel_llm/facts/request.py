@@ -29,6 +29,9 @@ class RequestArrived(msgspec.Struct, frozen=True, array_like=True):
         sample_count: how many samples the call asked for.
         traceparent: the W3C header as received, unparsed. None if absent.
         tracestate: likewise.
+        frontend: instance id of the process that serves the API, where that is another one and
+            will write a `RequestDelivered`; empty where there will be none.
+        lora: name of the LoRA adapter; empty without one.
     """
 
     index: int
@@ -43,14 +46,17 @@ class RequestArrived(msgspec.Struct, frozen=True, array_like=True):
     sample_count: int = 1
     traceparent: str | None = None
     tracestate: str | None = None
+    frontend: str = ""
+    lora: str = ""
 
 
 class RequestFinished(msgspec.Struct, frozen=True, array_like=True):
     """The end of a request, with every stamp and count of its life.
 
-    Tokens scheduled over a finished request's steps add up to
-    `prompt_tokens - cached_tokens + max(output_tokens - 1, 0) + recomputed_tokens`;
-    each term is counted at its own event.
+    Tokens scheduled over a request's steps, however it ended, add up to
+    `prompt_tokens - unscheduled_tokens - cached_tokens + max(output_tokens - 1, 0)
+    + recomputed_tokens + rejected_tokens + discarded_tokens`;
+    each term is counted at its own event. A request that finished has none unscheduled.
 
     Attributes:
         index: as in `RequestArrived`.
@@ -62,11 +68,16 @@ class RequestFinished(msgspec.Struct, frozen=True, array_like=True):
         first_token_ns: core first token: the result of the step that made it.
         first_output_ns: the API server handled the first output; TTFT_engine ends here.
         last_token_ns: the result of the step that made the last token.
-        cached_tokens: prompt tokens served from the prefix cache at first schedule.
+        cached_tokens: tokens served from the prefix cache in place of being computed: at first
+            schedule, and after a preemption beyond what the request had computed itself.
         output_tokens: tokens generated.
-        recomputed_tokens: tokens computed again after preemptions.
+        recomputed_tokens: tokens scheduled again after preemptions.
         preemptions: how often it lost its place in the batch.
         error_type: short class of the error, never its message. None unless failed.
+        rejected_tokens: speculative tokens that were scheduled and then rejected.
+        discarded_tokens: tokens past the prompt that were scheduled and whose result was thrown
+            away: steps in flight at the request's end, and what followed a stop token.
+        unscheduled_tokens: prompt tokens that no step had included when the request ended.
     """
 
     index: int
@@ -82,4 +93,46 @@ class RequestFinished(msgspec.Struct, frozen=True, array_like=True):
     output_tokens: int = 0
     recomputed_tokens: int = 0
     preemptions: int = 0
+    error_type: str | None = None
+    rejected_tokens: int = 0
+    discarded_tokens: int = 0
+    unscheduled_tokens: int = 0
+
+
+class RequestDelivered(msgspec.Struct, frozen=True, array_like=True):
+    """A request as the process that serves the API saw it, where that is not the engine's core.
+
+    Written once, when that process lets go of the request. The agent joins it to the core's half
+    by `request_id`; where that half never comes, this one stands alone.
+
+    Attributes:
+        request_id, api_request_id, operation, model, prompt_tokens, max_tokens, sample_index,
+            sample_count, traceparent, tracestate, lora: as in `RequestArrived`.
+        arrival_ns: the API server received the call, by its own clock reading.
+        finished_ns: it handled the last output, or gave the request up.
+        outcome: how it ended for the caller; a stop string ends it as `finished` here, while the
+            core sees an abort.
+        finish_reason: as in `RequestFinished`.
+        output_tokens: output tokens it handed on; a stop string cuts off some.
+        first_output_ns: it handled the first output; TTFT_engine ends here.
+        error_type: as in `RequestFinished`.
+    """
+
+    request_id: str
+    api_request_id: str
+    operation: str
+    model: str
+    arrival_ns: MonotonicNs
+    finished_ns: MonotonicNs
+    outcome: RequestOutcome
+    finish_reason: str
+    prompt_tokens: int
+    output_tokens: int
+    first_output_ns: MonotonicNs | None = None
+    max_tokens: int | None = None
+    sample_index: int = 0
+    sample_count: int = 1
+    traceparent: str | None = None
+    tracestate: str | None = None
+    lora: str = ""
     error_type: str | None = None

@@ -26,6 +26,7 @@ class StepScheduled(msgspec.Struct, frozen=True, array_like=True):
         waiting: requests waiting at schedule time.
         kv_used: KV-cache blocks in use at schedule time.
         kv_total: KV-cache blocks there are.
+        drafts: shape (batch,); of `tokens`, how many are speculative. Empty if none is.
     """
 
     seq: int
@@ -38,6 +39,7 @@ class StepScheduled(msgspec.Struct, frozen=True, array_like=True):
     waiting: int = 0
     kv_used: int = 0
     kv_total: int = 0
+    drafts: list[int] = []
 
 
 class StepDone(msgspec.Struct, frozen=True, array_like=True):
@@ -49,9 +51,14 @@ class StepDone(msgspec.Struct, frozen=True, array_like=True):
         emitted: shape (batch,); output tokens each member gained. Empty if not told.
         execute_ns: CPU time around the model's execution, in nanoseconds. It is launch time where
             the engine schedules asynchronously, never GPU time.
+        accepted: shape (batch,); speculative tokens that were accepted. Empty if none was proposed.
+        cudagraph_mode: how the step ran on CUDA graphs, in the engine's words, for example `FULL`
+            or `NONE`; empty if not told.
     """
 
     seq: int
     result_ns: MonotonicNs
     emitted: list[int] = []
     execute_ns: int | None = None
+    accepted: list[int] = []
+    cudagraph_mode: str = ""

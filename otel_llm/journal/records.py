@@ -11,7 +11,7 @@ import msgspec
 from otel_llm.clock import Anchor
 from otel_llm.facts.gateway import Attempt, GatewayCall, GatewayCallStarted
 from otel_llm.facts.kernel import StepKernels
-from otel_llm.facts.request import RequestArrived, RequestFinished
+from otel_llm.facts.request import RequestArrived, RequestDelivered, RequestFinished
 from otel_llm.facts.step import StepDone, StepScheduled
 
 Record: TypeAlias = (
@@ -24,6 +24,7 @@ Record: TypeAlias = (
     | GatewayCallStarted
     | GatewayCall
     | Attempt
+    | RequestDelivered
 )
 
 KINDS: dict[int, type[msgspec.Struct]] = {
@@ -36,5 +37,6 @@ KINDS: dict[int, type[msgspec.Struct]] = {
     7: GatewayCallStarted,
     8: GatewayCall,
     9: Attempt,
+    10: RequestDelivered,
 }
 KIND_OF: dict[type[msgspec.Struct], int] = {record: kind for kind, record in KINDS.items()}

@@ -3,14 +3,14 @@
 import atexit
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from otel_llm.clock import SYSTEM_CLOCK, Clock
 from otel_llm.errors import JournalError, OtelLLMError
-from otel_llm.facts.producer import Producer
+from otel_llm.facts.producer import Producer, ProducerKind
 from otel_llm.isolation import Guard
 from otel_llm.journal import directory
 from otel_llm.journal.layout import DROPPED, SWALLOWED
@@ -123,12 +123,13 @@ class Journal:
 
 def open_journal(
     *,
-    kind: Literal["engine", "gateway"],
+    kind: ProducerKind,
     service: str,
     engine: str,
     engine_version: str,
     model: str = "",
     dp_rank: int = 0,
+    left_out: Sequence[str] = (),
     settings: Settings | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Journal:
@@ -141,6 +142,7 @@ def open_journal(
         engine_version: its version.
         model: served model.
         dp_rank: data-parallel rank.
+        left_out: hooks that are not in place, as `name: reason`.
         settings: the process's settings if None.
         clock: clock of the anchors.
     """
@@ -160,6 +162,7 @@ def open_journal(
         engine_version=_text(engine_version),
         model=_text(model),
         dp_rank=dp_rank,
+        left_out=[_text(one) for one in left_out],
     )
     journal = Journal(producer, settings, clock, _ring_or_none(producer, settings))
     _open.add(journal)

@@ -1,0 +1,1 @@
+"""Hooks for engines, one package each."""

@@ -1,0 +1,1 @@
+"""Hooks for vLLM's V1 engine."""
