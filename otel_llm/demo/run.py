@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from otel_llm.demo import client, evidence, summary
-from otel_llm.demo.stack import DemoError, Stack
+from otel_llm.demo.child import DemoError
+from otel_llm.demo.stack import Stack
 from otel_llm.demo.watch import PhaseWatch
 from otel_llm.demo.workload import PlannedCall, plan, quota
 from otel_llm.settings import default_state_dir

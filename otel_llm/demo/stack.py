@@ -1,99 +1,14 @@
 """The demo's processes: the embedded stack, the agent, two engines and a gateway."""
 
-import ctypes
-import json
-import os
 import signal
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import httpx
 
-from otel_llm.errors import OtelLLMError
-from otel_llm.settings import PREFIX
-
-READY_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 20.0
-
-
-class DemoError(OtelLLMError):
-    """A process of the demo did not start, or died."""
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to stop this process when the demo is killed and can stop nobody any more.
-
-    Linux does so when the thread that started it ends: start processes in the main thread.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-_PR_SET_PDEATHSIG = 1
-
-
-class Child:
-    """One process of ours, with its output in a file.
-
-    Args:
-        name: for messages and the log's file name.
-        args: arguments after `python -m`.
-        log_dir: where its log goes.
-        environment: variables beside our own.
-    """
-
-    def __init__(
-        self, name: str, args: Sequence[str], log_dir: Path, environment: Mapping[str, str]
-    ) -> None:
-        self.name = name
-        self.log = log_dir / f"{name}.log"
-        # Nothing of the user's own settings may lead the run elsewhere.
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *args],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  no thread runs between fork and exec
-                env={**inherited, **environment, "PYTHONUNBUFFERED": "1"},
-            )
-
-    def ready(self) -> dict[str, Any]:
-        """Wait for the line in which it says where it listens.
-
-        Raises:
-            DemoError: it ended, or took longer than READY_TIMEOUT_S.
-        """
-        deadline = time.monotonic() + READY_TIMEOUT_S
-        while time.monotonic() < deadline:
-            for line in self.log.read_text(errors="replace").splitlines():
-                if line.startswith('{"ready"'):
-                    told: dict[str, Any] = json.loads(line)
-                    return told
-            if self.process.poll() is not None:
-                raise DemoError(self._failure(f"ended with status {self.process.returncode}"))
-            time.sleep(0.05)
-        raise DemoError(self._failure(f"was not ready after {READY_TIMEOUT_S:.0f} s"))
-
-    def _failure(self, what: str) -> str:
-        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
-        return f"{self.name} {what}. The end of {self.log}:\n{tail}"
-
-    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """End it and wait; kill it if it does not end in time."""
-        if self.process.poll() is None:
-            self.process.send_signal(how)
-        try:
-            self.process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+from otel_llm.demo.child import Child
 
 
 def _port(url: str) -> str:
@@ -181,8 +96,9 @@ class Stack:
         return [f"engine-{chr(ord('a') + number)}" for number in range(self._engines)]
 
     def spawn(self, name: str, args: Sequence[str]) -> Child:
-        """Start one process under a name."""
-        self.children[name] = Child(name, args, self.log_dir, self.environment)
+        """Start one of our programs under a name: `python -m` and the arguments."""
+        command = [sys.executable, "-m", *args]
+        self.children[name] = Child(name, command, self.log_dir, self.environment)
         return self.children[name]
 
     def _spawn_engine(self, name: str, engine_args: Mapping[str, Sequence[str]]) -> Child:

@@ -1,7 +1,7 @@
 """The engine loop, in its own thread: schedule, compute, sample, deliver.
 
-The API server's thread submits and aborts under the lock; the model runs outside of it. Aborts
-take effect between steps.
+The API server's thread submits and aborts under the lock; the model runs outside of it. An abort
+takes effect when the step in flight has its result, which is then thrown away for who was aborted.
 """
 
 import logging
@@ -78,7 +78,7 @@ class EngineCore:
             self._wake.notify()
 
     def abort(self, sequences: Iterable[Sequence]) -> None:
-        """End sequences whose caller has gone, before the next step."""
+        """End sequences whose caller has gone, before they gain another token."""
         with self._wake:
             self._aborts += sequences
             self._wake.notify()
@@ -115,6 +115,7 @@ class EngineCore:
         tokens = self._executor.run(plan)
         execute_ns = time.monotonic_ns() - started
         with self._wake:
+            self._apply_aborts()
             gained = self._scheduler.complete(plan, tokens)
             deliveries = [self._delivery(sequence) for sequence in gained]
         self._events.done(plan, execute_ns, self._executor.timer)

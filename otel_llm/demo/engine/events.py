@@ -13,12 +13,13 @@ class EngineEvents:
         """The API server accepted a call and queued its sequences."""
 
     def scheduled(self, plan: Plan) -> None:
-        """A step was decided: who came in, who lost its place, what the batch is."""
+        """A step was decided: who came in or came back, who lost its place, what the batch is."""
 
     def done(self, plan: Plan, execute_ns: int, kernels: KernelTimer) -> None:
         """A step's result is in: `execute_ns` nanoseconds around the model, operation by operation.
 
-        Sampled tokens are already appended to their sequences.
+        Sampled tokens are already appended to their sequences. Sequences that were aborted since
+        the step was decided have gained none, and `finished` was told of them before.
         """
 
     def first_output(self, sequence: Sequence) -> None:

@@ -1,8 +1,8 @@
 """Continuous batching: who computes how many tokens in the next step.
 
 First come, first served, under a token budget. A prompt longer than what is left of the budget is
-computed in chunks. When blocks run out, the youngest running sequence loses its place and is later
-computed again from its first token.
+computed in chunks. When blocks run out, the youngest running sequence loses its place. It is later
+computed again from its first token, but for what the prefix cache still has of it.
 """
 
 from collections import deque
@@ -44,7 +44,9 @@ class Plan:
     Attributes:
         shares: the batch.
         admitted: sequences in a step for the first time.
-        preempted: sequences that lost their place, each with the tokens it had computed.
+        resumed: sequences in a step again after they lost their place, each with the tokens that
+            the prefix cache had of it.
+        preempted: sequences that lost their place.
         running: sequences running, this batch included.
         waiting: sequences waiting.
         kv_used: KV-cache blocks held.
@@ -53,7 +55,8 @@ class Plan:
 
     shares: list[Share] = field(default_factory=list)
     admitted: list[Sequence] = field(default_factory=list)
-    preempted: list[tuple[Sequence, int]] = field(default_factory=list)
+    resumed: list[tuple[Sequence, int]] = field(default_factory=list)
+    preempted: list[Sequence] = field(default_factory=list)
     running: int = 0
     waiting: int = 0
     kv_used: int = 0
@@ -91,7 +94,7 @@ class Scheduler:
         self.waiting.extend(sequences)
 
     def abort(self, sequence: Sequence) -> bool:
-        """End a sequence wherever it is. Call between steps.
+        """End a sequence wherever it is. A step that has it in its batch gains it nothing more.
 
         Returns:
             False if it had finished before.
@@ -122,11 +125,16 @@ class Scheduler:
             sampled: a token for each share that samples, in order.
 
         Returns:
-            the sequences that got a token, in the order of `sampled`.
+            the sequences that got a token, in the order of `sampled`. A sequence that was aborted
+            since the plan was made gets none.
         """
-        gained = [share.sequence for share in plan.shares if share.samples]
-        for sequence, token in zip(gained, sampled, strict=True):
+        sampling = [share.sequence for share in plan.shares if share.samples]
+        gained: list[Sequence] = []
+        for sequence, token in zip(sampling, sampled, strict=True):
+            if sequence.status is Status.FINISHED:
+                continue
             sequence.append(token)
+            gained.append(sequence)
             if sequence.finish_reason is not None:
                 self._finish(sequence)
         return gained
@@ -169,14 +177,8 @@ class Scheduler:
             budget -= tokens
 
     def _cached_blocks(self, sequence: Sequence) -> list[int]:
-        """Blocks of the prompt that the prefix cache has, at first schedule.
-
-        One token at least is left to compute, for its logits. A preempted sequence does not ask:
-        so what a preemption costs is known when it happens.
-        """
-        if sequence.cached is not None:
-            return []
-        full = (sequence.prompt_tokens - 1) // self._config.block_size
+        """Blocks that the prefix cache has of it. One token at least is left, for its logits."""
+        full = (len(sequence.tokens) - 1) // self._config.block_size
         sequence.digests = chain_digests(sequence.tokens, self._config.block_size, sequence.digests)
         return self.pool.find(sequence.digests[:full])
 
@@ -188,6 +190,8 @@ class Scheduler:
         if sequence.cached is None:
             sequence.cached = sequence.computed
             plan.admitted.append(sequence)
+        else:
+            plan.resumed.append((sequence, sequence.computed))
 
     def _share(self, plan: Plan, sequence: Sequence, tokens: int) -> None:
         """Give a sequence its blocks and its place in the batch."""
@@ -211,8 +215,7 @@ class Scheduler:
             self.pool.publish(sequence.blocks[index], sequence.digests[index])
 
     def _preempt(self, plan: Plan, sequence: Sequence) -> None:
-        plan.preempted.append((sequence, sequence.computed))
-        sequence.recomputed += sequence.computed
+        plan.preempted.append(sequence)
         self._drop_blocks(sequence)
         sequence.status = Status.WAITING
         self.waiting.appendleft(sequence)

@@ -47,7 +47,6 @@ class Sequence:
         digests: digest of each of its full blocks, chained; see `blocks.py`.
         computed: tokens whose keys and values are in its blocks.
         cached: prompt tokens served from the prefix cache at first schedule; None before.
-        recomputed: tokens computed again, or to be computed again, after preemptions.
         finish_reason: `stop`, `length` or `abort`, once finished.
     """
 
@@ -60,7 +59,6 @@ class Sequence:
     digests: list[bytes] = field(default_factory=list, init=False)
     computed: int = field(default=0, init=False)
     cached: int | None = field(default=None, init=False)
-    recomputed: int = field(default=0, init=False)
     finish_reason: str | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:

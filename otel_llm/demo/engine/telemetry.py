@@ -9,7 +9,7 @@ from otel_llm.clock import SYSTEM_CLOCK, Clock, MonotonicNs
 from otel_llm.demo.engine.call import Call
 from otel_llm.demo.engine.config import EngineConfig
 from otel_llm.demo.engine.events import EngineEvents
-from otel_llm.demo.engine.scheduler import Plan
+from otel_llm.demo.engine.scheduler import Plan, Share
 from otel_llm.demo.engine.sequence import Sequence
 from otel_llm.demo.engine.timing import KernelTimer
 from otel_llm.facts.request import RequestOutcome
@@ -18,10 +18,61 @@ from otel_llm.recorder import Recorder, RequestHandle
 
 @dataclass
 class Followed:
-    """A request's handle, and when it last got a token, in monotonic nanoseconds."""
+    """A request's handle, and what its account is made from.
+
+    Attributes:
+        handle: tells the recorder.
+        prompt_tokens: tokens of the prompt.
+        reached: tokens that steps or the prefix cache have brought it to so far. What a later step
+            computes below this mark, it computes again.
+        in_flight: tokens past the prompt, scheduled for the first time, whose result is not in.
+        last_token_ns: when it last got a token, in monotonic nanoseconds.
+    """
 
     handle: RequestHandle
+    prompt_tokens: int
+    reached: int = 0
+    in_flight: int = 0
     last_token_ns: MonotonicNs | None = None
+
+    def admitted(self, cached: int, now: MonotonicNs) -> None:
+        """A step includes it for the first time."""
+        self.handle.scheduled(cached_tokens=cached, at_ns=now)
+        self.reached = cached
+
+    def resumed(self, cached: int) -> None:
+        """A step includes it again. Of its own tokens it finds some; those are not news."""
+        self.handle.resumed(cached_tokens=max(0, cached - self.reached))
+        self.reached = max(self.reached, cached)
+
+    def included(self, share: Share) -> None:
+        """A step includes so many of its tokens."""
+        end = share.context + share.tokens
+        again = min(end, self.reached) - share.context
+        if again > 0:
+            self.handle.recomputed(again)
+        self.in_flight = max(0, end - max(self.reached, self.prompt_tokens))
+        self.reached = max(self.reached, end)
+
+    def got_result(self, share: Share, now: MonotonicNs) -> None:
+        """The step's result is in."""
+        self.in_flight = 0
+        if share.samples:
+            self.handle.first_token(at_ns=now)  # only the first call counts
+            self.last_token_ns = now
+
+    def ended(self, sequence: Sequence, error_type: str | None) -> None:
+        """It is over, perhaps with a step in flight."""
+        if self.in_flight:
+            self.handle.discarded(self.in_flight)
+        self.handle.finished(
+            outcome=_outcome(sequence, error_type),
+            finish_reason=sequence.finish_reason or "error",
+            output_tokens=sequence.output_tokens,
+            last_token_ns=self.last_token_ns,
+            error_type=error_type,
+            unscheduled_tokens=max(0, self.prompt_tokens - self.reached),
+        )
 
 
 class RecordedEvents(EngineEvents):
@@ -67,17 +118,21 @@ class RecordedEvents(EngineEvents):
                 arrival_ns=call.arrival_ns,
             )
             handle.queued()
-            self._followed[sequence.request_id] = Followed(handle)
+            self._followed[sequence.request_id] = Followed(handle, sequence.prompt_tokens)
 
     def scheduled(self, plan: Plan) -> None:
         """The batch, and what it changed for its members and for those it displaced."""
         now = self._now()
-        for sequence, computed in plan.preempted:
-            self._handle(sequence).preempted(recomputed_tokens=computed)
+        for sequence in plan.preempted:
+            self._of(sequence).handle.preempted()
         for sequence in plan.admitted:
-            self._handle(sequence).scheduled(cached_tokens=sequence.cached or 0, at_ns=now)
+            self._of(sequence).admitted(sequence.cached or 0, now)
+        for sequence, cached in plan.resumed:
+            self._of(sequence).resumed(cached)
+        for share in plan.shares:
+            self._of(share.sequence).included(share)
         self._step = self._recorder.step_scheduled(
-            request_index=[self._handle(each.sequence).index for each in plan.shares],
+            request_index=[self._of(each.sequence).handle.index for each in plan.shares],
             phase=bytes(each.decode for each in plan.shares),
             tokens=[each.tokens for each in plan.shares],
             context=[each.context for each in plan.shares],
@@ -91,17 +146,20 @@ class RecordedEvents(EngineEvents):
     def done(self, plan: Plan, execute_ns: int, kernels: KernelTimer) -> None:
         """The step's result, and the operations it ran as kernels of the CPU."""
         now = self._now()
+        # Who was aborted meanwhile is no longer followed, and gained nothing.
+        members = [self._followed.get(each.sequence.request_id) for each in plan.shares]
         self._recorder.step_done(
             self._step,
-            emitted=[int(each.samples) for each in plan.shares],
+            emitted=[
+                int(each.samples and member is not None)
+                for each, member in zip(plan.shares, members, strict=True)
+            ],
             execute_ns=execute_ns,
             at_ns=now,
         )
-        for each in plan.shares:
-            if each.samples:
-                followed = self._followed[each.sequence.request_id]
-                followed.handle.first_token(at_ns=now)  # only the first call counts
-                followed.last_token_ns = now
+        for each, member in zip(plan.shares, members, strict=True):
+            if member is not None:
+                member.got_result(each, now)
         self._recorder.kernels(
             self._step,
             source="cpu",
@@ -123,20 +181,14 @@ class RecordedEvents(EngineEvents):
         """The end, with its outcome; a second call finds no handle and tells nothing."""
         followed = self._followed.pop(sequence.request_id, None)
         if followed is not None:
-            followed.handle.finished(
-                outcome=_outcome(sequence, error_type),
-                finish_reason=sequence.finish_reason or "error",
-                output_tokens=sequence.output_tokens,
-                last_token_ns=followed.last_token_ns,
-                error_type=error_type,
-            )
+            followed.ended(sequence, error_type)
 
     def close(self) -> None:
         """Close the journal."""
         self._recorder.close()
 
-    def _handle(self, sequence: Sequence) -> RequestHandle:
-        return self._followed[sequence.request_id].handle
+    def _of(self, sequence: Sequence) -> Followed:
+        return self._followed[sequence.request_id]
 
 
 def _outcome(sequence: Sequence, error_type: str | None) -> RequestOutcome:
