@@ -25,7 +25,7 @@ demo: $(STAMP) ## Run the whole stack on real arrivals; ARGS="--requests 100 --j
 	$(BIN)/otel-llm demo $(ARGS)
 
 test: $(STAMP) ## Unit and property tests, under 5 minutes on 2 cores
-	$(BIN)/python -m pytest -q -n 2 -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 -m "not slow and not vllm" $(ARGS)
 
 test-stack: $(STAMP) ## The whole stack under load and failure: kills, outages, full disks
 	$(BIN)/python -m pytest -q -m slow $(ARGS)
