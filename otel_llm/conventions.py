@@ -248,7 +248,13 @@ class Metrics:
     LOST_RECORDS = Metric(
         "otel_llm_agent_lost_records_total", "counter", "agent", "1", ("reason",),
         "Facts lost: overwritten, corrupt, undecodable, dropped_by_writer, spool_full, refused, "
-        "state_full.",
+        "state_full, late.",
+    )  # fmt: skip
+    UNPAIRED = Metric(
+        "otel_llm_agent_unpaired_requests_total", "counter", "agent", "1",
+        ("service_name", "half"),
+        "Requests of which one half alone came, by that half: engine (its core) or frontend (its "
+        "API server).",
     )  # fmt: skip
     SWALLOWED = Metric(
         "otel_llm_swallowed_errors_total", "counter", "agent", "1", ("service_name",),
@@ -441,10 +447,16 @@ class Tables:
         Column("cached_tokens", "UInt32", "of these, served from the prefix cache"),
         Column("output_tokens", "UInt32", "tokens generated"),
         Column("recomputed_tokens", "UInt32", "computed again after preemptions"),
+        Column("rejected_tokens", "UInt32", "speculative tokens computed and rejected"),
+        Column("discarded_tokens", "UInt32", "scheduled past the prompt, result thrown away"),
+        Column("unscheduled_tokens", "UInt32", "of the prompt, in no step when it ended"),
+        Column("delivered_tokens", "Nullable(UInt32)",
+               "output tokens its API server handed on; null if none told"),
         Column("max_tokens", "Nullable(UInt32)", "limit asked for"),
         Column("preemptions", "UInt32", "how often it lost its place"),
         Column("sample_index", "UInt16", "which sample of the call"),
         Column("sample_count", "UInt16", "samples the call asked for"),
+        Column("lora", _LC, "LoRA adapter; empty without one"),
         Column("incomplete", "Bool", "facts about it were lost"),
         *_CLOCK,
         Column("inserted", "DateTime64(6, 'UTC')", "when the store took the row", "now64(6)"),
@@ -467,6 +479,9 @@ class Tables:
         Column("tokens", "Array(UInt32)", "tokens scheduled per member"),
         Column("context", "Array(UInt32)", "tokens computed before the step per member"),
         Column("emitted", "Array(UInt32)", "output tokens gained per member; may be empty"),
+        Column("drafts", "Array(UInt32)", "of tokens, speculative; empty if none is"),
+        Column("accepted", "Array(UInt32)", "speculative tokens accepted; empty if none was told"),
+        Column("cudagraph_mode", _LC, "how it ran on CUDA graphs; empty if not told"),
         Column("trace_id", "String", "of the step's span; empty if not sampled"),
         Column("span_id", "String", "of the step's span; empty if not sampled"),
         *_CLOCK,
@@ -484,7 +499,7 @@ class Tables:
     ))  # fmt: skip
     EVENTS = Table("llm_engine_events", "births and deaths, and what was in flight", (
         *_PRODUCER,
-        Column("kind", _LC, "engine or gateway"),
+        Column("kind", _LC, "engine, frontend (its API server) or gateway"),
         Column("event", _LC, "started, stopped, died"),
         Column("time", _TIME, "when; last sign of life for died"),
         Column("steps_in_flight", "Array(UInt64)", "steps scheduled without a result"),

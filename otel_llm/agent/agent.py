@@ -7,15 +7,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from otel_llm.agent.batches import make_batches, weight
-from otel_llm.agent.checkpoint import forget, load_or_begin_anew, save
+from otel_llm.agent.checkpoint import Saved, forget, load_or_begin_anew, save, save_halves
 from otel_llm.agent.database import Database
 from otel_llm.agent.delivery import Delivery, Sink
+from otel_llm.agent.engine_join import EngineJoin
 from otel_llm.agent.join import Limits
 from otel_llm.agent.journals import Journals
 from otel_llm.agent.loss_log import LossLog
 from otel_llm.agent.metrics import AgentMetrics
 from otel_llm.agent.open_view import View, open_view
+from otel_llm.agent.pairing import Pairing, pair_key
 from otel_llm.agent.spool import Batch, Spool
 from otel_llm.clock import Clock
 from otel_llm.facts.joined import Joined
@@ -73,8 +77,9 @@ class Agent:
             ),
             settings.dead_journal_keep_s,
             clock,
-            saved,
+            saved.journals,
         )
+        self._pairing = self._restored(saved, settings.max_open_requests)
         self._deliveries = [Delivery(sink, self._spool, self.metrics) for sink in sinks]
 
     def serve(self, stop: threading.Event) -> None:
@@ -124,6 +129,7 @@ class Agent:
                     save(connection, journal, changes)
                 for name in forgotten:
                     forget(connection, name)
+                save_halves(connection, self._pairing.changes())
                 put_out, change = self._spool.add(connection, batches)
         except sqlite3.Error as error:
             self._note_state_failure(error)
@@ -141,27 +147,42 @@ class Agent:
 
     def _read(self) -> bool:
         self.metrics.malformed("journal", self._journals.discover())
-        gone = self._journals.take_gone()
-        self.metrics.joined(gone)
-        self._hold(gone)
+        self._pair(self._journals.take_gone())
         more = False
         for journal in self._journals.followed:
             reading = journal.read(self._clock.anchor().wall_ns)
             self.metrics.read(journal, reading)
             self._losses.note(journal.name, reading.lost)
-            self._hold(reading.facts)
+            self._pair(reading.facts)
             more = more or reading.more
             if self._pending_weight >= MAX_PENDING:
-                break
+                return more
+        if not more:
+            self._hold(self._pairing.expire(self._clock.monotonic_ns(), self._open_pairs))
         return more
 
+    def _pair(self, facts: Sequence[Joined]) -> None:
+        self._hold(self._pairing.take(facts, self._clock.monotonic_ns()))
+
+    def _open_pairs(self) -> set[str]:
+        return {
+            pair_key(request.arrived.frontend, request.arrived.request_id)
+            for journal in self._journals.followed
+            if isinstance(journal.join, EngineJoin)
+            for request in journal.join.requests
+            if request.arrived is not None and request.arrived.frontend
+        }
+
     def _hold(self, facts: Sequence[Joined]) -> None:
+        self.metrics.joined(facts)
+        self._losses.note("halves of requests", self.metrics.paired(self._pairing))
         self._pending += facts
         self._pending_weight += sum(weight(fact) for fact in facts)
 
     def _note_saved(self, batches: Sequence[Batch], put_out: int) -> None:
         with self._lock:
             self._journals.saved()
+            self._pairing.saved()
         self._pending.clear()
         self._pending_weight = 0
         self.metrics.lost("spool_full", put_out)
@@ -172,6 +193,16 @@ class Agent:
         if batches:
             for delivery in self._deliveries:
                 delivery.wake()
+
+    def _restored(self, saved: Saved, most: int) -> Pairing:
+        pairing = Pairing(most)
+        try:
+            pairing.restore(saved.halves)
+        except msgspec.MsgspecError as error:
+            _log.error("halves of requests are damaged and lost (%s)", error)
+            self.metrics.lost("undecodable", len(saved.halves))
+            return Pairing(most)
+        return pairing
 
     def _note_state_failure(self, error: sqlite3.Error) -> None:
         self.metrics.state_failed()

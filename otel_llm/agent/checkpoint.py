@@ -1,7 +1,11 @@
-"""What the agent goes on from after it died: per journal a cursor, a state and what is open."""
+"""What the agent goes on from after it died.
+
+Per journal a cursor, a state and what is open; and the halves of requests that wait for each other.
+"""
 
 import sqlite3
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -11,6 +15,12 @@ from otel_llm.agent.open_facts import Change, Key
 from otel_llm.clock import EpochNs
 from otel_llm.facts import Producer
 from otel_llm.journal.reader import Cursor
+
+HALVES = ""
+"""Stands for a journal's name with what belongs to no one journal."""
+
+SavedFact = tuple[str, Key, bytes]
+"""A kind, a key and bytes."""
 
 
 class JournalState(msgspec.Struct):
@@ -44,7 +54,19 @@ class SavedJournal(msgspec.Struct):
     name: str
     cursor: Cursor
     state: JournalState
-    open_facts: list[tuple[str, Key, bytes]] = []
+    open_facts: list[SavedFact] = []
+
+
+class Saved(NamedTuple):
+    """All that an earlier agent left.
+
+    Attributes:
+        journals: by file name.
+        halves: halves of requests that wait for the other, oldest first.
+    """
+
+    journals: dict[str, SavedJournal]
+    halves: list[SavedFact]
 
 
 def save(connection: sqlite3.Connection, journal: SavedJournal, changes: Sequence[Change]) -> None:
@@ -58,13 +80,22 @@ def save(connection: sqlite3.Connection, journal: SavedJournal, changes: Sequenc
             msgspec.msgpack.encode(journal.state),
         ),
     )
+    _save_changes(connection, journal.name, changes)
+
+
+def save_halves(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+    """Write the changes of the halves that wait."""
+    _save_changes(connection, HALVES, changes)
+
+
+def _save_changes(connection: sqlite3.Connection, name: str, changes: Sequence[Change]) -> None:
     connection.executemany(
         "DELETE FROM open_facts WHERE journal = ? AND kind = ? AND key = ?",
-        [(journal.name, kind, key) for kind, key, body in changes if body is None],
+        [(name, kind, key) for kind, key, body in changes if body is None],
     )
     connection.executemany(
         "INSERT INTO open_facts VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body",
-        [(journal.name, kind, key, body) for kind, key, body in changes if body is not None],
+        [(name, kind, key, body) for kind, key, body in changes if body is not None],
     )
 
 
@@ -74,21 +105,23 @@ def forget(connection: sqlite3.Connection, name: str) -> None:
     connection.execute("DELETE FROM open_facts WHERE journal = ?", (name,))
 
 
-def load(connection: sqlite3.Connection) -> dict[str, SavedJournal]:
-    """Every saved journal by its file's name, open facts in the order in which they began."""
-    saved = {
+def load(connection: sqlite3.Connection) -> Saved:
+    """All that was saved, open facts in the order in which they began."""
+    halves: list[SavedFact] = []
+    journals = {
         name: SavedJournal(
             name, Cursor(position, seq), msgspec.msgpack.decode(state, type=JournalState)
         )
         for name, position, seq, state in connection.execute("SELECT * FROM journals")
     }
     for name, kind, key, body in connection.execute("SELECT * FROM open_facts ORDER BY rowid"):
-        saved[name].open_facts.append((kind, key, body))
-    return saved
+        of_one = halves if name == HALVES else journals[name].open_facts
+        of_one.append((kind, key, body))
+    return Saved(journals, halves)
 
 
-def load_or_begin_anew(database: Database) -> dict[str, SavedJournal]:
-    """Every saved journal; none if what was saved cannot be understood, which puts it aside."""
+def load_or_begin_anew(database: Database) -> Saved:
+    """All that was saved; nothing if it cannot be understood, which puts it aside."""
     try:
         with database.transaction() as connection:
             return load(connection)
@@ -96,4 +129,4 @@ def load_or_begin_anew(database: Database) -> dict[str, SavedJournal]:
         if isinstance(error, sqlite3.OperationalError):
             raise
         database.begin_anew(error)
-        return {}
+        return Saved({}, [])

@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from otel_llm.agent.hygiene import ordered
+from otel_llm.agent.hygiene import checked_result, ordered
+from otel_llm.agent.identity import identify, rooted
 from otel_llm.agent.join import Join, Limits
 from otel_llm.agent.open_facts import OpenFacts, OpenRequest, OpenStep, Recent
 from otel_llm.agent.progress import emitted, included
 from otel_llm.clock import Anchor, MonotonicNs
-from otel_llm.context import TenantTag, parse_tenant, parse_traceparent
 from otel_llm.facts import (
     Producer,
     RequestArrived,
@@ -29,7 +29,7 @@ from otel_llm.facts.joined import (
     StepStatus,
 )
 from otel_llm.journal.records import Record
-from otel_llm.spans.ids import is_sampled, span_id, trace_id
+from otel_llm.spans.ids import span_id
 from otel_llm.spans.step import step_ids
 
 MAX_OPEN_STEPS = 64
@@ -89,7 +89,9 @@ class EngineJoin(Join):
         request = self._open_request(record.index)
         if request.arrived is None:
             request.arrived = record
-            request.trace, request.tenant = self._identity(record)
+            name = record.api_request_id or str(record.index)
+            root = self._rooted(record.index, name, record.frontend)
+            request.trace, request.tenant = identify(record, root, self.breaches)
             self.requests.touch(record.index)
         return []
 
@@ -110,36 +112,22 @@ class EngineJoin(Join):
                 self.lost["state_full"] += 1
         return request
 
-    def _identity(self, record: RequestArrived) -> tuple[SpanIds, TenantTag]:
-        parent = parse_traceparent(record.traceparent) if record.traceparent is not None else None
-        if record.traceparent is not None and parent is None:
-            self.breaches["traceparent"] += 1
-        tag = parse_tenant(record.tracestate or "")
-        if tag is None:
-            self.breaches["tracestate"] += 1
-            tag = TenantTag()
-        own = span_id(self.producer.instance_id, "request", record.index)
-        if parent is not None:
-            return SpanIds(parent.trace_id, own, parent.span_id, parent.sampled), tag
-        return self._rooted(record.api_request_id or str(record.index), own), tag
-
-    def _rooted(self, name: str, own: str) -> SpanIds:
-        """Ids of a request whose caller sent no context; samples of one call share a trace."""
-        trace = trace_id(self.producer.instance_id, "request", name)
-        return SpanIds(trace, own, "", is_sampled(trace, self.limits.trace_ratio))
+    def _rooted(self, index: int, name: str, frontend: str = "") -> SpanIds:
+        """Ids without a caller's context; an API server's cores share the traces of its calls."""
+        own = span_id(self.producer.instance_id, "request", index)
+        return rooted(frontend or self.producer.instance_id, name, own, self.limits.trace_ratio)
 
     def _request(
         self, request: OpenRequest, finished: RequestFinished, outcome: JoinedRequestOutcome
     ) -> JoinedRequest:
         arrived = request.arrived or _unknown_arrival(request, finished)
-        own = span_id(self.producer.instance_id, "request", request.index)
         return JoinedRequest(
             producer=self.producer,
             anchor=request.anchor,
             outcome=outcome,
             arrived=arrived,
             finished=ordered(arrived, finished, self.breaches),
-            trace=request.trace or self._rooted(str(request.index), own),
+            trace=request.trace or self._rooted(request.index, str(request.index)),
             tenant=request.tenant,
             incomplete=request.incomplete or request.arrived is None,
             resumed=tuple(request.resumed),
@@ -180,23 +168,13 @@ class EngineJoin(Join):
             self.lost["state_full"] += record.seq in self._given_up
             return []
         self.steps.end(record.seq)
-        record = self._checked(step.scheduled, record)
+        record = checked_result(step.scheduled, record, self.breaches)
         for index, tokens in zip(step.scheduled.request_index, record.emitted, strict=False):
             request = self.requests.get(index)
             if request is not None and tokens:
                 emitted(request, tokens, record.result_ns)
                 self.requests.touch(index)
         return [self._step(step, record, "done")]
-
-    def _checked(self, scheduled: StepScheduled, done: StepDone) -> StepDone:
-        changes: dict[str, Any] = {}
-        if done.emitted and len(done.emitted) != len(scheduled.request_index):
-            self.breaches["batch"] += 1
-            changes["emitted"] = []
-        if done.result_ns < scheduled.schedule_ns:
-            self.breaches["time"] += 1
-            changes["result_ns"] = scheduled.schedule_ns
-        return msgspec.structs.replace(done, **changes) if changes else done
 
     def _step(self, step: OpenStep, done: StepDone | None, status: StepStatus) -> JoinedStep:
         scheduled_ns = step.scheduled.schedule_ns

@@ -7,6 +7,7 @@ import msgspec
 
 from otel_llm.agent.checkpoint import JournalState, SavedJournal
 from otel_llm.agent.engine_join import EngineJoin
+from otel_llm.agent.frontend_join import FrontendJoin
 from otel_llm.agent.gateway_join import GatewayJoin
 from otel_llm.agent.hygiene import clean_producer
 from otel_llm.agent.join import Join, Limits
@@ -14,11 +15,18 @@ from otel_llm.agent.open_facts import Change
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
 from otel_llm.facts import Producer
 from otel_llm.facts.joined import Joined
+from otel_llm.facts.producer import ProducerKind
 from otel_llm.journal.reader import JournalReader, LostCounts, WriterCounters
 from otel_llm.journal.records import Record
 
 RECORDS_PER_READ = 10_000
 UNKNOWN_ERROR_NS = (1 << 32) - 1
+
+_JOINS: dict[ProducerKind, type[Join]] = {
+    "engine": EngineJoin,
+    "frontend": FrontendJoin,
+    "gateway": GatewayJoin,
+}
 
 _log = logging.getLogger("otel_llm.agent")
 
@@ -119,7 +127,7 @@ def make_join(
     producer: Producer, limits: Limits, now: Anchor, saved: SavedJournal | None = None
 ) -> Join:
     """The join for a journal's kind, going on from what was saved."""
-    kind = EngineJoin if producer.kind == "engine" else GatewayJoin
+    kind = _JOINS[producer.kind]
     join = kind(producer, limits, now)
     if saved is not None:
         try:

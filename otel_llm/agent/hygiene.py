@@ -4,8 +4,9 @@ One rule per field. A value that breaks its rule is mended (cut, clamped, taken 
 record still means something without it, else the record is dropped; each breach is counted.
 """
 
+import operator
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ from otel_llm.facts import (
     GatewayCallStarted,
     Producer,
     RequestArrived,
+    RequestDelivered,
     RequestFinished,
     StepDone,
     StepKernels,
@@ -30,6 +32,8 @@ MAX_HEADER = 2048
 MAX_KERNEL_NAME = 4096
 MAX_ITEMS = 65_536
 """Most members of a step, kernels of a record, and names of kernels."""
+MAX_LEFT_OUT = 64
+"""Most hooks that a producer may say are left out."""
 MAX_STAMP_NS = 1 << 61
 """Longest uptime believed, about 73 years, in nanoseconds; sums of stamps then fit 63 bits."""
 MAX_WALL_NS = 1 << 62
@@ -79,6 +83,14 @@ def _hex(digits: int) -> Rule:
     )
 
 
+def _texts(most: int) -> Rule:
+    return Rule(
+        "text",
+        lambda texts: len(texts) <= most and all(len(text) <= MAX_TEXT for text in texts),
+        lambda texts: [text[:MAX_TEXT] for text in texts[:most]],
+    )
+
+
 def _optional(rule: Rule, mend: Callable[[Any], Any] | None = None) -> Rule:
     return Rule(
         rule.what, lambda value: value is None or rule.holds(value), mend or (lambda _: None)
@@ -91,6 +103,9 @@ _COUNT_16, _COUNT_32, _COUNT_64 = _count(16), _count(32), _count(63)
 _MAYBE_16, _MAYBE_32 = _optional(_COUNT_16), _optional(_COUNT_32)
 _STAMP = Rule("time", lambda ns: 0 <= ns <= MAX_STAMP_NS)
 _MAYBE_STAMP = _optional(_STAMP)
+_TRACEPARENT = _optional(_text(MAX_HEADER)._replace(what="traceparent"))
+_TRACESTATE = _optional(_text(MAX_HEADER)._replace(what="tracestate"))
+_INSTANCE = Rule("text", lambda text: not text or _hex(32).holds(text), lambda _: "")
 _NUMBER = Rule("tokens", lambda n: 0 < n < 1 << 63)
 
 RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
@@ -102,6 +117,7 @@ RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
         "engine_version": _TEXT,
         "model": _TEXT,
         "dp_rank": _COUNT_16,
+        "left_out": _texts(MAX_LEFT_OUT),
     },
     Anchor: {
         "wall_ns": Rule("time", lambda ns: 0 <= ns <= MAX_WALL_NS),
@@ -119,8 +135,10 @@ RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
         "max_tokens": _MAYBE_32,
         "sample_index": _COUNT_16,
         "sample_count": _COUNT_16,
-        "traceparent": _optional(_text(MAX_HEADER)._replace(what="traceparent")),
-        "tracestate": _optional(_text(MAX_HEADER)._replace(what="tracestate")),
+        "traceparent": _TRACEPARENT,
+        "tracestate": _TRACESTATE,
+        "frontend": _INSTANCE,
+        "lora": _TEXT,
     },
     RequestFinished: {
         "index": _NUMBER,
@@ -136,6 +154,28 @@ RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
         "recomputed_tokens": _COUNT_32,
         "preemptions": _COUNT_32,
         "error_type": _MAYBE_TEXT,
+        "rejected_tokens": _COUNT_32,
+        "discarded_tokens": _COUNT_32,
+        "unscheduled_tokens": _COUNT_32,
+    },
+    RequestDelivered: {
+        "request_id": _TEXT,
+        "api_request_id": _TEXT,
+        "operation": _TEXT,
+        "model": _TEXT,
+        "arrival_ns": _STAMP,
+        "finished_ns": _STAMP,
+        "finish_reason": _TEXT,
+        "prompt_tokens": _COUNT_32,
+        "output_tokens": _COUNT_32,
+        "first_output_ns": _MAYBE_STAMP,
+        "max_tokens": _MAYBE_32,
+        "sample_index": _COUNT_16,
+        "sample_count": _COUNT_16,
+        "traceparent": _TRACEPARENT,
+        "tracestate": _TRACESTATE,
+        "lora": _TEXT,
+        "error_type": _MAYBE_TEXT,
     },
     StepScheduled: {
         "seq": _NUMBER,
@@ -148,12 +188,15 @@ RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
         "waiting": _COUNT_32,
         "kv_used": _COUNT_32,
         "kv_total": _COUNT_32,
+        "drafts": _counts(32),
     },
     StepDone: {
         "seq": _NUMBER,
         "result_ns": _STAMP,
         "emitted": _counts(32),
         "execute_ns": _optional(_COUNT_64),
+        "accepted": _counts(32),
+        "cudagraph_mode": _TEXT,
     },
     StepKernels: {
         "seq": _COUNT_64,
@@ -221,8 +264,8 @@ RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
 
 
 _ARRAYS: Mapping[type[msgspec.Struct], tuple[str, ...]] = {
-    StepScheduled: ("request_index", "phase", "tokens", "context"),
-    StepDone: ("emitted",),
+    StepScheduled: ("request_index", "phase", "tokens", "context", "drafts"),
+    StepDone: ("emitted", "accepted"),
     StepKernels: ("names", "name_index", "offset_ns", "duration_ns"),
 }
 
@@ -275,6 +318,9 @@ def _shaped(record: Record, breaches: Counter[str]) -> Record | None:
     elif isinstance(record, StepScheduled):
         members = len(record.request_index)
         fits = members == len(record.phase) == len(record.tokens) == len(record.context)
+        if fits and record.drafts and not _are_of(record.drafts, record.tokens):
+            breaches[what] += 1
+            return msgspec.structs.replace(record, drafts=[])
     elif isinstance(record, StepKernels):
         kernels = len(record.name_index)
         fits = kernels == len(record.offset_ns) == len(record.duration_ns) and (
@@ -287,6 +333,27 @@ def _shaped(record: Record, breaches: Counter[str]) -> Record | None:
         breaches[what] += 1
         return None
     return record
+
+
+def checked_result(scheduled: StepScheduled, done: StepDone, breaches: Counter[str]) -> StepDone:
+    """Take what a result says of another batch than its step's as not told; mend its time."""
+    members = len(scheduled.request_index)
+    changes: dict[str, Any] = {}
+    if done.emitted and len(done.emitted) != members:
+        breaches["batch"] += 1
+        changes["emitted"] = []
+    if done.accepted and not _are_of(done.accepted, scheduled.drafts or [0] * members):
+        breaches["batch"] += 1
+        changes["accepted"] = []
+    if done.result_ns < scheduled.schedule_ns:
+        breaches["time"] += 1
+        changes["result_ns"] = scheduled.schedule_ns
+    return msgspec.structs.replace(done, **changes) if changes else done
+
+
+def _are_of(parts: Sequence[int], wholes: Sequence[int]) -> bool:
+    """Whether each is a part of the whole at its place."""
+    return len(parts) == len(wholes) and all(map(operator.le, parts, wholes))
 
 
 def ordered(

@@ -1,4 +1,4 @@
-"""What both joins share: the clock, the last sign of life, what is counted and what is saved.
+"""What all joins share: the clock, the last sign of life, what is counted and what is saved.
 
 A join is a state machine over one journal's records. It reads no clock and does no I/O, so a saved
 join that reads on from its cursor gives the same facts as one that was never interrupted.
@@ -20,6 +20,7 @@ from otel_llm.facts import (
     GatewayCallStarted,
     Producer,
     RequestArrived,
+    RequestDelivered,
     RequestFinished,
     StepDone,
     StepKernels,
@@ -33,6 +34,7 @@ _WRITTEN_AT: Mapping[type[msgspec.Struct], str] = {
     Anchor: "mono_ns",
     RequestArrived: "arrival_ns",
     RequestFinished: "finished_ns",
+    RequestDelivered: "finished_ns",
     StepScheduled: "schedule_ns",
     StepDone: "result_ns",
     StepKernels: "base_ns",
@@ -60,6 +62,7 @@ class JoinState(msgspec.Struct):
         lost: records of this journal lost so far.
         started: its `started` event has been given.
         ended: its last event has been given; nothing follows.
+        numbered: records that the join itself has numbered.
     """
 
     anchor: Anchor | None = None
@@ -67,6 +70,7 @@ class JoinState(msgspec.Struct):
     lost: int = 0
     started: bool = False
     ended: bool = False
+    numbered: int = 0
 
 
 class Join(ABC):

@@ -1,11 +1,12 @@
 """The agent's Prometheus metrics: of engines, made from facts, and of itself."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from otel_llm.agent.delivery import FAILURE_REASONS
 from otel_llm.agent.engine_join import EngineJoin
 from otel_llm.agent.engine_metrics import EngineMetrics
 from otel_llm.agent.follow import FollowedJournal, Reading
+from otel_llm.agent.pairing import Pairing
 from otel_llm.agent.spool import SINKS, Batch, SinkName
 from otel_llm.clock import Clock
 from otel_llm.conventions import UNKNOWN_TENANT, Metrics
@@ -15,7 +16,7 @@ from otel_llm.journal.records import KINDS
 
 LOSS_REASONS = (
     "overwritten", "corrupt", "undecodable", "dropped_by_writer", "spool_full", "refused",
-    "state_full",
+    "state_full", "late",
 )  # fmt: skip
 BREACHES = (
     "batch", "journal", "text", "time", "tokens", "trace", "traceparent", "tracestate",
@@ -59,7 +60,24 @@ class AgentMetrics:
             self.malformed(what, count)
         service = self._engines.service(journal.producer.service)
         self.set.counter(Metrics.SWALLOWED).labels(service).inc(reading.swallowed)
-        self.joined(reading.facts)
+
+    def paired(self, pairing: Pairing) -> Mapping[str, int]:
+        """Take over what a pairing has counted.
+
+        Returns:
+            Halves lost, by reason.
+        """
+        lost = dict(pairing.lost)
+        for reason, count in lost.items():
+            self.lost(reason, count)
+        for what, count in pairing.breaches.items():
+            self.malformed(what, count)
+        unpaired = self.set.counter(Metrics.UNPAIRED)
+        for (service, half), count in pairing.unpaired.items():
+            unpaired.labels(self._engines.service(service), half).inc(count)
+        for counts in (pairing.lost, pairing.breaches, pairing.unpaired):
+            counts.clear()
+        return lost
 
     def joined(self, facts: Iterable[Joined]) -> None:
         """Facts were joined."""

@@ -72,7 +72,7 @@ class OpenCall(msgspec.Struct):
     attempts: int = 0
 
 
-Fact = TypeVar("Fact", OpenRequest, OpenStep, OpenCall)
+Fact = TypeVar("Fact", bound=msgspec.Struct)
 
 
 class Recent:
@@ -102,6 +102,14 @@ class Recent:
             oldest, _ = self._keys.popitem(last=False)
             self._changed[oldest] = None
 
+    def discard(self, key: Key) -> bool:
+        """Forget a key; whether it was remembered."""
+        if key not in self._keys:
+            return False
+        del self._keys[key]
+        self._changed[key] = None
+        return True
+
     def changes(self) -> list[Change]:
         """Every key added or forgotten since the last `saved`."""
         return [(self._kind, key, b"" if key in self._keys else None) for key in self._changed]
@@ -115,8 +123,8 @@ class Recent:
         self._keys = OrderedDict((key, None) for kind, key, _ in saved if kind == self._kind)
 
 
-class OpenFacts(Generic[Fact]):
-    """Open facts of one kind by key, oldest first.
+class Kept(Generic[Fact]):
+    """Things of one kind by key, oldest first.
 
     Args:
         kind: name of the kind in the checkpoint.
@@ -130,7 +138,6 @@ class OpenFacts(Generic[Fact]):
         self._most = most
         self._facts: OrderedDict[Key, Fact] = OrderedDict()
         self._changed: dict[Key, None] = {}
-        self._ended = Recent(f"{kind}.ended")
 
     def __len__(self) -> int:
         return len(self._facts)
@@ -138,16 +145,16 @@ class OpenFacts(Generic[Fact]):
     def __iter__(self) -> Iterator[Fact]:
         return iter(self._facts.values())
 
+    def items(self) -> list[tuple[Key, Fact]]:
+        """All of them, with their keys."""
+        return list(self._facts.items())
+
     def get(self, key: Key) -> Fact | None:
-        """The open fact of this key."""
+        """The one of this key."""
         return self._facts.get(key)
 
-    def has_ended(self, key: Key) -> bool:
-        """Whether a fact of this key ended lately."""
-        return key in self._ended
-
     def put(self, key: Key, fact: Fact) -> Fact | None:
-        """Keep an open fact.
+        """Keep one.
 
         Returns:
             The oldest, which had to make room; None if there was room.
@@ -161,39 +168,70 @@ class OpenFacts(Generic[Fact]):
         return given_up
 
     def touch(self, key: Key) -> None:
-        """Say that the fact of this key has changed."""
+        """Say that the one of this key has changed."""
         self._changed[key] = None
 
-    def end(self, key: Key) -> Fact | None:
-        """Take an open fact out for good. None if it was not there."""
-        self._ended.add(key)
+    def take(self, key: Key) -> Fact | None:
+        """Take one out. None if it was not there."""
         fact = self._facts.pop(key, None)
         if fact is not None:
             self._changed[key] = None
         return fact
+
+    def changes(self) -> list[Change]:
+        """Every key changed since the last `saved`, with its fact's bytes, None if it is gone."""
+        facts = self._facts
+        return [
+            (self._kind, key, msgspec.msgpack.encode(facts[key]) if key in facts else None)
+            for key in self._changed
+        ]
+
+    def saved(self) -> None:
+        """What `changes` returned is safe."""
+        self._changed.clear()
+
+    def restore(self, saved: Sequence[tuple[str, Key, bytes]]) -> None:
+        """Take up its own among saved rows, given oldest first.
+
+        Raises:
+            msgspec.MsgspecError: a row cannot be decoded.
+        """
+        decode = self._decoder.decode
+        self._facts = OrderedDict(
+            (key, decode(body)) for kind, key, body in saved if kind == self._kind
+        )
+
+
+class OpenFacts(Kept[Fact]):
+    """Facts of one kind that have begun and not ended; the keys that ended are remembered."""
+
+    def __init__(self, kind: str, fact: type[Fact], most: int) -> None:
+        super().__init__(kind, fact, most)
+        self._ended = Recent(f"{kind}.ended")
+
+    def has_ended(self, key: Key) -> bool:
+        """Whether a fact of this key ended lately."""
+        return key in self._ended
+
+    def end(self, key: Key) -> Fact | None:
+        """Take an open fact out for good. None if it was not there."""
+        self._ended.add(key)
+        return self.take(key)
 
     def end_all(self) -> list[Fact]:
         """Take all open facts out for good, oldest first."""
         return [fact for key in list(self._facts) if (fact := self.end(key)) is not None]
 
     def changes(self) -> list[Change]:
-        """Every key changed since the last `saved`, with its fact's bytes, None if it is gone."""
-        facts = self._facts
-        open_now: list[Change] = [
-            (self._kind, key, msgspec.msgpack.encode(facts[key]) if key in facts else None)
-            for key in self._changed
-        ]
-        return open_now + self._ended.changes()
+        """As `Kept.changes`, and the keys that ended."""
+        return super().changes() + self._ended.changes()
 
     def saved(self) -> None:
         """What `changes` returned is safe."""
-        self._changed.clear()
+        super().saved()
         self._ended.saved()
 
     def restore(self, saved: Sequence[tuple[str, Key, bytes]]) -> None:
-        """Take up its own among saved rows, given oldest first."""
-        decode = self._decoder.decode
-        self._facts = OrderedDict(
-            (key, decode(body)) for kind, key, body in saved if kind == self._kind
-        )
+        """As `Kept.restore`, and the keys that ended."""
+        super().restore(saved)
         self._ended.restore(saved)

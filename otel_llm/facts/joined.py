@@ -13,7 +13,12 @@ from otel_llm.context import TenantTag
 from otel_llm.facts.gateway import Attempt, CallOutcome, GatewayCall
 from otel_llm.facts.kernel import StepKernels
 from otel_llm.facts.producer import Producer
-from otel_llm.facts.request import RequestArrived, RequestFinished, RequestOutcome
+from otel_llm.facts.request import (
+    RequestArrived,
+    RequestDelivered,
+    RequestFinished,
+    RequestOutcome,
+)
 from otel_llm.facts.step import PHASE_PREFILL, StepDone, StepScheduled
 
 JoinedRequestOutcome: TypeAlias = RequestOutcome | Literal["engine_died"]
@@ -65,6 +70,8 @@ class JoinedRequest(msgspec.Struct, frozen=True):
         tenant: what the gateway said of the caller.
         incomplete: facts about it were lost.
         resumed: the steps that took it in again after preemptions, as far as seen.
+        delivered_tokens: output tokens that the API server handed on; None where that is the core
+            itself, or its half of the request is not known.
     """
 
     producer: Producer
@@ -76,6 +83,27 @@ class JoinedRequest(msgspec.Struct, frozen=True):
     tenant: TenantTag = TenantTag()
     incomplete: bool = False
     resumed: tuple[Resumption, ...] = ()
+    delivered_tokens: int | None = None
+
+
+class JoinedDelivery(msgspec.Struct, frozen=True):
+    """The API server's half of a request. The agent pairs it with the core's; it gets no row alone.
+
+    Attributes:
+        producer: the API server's process.
+        anchor: clock reading of its end.
+        index: number of the record in its journal, from 1.
+        delivered: the half.
+        trace: ids of the request's span, used where the core's half never comes.
+        tenant: what the gateway said of the caller.
+    """
+
+    producer: Producer
+    anchor: Anchor
+    index: int
+    delivered: RequestDelivered
+    trace: SpanIds
+    tenant: TenantTag = TenantTag()
 
 
 class JoinedStep(msgspec.Struct, frozen=True):
@@ -138,7 +166,7 @@ class JoinedAttempt(msgspec.Struct, frozen=True):
 
 
 class ProducerEvent(msgspec.Struct, frozen=True):
-    """Birth or end of an engine or a gateway.
+    """Birth or end of an engine, its API server or a gateway.
 
     Attributes:
         producer: of whom.
@@ -160,5 +188,11 @@ class ProducerEvent(msgspec.Struct, frozen=True):
 
 
 Joined: TypeAlias = (
-    JoinedRequest | JoinedStep | JoinedKernels | JoinedCall | JoinedAttempt | ProducerEvent
+    JoinedRequest
+    | JoinedDelivery
+    | JoinedStep
+    | JoinedKernels
+    | JoinedCall
+    | JoinedAttempt
+    | ProducerEvent
 )

@@ -19,15 +19,15 @@ SCOPE = InstrumentationScope("otel_llm", __version__)
 OK = Status(StatusCode.UNSET)
 
 
-@functools.lru_cache(maxsize=1024)
 def resource(producer: Producer) -> Resource:
     """The process that the spans of a producer's facts come from."""
+    return _resource(producer.service, producer.instance_id, producer.host)
+
+
+@functools.lru_cache(maxsize=1024)
+def _resource(service: str, instance_id: str, host: str) -> Resource:
     return Resource(
-        {
-            "service.name": producer.service,
-            "service.instance.id": producer.instance_id,
-            "host.name": producer.host,
-        }
+        {"service.name": service, "service.instance.id": instance_id, "host.name": host}
     )
 
 

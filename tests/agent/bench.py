@@ -8,6 +8,7 @@ import msgspec
 from otel_llm.agent.agent import Agent
 from otel_llm.agent.database import Database
 from otel_llm.agent.spool import Batch, SinkName
+from otel_llm.facts.producer import ProducerKind
 from otel_llm.journal.writer import Journal, open_journal
 from otel_llm.settings import Settings
 from otel_llm.testing import FakeClock
@@ -83,10 +84,14 @@ class Bench:
         """Facts lost for this reason."""
         return self.value("otel_llm_agent_lost_records_total", reason=reason)
 
-    def engine(self, **changes: Any) -> Journal:  # noqa: ANN401  settings of all types
-        """A new engine's journal."""
+    def frontend(self, **changes: Any) -> Journal:  # noqa: ANN401
+        """A new API server's journal."""
+        return self.engine("frontend", **changes)
+
+    def engine(self, kind: ProducerKind = "engine", **changes: Any) -> Journal:  # noqa: ANN401
+        """A new engine's journal. `changes` are settings."""
         return open_journal(
-            kind="engine", service="svc", engine="reference", engine_version="1", model="tiny",
+            kind=kind, service="svc", engine="reference", engine_version="1", model="tiny",
             settings=msgspec.structs.replace(self.settings, **changes), clock=self.clock,
         )  # fmt: skip
 

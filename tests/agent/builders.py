@@ -9,6 +9,7 @@ from otel_llm.facts import (
     GatewayCallStarted,
     Producer,
     RequestArrived,
+    RequestDelivered,
     RequestFinished,
     StepDone,
     StepKernels,
@@ -16,6 +17,7 @@ from otel_llm.facts import (
 )
 
 ENGINE_ID = "e" * 32
+FRONTEND_ID = "f" * 32
 GATEWAY_ID = "a" * 32
 TRACE_ID = "0123456789abcdef0123456789abcdef"
 ATTEMPT_SPAN_ID = "00f067aa0ba902b7"
@@ -36,6 +38,17 @@ ENGINE = Producer(
     engine_version="0.1",
     model="tiny",
     dp_rank=3,
+)
+FRONTEND = Producer(
+    kind="frontend",
+    instance_id=FRONTEND_ID,
+    boot_id="boot-1",
+    time_namespace=1,
+    service="chat-prod",
+    host="node-7",
+    engine="reference",
+    engine_version="0.1",
+    model="tiny",
 )
 GATEWAY = Producer(
     kind="gateway",
@@ -98,6 +111,27 @@ def finished(index: int = 1, milliseconds: float = 0, **changes: object) -> Requ
         "output_tokens": 5,
     }
     return RequestFinished(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def delivered(index: int = 1, milliseconds: float = 0, **changes: object) -> RequestDelivered:
+    """The API server's half of the same request: 0.5 ms before the core, 2 ms after it."""
+    values: dict[str, object] = {
+        "request_id": f"req-{index}",
+        "api_request_id": f"api-{index}",
+        "operation": "chat",
+        "model": "tiny",
+        "arrival_ns": at(milliseconds - 0.5),
+        "finished_ns": at(milliseconds + 33),
+        "outcome": "finished",
+        "finish_reason": "stop",
+        "prompt_tokens": 11,
+        "output_tokens": 3,
+        "first_output_ns": at(milliseconds + 10),
+        "max_tokens": 17,
+        "traceparent": TRACEPARENT,
+        "tracestate": TRACESTATE,
+    }
+    return RequestDelivered(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def scheduled(

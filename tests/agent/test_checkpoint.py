@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_llm.agent.checkpoint import JournalState, SavedJournal, forget, load, save
+from otel_llm.agent.checkpoint import JournalState, Saved, SavedJournal, forget, load, save
 from otel_llm.agent.database import Database
 from otel_llm.agent.join import JoinState
 from otel_llm.agent.open_facts import OpenFacts, OpenRequest, Recent
@@ -45,7 +45,7 @@ def test_round_trip(database: Database) -> None:
         loaded = load(connection)
     expected = saved(position=192)
     expected.open_facts = [("request", 9, b"nine"), ("request", 2, b"II"), ("call", "x", b"three")]
-    assert loaded == {"engine-1.journal": expected}
+    assert loaded == Saved({"engine-1.journal": expected}, [])
 
 
 def test_forget(database: Database) -> None:
@@ -54,7 +54,7 @@ def test_forget(database: Database) -> None:
         save(connection, saved("a"), [("request", 1, b"one")])
         save(connection, saved("b"), [("request", 1, b"one")])
         forget(connection, "a")
-        assert list(load(connection)) == ["b"]
+        assert list(load(connection).journals) == ["b"]
         assert connection.execute("SELECT journal FROM open_facts").fetchall() == [("b",)]
 
 

@@ -37,6 +37,7 @@ def _arrival(fact: JoinedRequest) -> Row:
         "max_tokens": arrived.max_tokens,
         "sample_index": arrived.sample_index,
         "sample_count": arrived.sample_count,
+        "lora": arrived.lora,
     }
 
 
@@ -55,5 +56,9 @@ def _end(fact: JoinedRequest) -> Row:
         "cached_tokens": finished.cached_tokens,
         "output_tokens": finished.output_tokens,
         "recomputed_tokens": finished.recomputed_tokens,
+        "rejected_tokens": finished.rejected_tokens,
+        "discarded_tokens": finished.discarded_tokens,
+        "unscheduled_tokens": finished.unscheduled_tokens,
+        "delivered_tokens": fact.delivered_tokens,
         "preemptions": finished.preemptions,
     }

@@ -54,11 +54,15 @@ GATEWAY_COLUMNS = {"instance_id": GATEWAY_ID, "service": "edge", "host": "node-7
 MODEL_COLUMNS = {"engine": "reference", "engine_version": "0.1", "model": "tiny", "dp_rank": 3}
 
 REQUEST = JoinedRequest(
-    ENGINE, anchor(), "finished", arrived(), finished(), IDS, TenantTag("acme", "gold", 2)
-)
+    ENGINE, anchor(), "finished", arrived(lora="french"),
+    finished(recomputed_tokens=6, rejected_tokens=7, discarded_tokens=8, unscheduled_tokens=9),
+    IDS, TenantTag("acme", "gold", 2), delivered_tokens=3,
+)  # fmt: skip
 STEP = JoinedStep(
-    ENGINE, anchor(), "done", scheduled(1, 3, (1, 2)), done(1, 8, (1, 0)), at(8), STEP_IDS
-)
+    ENGINE, anchor(), "done", scheduled(1, 3, (1, 2), drafts=[2, 1]),
+    msgspec.structs.replace(done(1, 8, (1, 0)), accepted=[1, 0], cudagraph_mode="FULL"),
+    at(8), STEP_IDS,
+)  # fmt: skip
 FACTS: list[Joined] = [
     JoinedCall(GATEWAY, anchor(), "finished", call()),
     JoinedAttempt(GATEWAY, anchor(), attempt()),
@@ -76,8 +80,9 @@ REQUEST_ROW = {
     "arrival": wall(0), "queued": wall(1), "scheduled": wall(3), "first_token": wall(8),
     "first_output": wall(9), "last_token": wall(28), "finished": wall(31),
     "outcome": "finished", "finish_reason": "stop", "error_type": "",
-    "prompt_tokens": 11, "cached_tokens": 4, "output_tokens": 5, "recomputed_tokens": 0,
-    "max_tokens": 17, "preemptions": 0, "sample_index": 0, "sample_count": 1,
+    "prompt_tokens": 11, "cached_tokens": 4, "output_tokens": 5, "recomputed_tokens": 6,
+    "rejected_tokens": 7, "discarded_tokens": 8, "unscheduled_tokens": 9, "delivered_tokens": 3,
+    "max_tokens": 17, "preemptions": 0, "sample_index": 0, "sample_count": 1, "lora": "french",
     "incomplete": False, **CLOCK,
 }  # fmt: skip
 STEP_ROW = {
@@ -86,6 +91,7 @@ STEP_ROW = {
     "running": 6, "waiting": 2, "kv_used": 30, "kv_total": 120,
     "prefill_tokens": 7, "decode_tokens": 1, "request_index": [1, 2], "phase": [0, 1],
     "tokens": [7, 1], "context": [4, 21], "emitted": [1, 0],
+    "drafts": [2, 1], "accepted": [1, 0], "cudagraph_mode": "FULL",
     "trace_id": "2" * 32, "span_id": "3" * 16, **CLOCK,
 }  # fmt: skip
 CALL_ROW = {
@@ -176,6 +182,7 @@ def test_absent_values() -> None:
         ),
         outcome="failed",
         incomplete=True,
+        delivered_tokens=None,
     )  # fmt: skip
     step = msgspec.structs.replace(STEP, status="in_flight", done=None, trace=None)
     [requests, steps] = encode_blocks([bare, step])
@@ -183,13 +190,15 @@ def test_absent_values() -> None:
         {
             **REQUEST_ROW, "model": "tiny", "max_tokens": None, "queued": None, "scheduled": None,
             "first_token": None, "first_output": None, "last_token": None, "outcome": "failed",
-            "error_type": "oom", "incomplete": True,
+            "error_type": "oom", "incomplete": True, "lora": "", "recomputed_tokens": 0,
+            "rejected_tokens": 0, "discarded_tokens": 0, "unscheduled_tokens": 0,
+            "delivered_tokens": None,
         }
     ]  # fmt: skip
     assert decoded(steps) == [
         {
             **STEP_ROW, "status": "in_flight", "result": None, "execute_ns": None, "emitted": [],
-            "trace_id": "", "span_id": "",
+            "accepted": [], "cudagraph_mode": "", "trace_id": "", "span_id": "",
         }
     ]  # fmt: skip
 

@@ -1,5 +1,7 @@
 """The schema: applied in order, once, resumable, and true to the declared columns."""
 
+import re
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
@@ -92,7 +94,12 @@ def test_files_are_numbered_and_hold_one_statement_each() -> None:
     found = schema.statements()
     assert [statement.version for statement in found] == list(range(1, len(found) + 1))
     assert all(";" not in statement.sql for statement in found)
-    assert all("IF NOT EXISTS" in statement.sql for statement in found)
+    again = re.compile(r"IF NOT EXISTS|CREATE OR REPLACE VIEW")
+    assert all(again.search(statement.sql) for statement in found)
+    assert all(
+        statement.sql.count("ADD COLUMN") == statement.sql.count("ADD COLUMN IF NOT EXISTS")
+        for statement in found
+    )
 
 
 def test_applying_again_does_nothing(empty: Client) -> None:
@@ -157,4 +164,59 @@ def test_step_requests_lays_batches_flat(empty: Client) -> None:
         (1, 7, 0, 16, 0, 0, 2),
         (1, 8, 1, 1, 40, 1, 2),
         (2, 7, 1, 1, 16, None, 1),
+    ]
+
+
+def test_step_requests_tells_of_speculation(empty: Client) -> None:
+    """No draft is 0; accepted is null only where drafts were proposed and no result told."""
+    schema.apply(empty)
+    columns = ["seq", "request_index", "phase", "tokens", "context", "drafts", "accepted"]
+    batch = [[7, 8], [1, 1], [4, 1], [40, 9]]
+    rows = [
+        [1, *batch, [3, 0], [2, 0]],
+        [2, *batch, [3, 0], []],
+        [3, *batch, [], []],
+    ]
+    empty.insert("llm_steps", rows, column_names=columns)
+    asked = "SELECT seq, request_index, drafts, accepted FROM llm_step_requests ORDER BY 1, 2"
+    assert empty.query(asked).result_rows == [
+        (1, 7, 3, 2),
+        (1, 8, 0, 0),
+        (2, 7, 3, None),
+        (2, 8, 0, None),
+        (3, 7, 0, 0),
+        (3, 8, 0, 0),
+    ]
+
+
+RELEASED = 10
+"""Statements of the first released schema."""
+
+
+def test_a_database_of_the_first_schema_is_brought_up_to_date(
+    empty: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that an older release stored stay, and tell nothing of what it did not know."""
+    all_statements = schema.statements()
+    module = sys.modules["otel_llm.exporters.clickhouse.schema.apply"]
+    monkeypatch.setattr(module, "statements", lambda: all_statements[:RELEASED])
+    assert schema.apply(empty) == all_statements[:RELEASED]
+    batch = [1, [7], [0], [16], [4], [1]]
+    columns = ["seq", "request_index", "phase", "tokens", "context", "emitted"]
+    empty.insert("llm_steps", [batch], column_names=columns)
+    empty.insert(
+        "llm_requests",
+        [[7, 20, 3]],
+        column_names=["request_index", "prompt_tokens", "output_tokens"],
+    )
+    monkeypatch.undo()
+    assert schema.apply(empty) == all_statements[RELEASED:]
+    for table in ALL_TABLES:
+        declared = [(column.name, column.type, column.default) for column in table.columns]
+        assert described(empty, table.name) == declared
+    asked = "request_index, prompt_tokens, rejected_tokens, delivered_tokens, lora"
+    assert empty.query(f"SELECT {asked} FROM llm_requests").result_rows == [(7, 20, 0, None, "")]
+    asked = "request_index, tokens, emitted, drafts, accepted, cudagraph_mode"
+    assert empty.query(f"SELECT {asked} FROM llm_step_requests").result_rows == [
+        (7, 16, 1, 0, 0, "")
     ]
