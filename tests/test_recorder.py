@@ -74,8 +74,15 @@ def test_a_request_from_arrival_to_end(
     events: list[Callable[[], None]] = [
         handle.queued,
         lambda: handle.scheduled(cached_tokens=4),
-        lambda: handle.preempted(recomputed_tokens=9),
-        lambda: handle.preempted(recomputed_tokens=1),
+        handle.preempted,
+        handle.preempted,
+        lambda: handle.resumed(cached_tokens=2),
+        lambda: handle.recomputed(9),
+        lambda: handle.recomputed(1),
+        lambda: handle.rejected(3),
+        lambda: handle.rejected(1),
+        lambda: handle.discarded(2),
+        lambda: handle.discarded(5),
         handle.first_token,
         handle.first_output,
     ]
@@ -85,23 +92,32 @@ def test_a_request_from_arrival_to_end(
     clock.advance(10)
     last = clock.monotonic_ns()
     clock.advance(10)
-    handle.finished(outcome="finished", finish_reason="stop", output_tokens=3, last_token_ns=last)
+    handle.finished(
+        outcome="finished",
+        finish_reason="stop",
+        output_tokens=3,
+        last_token_ns=last,
+        unscheduled_tokens=6,
+    )
     assert facts(reader) == [
         RequestArrived(1, "r-1", "a-1", "chat", "tiny", start, 7, 5, 1, 2, traceparent="00-ab"),
         RequestFinished(
             1,
             "finished",
             "stop",
-            MonotonicNs(start + 80),
+            MonotonicNs(start + 150),
             queued_ns=MonotonicNs(start + 10),
             scheduled_ns=MonotonicNs(start + 20),
-            first_token_ns=MonotonicNs(start + 50),
-            first_output_ns=MonotonicNs(start + 60),
-            last_token_ns=MonotonicNs(start + 70),
-            cached_tokens=4,
+            first_token_ns=MonotonicNs(start + 120),
+            first_output_ns=MonotonicNs(start + 130),
+            last_token_ns=MonotonicNs(start + 140),
+            cached_tokens=6,
             output_tokens=3,
             recomputed_tokens=10,
             preemptions=2,
+            rejected_tokens=4,
+            discarded_tokens=7,
+            unscheduled_tokens=6,
         ),
     ]
 
@@ -249,7 +265,7 @@ def test_misuse_is_swallowed_and_counted(
         1, source="cpu", device="d", names=["a"], name_index=[0], start_ns=[], duration_ns=[1]
     )
     handle = arrive(recorder, request_id=cast("str", None))
-    handle.preempted(cast("int", "many"))
+    handle.recomputed(cast("int", "many"))
     handle.finished(outcome="failed", finish_reason=cast("str", 5), output_tokens=0)
     assert swallowed.places == [
         "recorder.step_scheduled", "recorder.kernels", "recorder.request_arrived",
@@ -319,7 +335,10 @@ def test_no_argument_raises(tmp_path: Path, swallowed: Swallowed, values: list[A
     )
     handle.queued(a)
     handle.scheduled(b, c)
-    handle.preempted(d)
+    handle.recomputed(d)
+    handle.resumed(e)
+    handle.rejected(f)
+    handle.discarded(g)
     handle.finished(outcome=a, finish_reason=b, output_tokens=c, error_type=d, at_ns=e)
     recorder.step_scheduled(request_index=a, phase=b, tokens=c, context=d, running=e, at_ns=f)
     recorder.step_done(a, b, c, d)

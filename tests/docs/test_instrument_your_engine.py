@@ -32,8 +32,14 @@ def test_the_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for block in found:
         exec(compile(block, str(GUIDE), "exec"), namespace)
     ends = [one for one in namespace["records"] if isinstance(one, RequestFinished)]
-    assert [end.output_tokens for end in ends] == [5, 5, 5]
+    assert {
+        end.index: (end.outcome, end.output_tokens, end.unscheduled_tokens) for end in ends
+    } == {
+        1: ("finished", 5, 0), 2: ("cancelled", 1, 0), 3: ("finished", 5, 0), 4: ("cancelled", 0, 9)
+    }  # fmt: skip
     for end in ends:
+        if not end.output_tokens:
+            continue
         stamps = [
             end.queued_ns, end.scheduled_ns, end.first_token_ns, end.first_output_ns,
             end.finished_ns,
@@ -41,8 +47,8 @@ def test_the_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert None not in stamps
         assert stamps == sorted(stamp for stamp in stamps if stamp is not None)
     steps = [one for one in namespace["records"] if isinstance(one, StepDone)]
-    assert len(steps) == 10  # two requests share five steps, the third has five of its own
-    assert namespace["scheduled"] == {1: 16, 2: 34, 3: 11}
+    assert len(steps) == 6
+    assert namespace["scheduled"] == {1: 16, 2: 30, 3: 11, 4: 0}
     with closing(JournalReader.open(namespace["newest"])) as reader:
         assert reader.counters == WriterCounters(dropped=0, swallowed=0, clean_close=True)
 
@@ -57,6 +63,10 @@ def test_the_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Recorder.kernels,
         RequestHandle.scheduled,
         RequestHandle.preempted,
+        RequestHandle.recomputed,
+        RequestHandle.resumed,
+        RequestHandle.rejected,
+        RequestHandle.discarded,
         RequestHandle.finished,
     ],
 )

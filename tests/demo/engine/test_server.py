@@ -296,7 +296,7 @@ async def test_a_caller_that_leaves_aborts_its_request(
     await until(lambda: bool(events.ends))
     [(sequence, error_type)] = events.ends
     assert (sequence.finish_reason, error_type) == ("abort", None)
-    assert sequence.output_tokens == {"prefill": 0, "decode": 4}[stage]
+    assert sequence.output_tokens == {"prefill": 0, "decode": 3}[stage]
 
 
 async def test_a_caller_that_leaves_the_queue_is_never_scheduled(

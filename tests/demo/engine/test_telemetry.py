@@ -241,7 +241,7 @@ class HeldEvents(RecordedEvents):
 
 
 def test_an_abort_is_a_cancelled_request(tmp_path: Path) -> None:
-    """Aborted in decode: `cancelled` by `abort`, with the tokens it got until then."""
+    """Aborted with a decode in flight: `cancelled` by `abort`, that step's token thrown away."""
     events = HeldEvents(recorder(tmp_path))
     core = EngineCore(CONFIG, events)
     core.start(lambda deliver, outputs: deliver(outputs))
@@ -253,8 +253,11 @@ def test_an_abort_is_a_cancelled_request(tmp_path: Path) -> None:
     core.stop()
     events.close()
     [journal] = journals(tmp_path)
-    [end] = Facts(journal).of(RequestFinished)
-    assert (end.outcome, end.finish_reason, end.output_tokens) == ("cancelled", "abort", 3)
+    facts = Facts(journal)
+    [end] = facts.of(RequestFinished)
+    assert (end.outcome, end.finish_reason, end.output_tokens) == ("cancelled", "abort", 2)
+    assert (end.discarded_tokens, end.unscheduled_tokens) == (1, 0)
+    assert [done.emitted for done in facts.of(StepDone)] == [[1], [1], [0]]
     assert end.first_output_ns is None
 
 
