@@ -1,12 +1,14 @@
 """`otel-llm demo`: all of it with a real workload."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from otel_llm.cli import options
 from otel_llm.cli.extras import needs
+
+Engine = Literal["reference", "vllm"]
 
 
 def demo(
@@ -18,14 +20,19 @@ def demo(
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where to keep the run's data; emptied first.")
     ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="Two small reference engines, or one real vLLM.")
+    ] = "reference",
+    vllm: Annotated[
+        Path | None,
+        typer.Option(help="The program `vllm`. Default: on the PATH, else beside this Python."),
+    ] = None,
 ) -> None:
     """Run everything on real arrivals, and check what it left in the store.
 
-    Starts the embedded stack, the agent, two reference engines and a gateway, and replays an
-    excerpt of a public trace of arrivals. Exits with 1 unless every call is complete.
+    Starts the embedded stack, the agent, engines and a gateway, and replays an excerpt of a public
+    trace of arrivals. Exits with 1 unless every call is complete.
     """
     with needs("The demo", "demo"):
         from otel_llm.demo.run import run_demo
-    raise typer.Exit(
-        run_demo(requests=requests, speedup=speedup, json_output=as_json, work_dir=directory)
-    )
+    raise typer.Exit(run_demo(requests, speedup, as_json, directory, engine, vllm))

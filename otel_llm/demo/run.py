@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 import msgspec
 from rich.console import Console
@@ -18,7 +18,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from otel_llm.demo import client, evidence, summary
 from otel_llm.demo.child import DemoError
+from otel_llm.demo.reference import ReferenceEngines
 from otel_llm.demo.stack import Stack
+from otel_llm.demo.vllm.engine import VllmEngine
+from otel_llm.demo.vllm.server import find_cli
 from otel_llm.demo.watch import PhaseWatch
 from otel_llm.demo.workload import PlannedCall, plan, quota
 from otel_llm.settings import default_state_dir
@@ -28,15 +31,11 @@ if TYPE_CHECKING:
 
     from clickhouse_connect.driver.client import Client
 
-MODEL = "reference-4l"
 SETTLE_TIMEOUT_S = 45.0
-FAIL_WINDOW = (0.65, 0.8)
 _MARKER = ".otel-llm-demo"
-ENGINE_ARGS = (
-    *("--max-running", "8", "--token-budget", "128"),
-    *("--blocks", "160", "--max-model-len", "1900"),
-)
-"""Few seats and little KV cache, so that requests queue and are preempted."""
+_STARTING = "Starting the store, the agent, {} and a gateway"
+
+EngineKind = Literal["reference", "vllm"]
 
 
 def default_dir() -> Path:
@@ -49,6 +48,8 @@ def run_demo(
     speedup: float = 1.25,
     json_output: bool = False,
     work_dir: Path | None = None,
+    engine: EngineKind = "reference",
+    vllm: Path | None = None,
 ) -> int:
     """Run the demo.
 
@@ -57,13 +58,17 @@ def run_demo(
         speedup: how much faster than real time the arrivals are replayed.
         json_output: end with one JSON object in place of the summary.
         work_dir: where to keep data, journals' state and logs; emptied first.
+        engine: what serves the calls: two reference engines, or one real vLLM.
+        vllm: the program `vllm`, if it is not to be looked for.
 
     Returns:
         0 if every call is complete and nothing was lost, else 1.
 
     Raises:
-        DemoError: a process did not start, or the directory is not the demo's to empty.
+        DemoError: a process did not start, there is no vLLM, or the directory is not the demo's to
+            empty.
     """
+    cli = find_cli(vllm) if engine == "vllm" else None
     try:
         calls = plan(requests, speedup)
     except ValueError as error:
@@ -71,19 +76,21 @@ def run_demo(
         raise DemoError(message) from error
     directory = work_dir or default_dir()
     with _alone(directory):
-        return _run(calls, _fresh(directory), json_output)
+        fresh = _fresh(directory)
+        engines = ReferenceEngines() if cli is None else VllmEngine(cli, fresh / "model")
+        # Room for what is usually in flight and the flood's first wave, not for its third.
+        stack = Stack(fresh, engines, max_in_flight=36 + quota(requests))
+        return _run(calls, stack, json_output)
 
 
-def _run(calls: Sequence[PlannedCall], work_dir: Path, json_output: bool) -> int:
-    # Room for what is usually in flight and the flood's first wave, not for its third.
-    stack = Stack(work_dir, max_in_flight=36 + quota(len(calls)))
+def _run(calls: Sequence[PlannedCall], stack: Stack, json_output: bool) -> int:
     console = Console(stderr=True)
     # Told to stop, or its terminal closed, the demo ends its processes like on Ctrl-C.
     for told in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(told, _interrupt)
     try:
-        with console.status("Starting the store, the agent, two engines and a gateway"):
-            stack.start(_engine_args(stack, calls))
+        with console.status(_STARTING.format(", ".join(stack.engine_names))):
+            stack.start(stack.engines.options(calls))
         seen = _replay(stack, calls, console)
         with console.status("Waiting for the last facts to arrive"), _store(stack) as store:
             verdict = _judge(stack, store, seen)
@@ -124,14 +131,6 @@ def _fresh(work_dir: Path) -> Path:
     return work_dir
 
 
-def _engine_args(stack: Stack, calls: Sequence[PlannedCall]) -> dict[str, list[str]]:
-    """The last engine fails for a while, so that calls are retried and its breaker opens."""
-    args = {name: list(ENGINE_ARGS) for name in stack.engine_names}
-    start, end = (share * calls[-1].at_s for share in FAIL_WINDOW)
-    args[stack.engine_names[-1]] += ["--fail-window", f"{start:.1f}:{end:.1f}"]
-    return args
-
-
 def _replay(stack: Stack, calls: Sequence[PlannedCall], console: Console) -> list[client.Seen]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
@@ -140,7 +139,7 @@ def _replay(stack: Stack, calls: Sequence[PlannedCall], console: Console) -> lis
             client.replay(
                 calls,
                 stack.gateway_url,
-                MODEL,
+                stack.engines.model,
                 PhaseWatch(Path(stack.journal_dir)),
                 lambda _: progress.advance(task),
             )

@@ -1,4 +1,4 @@
-"""The demo's processes: the embedded stack, the agent, two engines and a gateway."""
+"""The demo's processes: the embedded stack, the agent, its engines and a gateway."""
 
 import signal
 import sys
@@ -8,7 +8,10 @@ from pathlib import Path
 
 import httpx
 
-from otel_llm.demo.child import Child
+from otel_llm.demo.child import Child, DemoError
+from otel_llm.demo.engines import Engines
+from otel_llm.demo.reference import ReferenceEngines
+from otel_llm.journal.directory import scan
 
 
 def _port(url: str) -> str:
@@ -20,17 +23,19 @@ class Stack:
 
     Args:
         work_dir: holds data, journals, state and logs of this run.
-        engines: how many reference engines.
+        engines: what serves the calls; two reference engines if nothing is said.
         max_in_flight: calls the gateway serves at once; more are shed.
     """
 
-    def __init__(self, work_dir: Path, engines: int = 2, max_in_flight: int = 48) -> None:
+    def __init__(
+        self, work_dir: Path, engines: Engines | None = None, max_in_flight: int = 48
+    ) -> None:
         self.work_dir = work_dir
         self.data_dir = work_dir / "data"
         self.log_dir = work_dir / "logs"
         self.log_dir.mkdir(parents=True, exist_ok=True)
         self.children: dict[str, Child] = {}
-        self._engines = engines
+        self.engines: Engines = engines or ReferenceEngines()
         self._max_in_flight = max_in_flight
         shm = Path("/dev/shm")  # noqa: S108  journals are shared memory by design
         self.journal_dir = tempfile.mkdtemp(
@@ -53,22 +58,33 @@ class Stack:
             "OTEL_LLM_TRUSTED_PROXIES": "127.0.0.0/8,::1/128",
         }
 
-    def start(self, engine_args: Mapping[str, Sequence[str]]) -> None:
+    def start(self, options: Mapping[str, Sequence[str]]) -> None:
         """Start everything and wait until it serves.
 
         Args:
-            engine_args: further arguments by engine name.
+            options: options of the engines, by name.
 
         Raises:
             DemoError: a process did not start.
         """
         # The slowest to start first: the store.
         self._spawn_up()
-        engines = [self._spawn_engine(name, engine_args) for name in self.engine_names]
+        engines = [self._start_engine(name, options) for name in self.engine_names]
         otlp = self._up_ready()
         self.start_agent()
         upstreams = [f"{engine.name}={engine.ready()['url']}" for engine in engines]
-        self._start_gateway(upstreams, otlp)
+        self._check_hooks()
+        self.start_gateway(upstreams, otlp)
+
+    def _check_hooks(self) -> None:
+        """An engine without hooks would serve all calls, and each would be found incomplete."""
+        found = [p for p in scan(Path(self.journal_dir)) if p.name.startswith("engine-")]
+        if len(found) < len(self.engine_names):
+            message = (
+                "The engine serves, but its hooks are off: it writes no journal. Install otel-llm "
+                f"into the engine's own environment. Its log is in {self.log_dir}."
+            )
+            raise DemoError(message)
 
     def start_up(self) -> str:
         """Start the embedded stack, again on its old ports; returns its OTLP endpoint."""
@@ -92,8 +108,8 @@ class Stack:
 
     @property
     def engine_names(self) -> list[str]:
-        """The engines are called engine-a, engine-b and so on."""
-        return [f"engine-{chr(ord('a') + number)}" for number in range(self._engines)]
+        """The engines' names."""
+        return list(self.engines.names)
 
     def spawn(self, name: str, args: Sequence[str]) -> Child:
         """Start one of our programs under a name: `python -m` and the arguments."""
@@ -101,11 +117,18 @@ class Stack:
         self.children[name] = Child(name, command, self.log_dir, self.environment)
         return self.children[name]
 
-    def _spawn_engine(self, name: str, engine_args: Mapping[str, Sequence[str]]) -> Child:
-        args = ["otel_llm.demo.engine", "--port", "0", "--name", name]
-        return self.spawn(name, [*args, *engine_args.get(name, ())])
+    def _start_engine(self, name: str, options: Mapping[str, Sequence[str]]) -> Child:
+        engine = self.engines.start(name, options.get(name, ()), self.log_dir, self.environment)
+        self.children[name] = engine
+        return engine
 
-    def _start_gateway(self, upstreams: Sequence[str], otlp: str) -> None:
+    def start_gateway(self, upstreams: Sequence[str], otlp: str) -> None:
+        """Start the gateway.
+
+        Args:
+            upstreams: as `NAME=URL`.
+            otlp: OTLP endpoint for its spans.
+        """
         args = ["otel_llm.demo.gateway", "--port", "0", "--otlp", otlp]
         args += ["--otlp-token-file", str(self.data_dir / "token")]
         args += ["--max-in-flight", str(self._max_in_flight)]

@@ -61,13 +61,17 @@ def _totals(verdict: Verdict) -> str:
     lines = [
         f"{verdict.complete} of {verdict.requests} calls complete, "
         f"{verdict.lost_records} records lost",
-        f"{verdict.steps} steps, {verdict.kernels} kernels (source cpu), "
+        f"{verdict.steps} steps, {_kernels(verdict.kernels)}, "
         f"{verdict.prompt_tokens} prompt tokens, {verdict.output_tokens} output tokens",
         f"median TTFT_caller {_seconds(verdict.ttft_caller_p50_s)}, "
         f"median TTFT_engine {_seconds(verdict.ttft_engine_p50_s)}, "
         f"finish to row p95 {_seconds(verdict.finish_to_row_p95_s)}",
     ]
     return "\n".join(lines)
+
+
+def _kernels(count: int) -> str:
+    return f"{count} kernels (source cpu)" if count else "no kernels (the engine reports none)"
 
 
 def _seconds(value: float | None) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_llm.demo.run import ENGINE_ARGS
+from otel_llm.demo.reference import OPTIONS
 from otel_llm.demo.stack import Stack
 
 
@@ -15,7 +15,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     """The demo's processes, serving."""
     made = Stack(tmp_path, max_in_flight=200)
     try:
-        made.start(dict.fromkeys(made.engine_names, ENGINE_ARGS))
+        made.start(dict.fromkeys(made.engine_names, OPTIONS))
         yield made
     finally:
         made.stop()

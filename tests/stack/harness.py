@@ -9,7 +9,6 @@ from pathlib import Path
 from clickhouse_connect.driver.client import Client
 
 from otel_llm.demo import client, evidence
-from otel_llm.demo.run import MODEL
 from otel_llm.demo.stack import Stack
 from otel_llm.demo.watch import PhaseWatch
 from otel_llm.demo.workload import PlannedCall, plan
@@ -26,7 +25,9 @@ def replay(stack: Stack, calls: Sequence[PlannedCall], harm: Harm) -> list[clien
 
     async def sending() -> list[client.Seen]:
         watch = PhaseWatch(Path(stack.journal_dir))
-        return await client.replay(calls, stack.gateway_url, MODEL, watch, lambda _: None)
+        return await client.replay(
+            calls, stack.gateway_url, stack.engines.model, watch, lambda _: None
+        )
 
     with ThreadPoolExecutor(1) as pool:
         seen = pool.submit(lambda: asyncio.run(sending()))

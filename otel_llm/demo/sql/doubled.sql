@@ -17,6 +17,6 @@ SELECT what, wrong FROM
     SELECT 'otel_traces', count() - uniqExact(TraceId, SpanId) FROM otel_traces
     UNION ALL
     SELECT 'steps without kernels', countIf((instance_id, seq) NOT IN
-        (SELECT instance_id, step_seq FROM llm_kernels)) FROM llm_steps WHERE status = 'done'
+        (SELECT instance_id, step_seq FROM llm_kernels)) FROM llm_steps WHERE status = 'done' AND engine = 'reference'
 )
 WHERE wrong != 0

@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+MODEL = "babbler"
+"""The name that requests ask for."""
 CHARACTERS = "".join(map(chr, range(33, 127)))
 """The vocabulary, in the order of token ids."""
 STAND_IN = "_"

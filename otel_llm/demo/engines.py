@@ -1,0 +1,35 @@
+"""What the demo asks of the engines that serve it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from otel_llm.demo.child import Child
+from otel_llm.demo.workload import PlannedCall
+
+
+class Engines(Protocol):
+    """Engines of one kind, as processes of the demo."""
+
+    @property
+    def model(self) -> str:
+        """The name that requests ask for."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The engines' names, which are their services' names too."""
+
+    def start(
+        self, name: str, options: Sequence[str], log_dir: Path, environment: Mapping[str, str]
+    ) -> Child:
+        """Start the engine of that name.
+
+        Args:
+            name: one of `names`.
+            options: for its command line.
+            log_dir: where its log goes.
+            environment: variables beside our own.
+        """
+
+    def options(self, calls: Sequence[PlannedCall]) -> Mapping[str, Sequence[str]]:
+        """Options by engine under which these calls meet trouble."""
