@@ -1,0 +1,197 @@
+"""The engine core's hooks: what stands in place of vLLM's methods.
+
+Each calls the original once, with the caller's arguments, and returns what it returns; what the
+original raises passes. Our own code runs before and after it, and never raises.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+from weakref import WeakSet
+
+from otel_llm.engines.vllm import extract
+from otel_llm.engines.vllm.core import Core
+from otel_llm.engines.vllm.package import ENGINE, installed_version
+from otel_llm.isolation import Guard
+from otel_llm.recorder import Recorder
+
+Hooked = Callable[..., Any]
+CORE = "otel_llm_core"
+"""The attribute of a scheduler that holds its `Core`."""
+
+_attached: WeakSet[Any] = WeakSet()
+_guard = Guard("vllm.core")
+
+
+def attach(scheduler: Any, left_out: Sequence[str] = ()) -> Core:  # noqa: ANN401
+    """Follow a scheduler, with a journal of its own."""
+    served = extract.served(scheduler.vllm_config)
+    recorder = Recorder.open(
+        engine=ENGINE,
+        engine_version=installed_version(),
+        model=served.model,
+        dp_rank=served.dp_rank,
+        left_out=left_out,
+    )
+    core = Core(scheduler, recorder)
+    setattr(scheduler, CORE, core)
+    _attached.add(scheduler)
+    return core
+
+
+def detach(scheduler: Any) -> None:  # noqa: ANN401
+    """Follow a scheduler no longer, and close its journal."""
+    core = vars(scheduler).pop(CORE, None)
+    _attached.discard(scheduler)
+    if core is not None:
+        core.recorder.close()
+
+
+def close_all() -> None:
+    """Detach every scheduler of this process."""
+    for scheduler in list(_attached):
+        detach(scheduler)
+
+
+def init(original: Hooked, left_out: Callable[[], Sequence[str]]) -> Hooked:
+    """Of `Scheduler.__init__`: follow it from now on."""
+
+    @wraps(original)
+    def hooked(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+        original(self, *args, **kwargs)
+        with _guard:
+            if CORE not in vars(self):
+                attach(self, left_out())
+
+    return hooked
+
+
+def schedule(original: Hooked) -> Hooked:
+    """Of `Scheduler.schedule`."""
+
+    @wraps(original)
+    def hooked(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        batch = original(self, *args, **kwargs)
+        core = getattr(self, CORE, None)
+        if core is not None:
+            core.scheduled(self, batch)
+        return batch
+
+    return hooked
+
+
+def update_from_output(original: Hooked) -> Hooked:
+    """Of `Scheduler.update_from_output`."""
+
+    @wraps(original)
+    def hooked(
+        self: Any,  # noqa: ANN401
+        scheduler_output: Any,  # noqa: ANN401
+        model_runner_output: Any,  # noqa: ANN401
+        *args: Any,  # noqa: ANN401
+        **kwargs: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        core = getattr(self, CORE, None)
+        if core is None:
+            return original(self, scheduler_output, model_runner_output, *args, **kwargs)
+        core.update_begins(scheduler_output, model_runner_output)
+        try:
+            outputs = original(self, scheduler_output, model_runner_output, *args, **kwargs)
+        except BaseException:
+            core.update_failed()
+            raise
+        core.update_ends(model_runner_output)
+        return outputs
+
+    return hooked
+
+
+def add_request(original: Hooked) -> Hooked:
+    """Of `Scheduler.add_request`."""
+
+    @wraps(original)
+    def hooked(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        core = getattr(self, CORE, None)
+        # Asked before: a session's last input ends it in here.
+        entered = core is not None and not core.knows(request)
+        returned = original(self, request, *args, **kwargs)
+        if core is not None and entered:
+            core.queued(request)
+        return returned
+
+    return hooked
+
+
+def free_request(original: Hooked) -> Hooked:
+    """Of `Scheduler._free_request`, through which every request ends."""
+
+    @wraps(original)
+    def hooked(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        returned = original(self, request, *args, **kwargs)
+        core = getattr(self, CORE, None)
+        if core is not None:
+            core.freed(request)
+        return returned
+
+    return hooked
+
+
+def preempt_request(original: Hooked) -> Hooked:
+    """Of `Scheduler._preempt_request`."""
+
+    @wraps(original)
+    def hooked(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        computed = getattr(request, "num_computed_tokens", 0)
+        returned = original(self, request, *args, **kwargs)
+        core = getattr(self, CORE, None)
+        if core is not None:
+            core.preempted(request, computed)
+        return returned
+
+    return hooked
+
+
+def invalid_blocks(original: Hooked) -> Hooked:
+    """Of `Scheduler._handle_invalid_blocks`, part of an update after a failed KV load."""
+
+    @wraps(original)
+    def hooked(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        core = getattr(self, CORE, None)
+        if core is None:
+            return original(self, *args, **kwargs)
+        computed = core.computed(self)
+        failed = original(self, *args, **kwargs)
+        core.load_failed(failed, computed)
+        return failed
+
+    return hooked
+
+
+def preprocess(original: Hooked) -> Hooked:
+    """Of `EngineCore.preprocess_add_request`, in the thread that takes requests in."""
+
+    @wraps(original)
+    def hooked(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        made = original(self, request, *args, **kwargs)
+        with _guard:
+            core = getattr(self.scheduler, CORE, None)
+            if core is not None:
+                config = self.vllm_config.observability_config
+                core.arrived(request, made[0], tracing=config.otlp_traces_endpoint is not None)
+        return made
+
+    return hooked
+
+
+def shutdown(original: Hooked) -> Hooked:
+    """Of `Scheduler.shutdown`: the journal is closed in order."""
+
+    @wraps(original)
+    def hooked(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            with _guard:
+                detach(self)
+
+    return hooked

@@ -1,0 +1,50 @@
+"""Where the engine core's hooks stand in vLLM. The hooks themselves are in `core_hooks`."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from otel_llm.engines.vllm import core_hooks
+from otel_llm.patching import Make, Patch, Replacement
+
+
+def core_patches(left_out: Callable[[], Sequence[str]] = tuple) -> tuple[Patch, ...]:
+    """The hooks of the engine core. Imports vLLM.
+
+    Args:
+        left_out: see `patches_of`.
+    """
+    from vllm.v1.core.sched.scheduler import Scheduler
+    from vllm.v1.engine.core import EngineCore
+
+    return patches_of(Scheduler, EngineCore, left_out)
+
+
+def patches_of(
+    scheduler: type, engine_core: type, left_out: Callable[[], Sequence[str]] = tuple
+) -> tuple[Patch, ...]:
+    """The hooks of the engine core. Without the first there are no others; the rest may be missing.
+
+    Args:
+        scheduler: vLLM's `Scheduler`, from which the others inherit.
+        engine_core: vLLM's `EngineCore`.
+        left_out: asked when a scheduler is made for the hooks that are not in place, as
+            `name: reason`.
+    """
+    steps: dict[str, Make] = {
+        "__init__": partial(core_hooks.init, left_out=left_out),
+        "add_request": core_hooks.add_request,
+        "schedule": core_hooks.schedule,
+        "update_from_output": core_hooks.update_from_output,
+        "_free_request": core_hooks.free_request,
+    }
+    return (
+        Patch("vllm.core", tuple(Replacement(scheduler, *one) for one in steps.items())),
+        _patch("vllm.core.arrival", engine_core, "preprocess_add_request", core_hooks.preprocess),
+        _patch("vllm.core.preemption", scheduler, "_preempt_request", core_hooks.preempt_request),
+        _patch("vllm.core.kv_load", scheduler, "_handle_invalid_blocks", core_hooks.invalid_blocks),
+        _patch("vllm.core.shutdown", scheduler, "shutdown", core_hooks.shutdown),
+    )
+
+
+def _patch(name: str, owner: type, method: str, make: Make) -> Patch:
+    return Patch(name, (Replacement(owner, method, make),))
