@@ -4,7 +4,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from otel_llm.engines.vllm import core_hooks
+from otel_llm.engines.vllm.core_hooks import close_all
 from otel_llm.patching import Make, Patch, Replacement
+
+__all__ = ["close_all", "core_patches", "patches_of"]
 
 
 def core_patches(left_out: Callable[[], Sequence[str]] = tuple) -> tuple[Patch, ...]:
