@@ -81,6 +81,13 @@ class Journal:
         finally:
             lock.release()
 
+    @property
+    def instance_id(self) -> str:
+        """The id in the header of the file now written to; empty if there is none."""
+        with self._lock:
+            ring = self._ring or self._ring_after_fork()
+            return "" if ring is None else self.producer.instance_id
+
     def count_swallowed(self) -> None:
         """Count an error that a hook kept from its host, in the journal's header."""
         with self._lock:

@@ -19,23 +19,6 @@ MEMBER = "otelllm"
 """Our key in an `EngineCoreRequest`'s `trace_headers`."""
 
 
-class Call(NamedTuple):
-    """What is known of an API call where its sequences are made.
-
-    Attributes:
-        base: the id that was chosen for it, without vLLM's prefix; None if the serving class
-            chooses its ids in another way, as the Responses API does.
-        path: path of its URL.
-        api_request_id: the whole id, where it is known; then nothing else counts.
-        operation: likewise.
-    """
-
-    base: str | None = None
-    path: str = ""
-    api_request_id: str = ""
-    operation: str = ""
-
-
 class Kind(NamedTuple):
     """How one kind of call names its sequences: `prefix` + base + a part.
 
@@ -56,9 +39,28 @@ class Kind(NamedTuple):
     api_prefix: str = ""
 
 
+class Call(NamedTuple):
+    """What is known of an API call where its sequences are made.
+
+    Attributes:
+        base: the id that was chosen for it, without vLLM's prefix; None if none was noted.
+        path: path of its URL.
+        kind: how it names its sequences, where the serving class has no base.
+        api_request_id: the whole id, where it is known; then no text is read.
+        operation: its operation, where the ids do not tell.
+    """
+
+    base: str | None = None
+    path: str = ""
+    kind: Kind | None = None
+    api_request_id: str = ""
+    operation: str = ""
+
+
 _HEX = "[0-9a-f]{16}"
 _BEAM = re.compile(rf"-{_HEX}-beam-(\d+)$")
-_RESPONSES = Kind("", "chat", r"_\d+")
+RESPONSES = Call(kind=Kind("", "chat", r"_\d+"))
+"""A call of the Responses API, whose caller may choose the whole id."""
 
 KINDS = (
     Kind("chatcmpl-", "chat", r"(_\d+)?", always=False, beams=True),
@@ -79,7 +81,6 @@ KINDS = (
 
 _LATE = re.compile(rf"late-interaction-{_HEX}-(query|doc)-\d+")
 _LATE_PREFIX = "score-"
-_RERANK = ("/rerank", "/v1/rerank", "/v2/rerank")
 
 POOLING_TASKS = {
     "embed": "embeddings",
@@ -88,6 +89,9 @@ POOLING_TASKS = {
     "token_classify": "classify",
 }
 """Operation of a pooling request that no API server made, by its task."""
+
+
+_NO_CALL = Call()
 
 
 class Identity(NamedTuple):
@@ -112,21 +116,17 @@ def identify(external_id: str, call: Call | None = None, task: str | None = None
         call: what the serving class noted; None outside one.
         task: pooling task; None if the request generates.
     """
-    if call is not None and call.api_request_id:
+    call = call or _NO_CALL
+    if call.api_request_id:
         return Identity(call.api_request_id, call.operation or _library(task))
-    if call is not None and call.base is not None:
+    found = None
+    if call.base is not None:
         found = _noted(external_id, call.base)
-    elif call is not None:
-        found = _told(external_id, _RESPONSES)
-    else:
-        found = None
-    found = found or _read(external_id)
-    if found is None:
-        found = Identity(external_id, _library(task))
-    if call is not None and call.operation:
-        found = found._replace(operation=call.operation)
-    if call is not None and found.operation == "score" and call.path in _RERANK:
-        found = found._replace(operation="rerank")
+    elif call.kind is not None:
+        found = _told(external_id, call.kind)
+    found = found or _read(external_id) or Identity(external_id, call.operation or _library(task))
+    if found.operation == "score" and call.path.endswith("/rerank"):
+        return found._replace(operation="rerank")
     return found
 
 

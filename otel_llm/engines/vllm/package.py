@@ -66,19 +66,6 @@ def beyond_reach(version: str) -> list[str]:
     return found
 
 
-_left_out: list[str] = []
-
-
-def left_out() -> list[str]:
-    """Hooks that are not in place in this process, as `name: reason`. For journals' headers."""
-    return list(_left_out)
-
-
-def note_left_out(reasons: list[str]) -> None:
-    """Replace what `left_out` tells."""
-    _left_out[:] = reasons
-
-
 def is_set(variable: str) -> bool:
     """Whether a 0-or-1 variable of vLLM is on."""
     return os.environ.get(variable, "0").strip() not in ("", "0")

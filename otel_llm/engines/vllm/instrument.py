@@ -1,0 +1,109 @@
+"""`instrument()` puts all hooks into vLLM's classes in this process; `uninstrument()` undoes it."""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from otel_llm.engines.vllm import package
+from otel_llm.engines.vllm.frontend import Frontend
+from otel_llm.engines.vllm.frontend_patches import frontend_patches, late_patches
+from otel_llm.journal.writer import Journal, open_journal
+from otel_llm.patching import Patch, PatchSet, Problem
+
+_lock = threading.RLock()
+_current: "Instrumentation | None" = None
+
+
+class Instrumentation:
+    """The hooks in this process."""
+
+    def __init__(self) -> None:
+        version = package.installed_version()
+        self._frontend = Frontend(partial(_open, version, self.left_out), self.look_again)
+        self._left_out = package.beyond_reach(version)
+        self._sets: dict[str, PatchSet] = {}
+
+    def left_out(self) -> list[str]:
+        """Hooks that are not in place so far, as `name: reason`."""
+        return list(self._left_out)
+
+    def put_in(self) -> None:
+        """Apply every patch that fits this vLLM."""
+        self._add("vllm.core", lambda: _core_patches(self.left_out))
+        self._add("vllm.frontend", lambda: frontend_patches(self._frontend))
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Apply the patches of modules that have been imported since."""
+        for patch in late_patches(self._frontend):
+            if patch.name not in self._sets:
+                self._apply(patch.name, (patch,))
+
+    def _add(self, name: str, patches: Callable[[], tuple[Patch, ...]]) -> None:
+        try:
+            found = patches()
+        except (ImportError, AttributeError) as error:
+            self._left_out.append(f"{name}: {error}")
+        else:
+            self._apply(name, found)
+
+    def _apply(self, name: str, patches: tuple[Patch, ...]) -> None:
+        self._sets[name] = PatchSet(*patches)
+        problems = self._sets[name].apply()
+        self._left_out += [f"{one.patch}: {one.reason}" for one in problems]
+
+    def take_out(self) -> list[Problem]:
+        """Undo every patch, the latest first, and let go of all that the hooks held."""
+        problems = [one for patches in reversed(self._sets.values()) for one in patches.undo()]
+        self._frontend.close()
+        _close_cores()
+        return problems
+
+
+def instrument() -> list[str]:
+    """Put the hooks in. A second call changes nothing.
+
+    Returns:
+        Hooks that are not in place, as `name: reason`.
+    """
+    global _current  # noqa: PLW0603  vLLM's classes exist once per process, and so do the hooks
+    with _lock:
+        if _current is None:
+            _current = Instrumentation()
+            _current.put_in()
+        return _current.left_out()
+
+
+def uninstrument() -> list[Problem]:
+    """Take the hooks out: every original is back in its place, every journal is closed.
+
+    Returns:
+        Hooks over which somebody else has patched since. They stay, and do nothing.
+    """
+    global _current
+    with _lock:
+        current, _current = _current, None
+        return [] if current is None else current.take_out()
+
+
+def _open(version: str, left_out: Callable[[], list[str]], model: str) -> Journal:
+    return open_journal(
+        kind="frontend",
+        service=package.ENGINE,
+        engine=package.ENGINE,
+        engine_version=version,
+        model=model,
+        left_out=left_out(),
+    )
+
+
+def _core_patches(left_out: Callable[[], list[str]]) -> tuple[Patch, ...]:
+    from otel_llm.engines.vllm.core_patches import core_patches
+
+    return core_patches(left_out)
+
+
+def _close_cores() -> None:
+    from otel_llm.engines.vllm.core_hooks import close_all
+
+    close_all()
