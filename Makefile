@@ -6,8 +6,8 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-stack test-wheel lint format generate check-generated \
-	example bench-hooks bench-gateway gpu-probe clean
+.PHONY: help venv vllm demo demo-vllm test test-stack test-vllm test-wheel lint format generate \
+	check-generated example bench-hooks bench-gateway gpu-probe clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -21,14 +21,26 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $(STAMP)
 
+vllm: ## Make the environment of a real vLLM (once; 6 GB, no GPU needed) and print its Python
+	@PYTHON=$(PYTHON) tests/vllm/env/build
+
 demo: $(STAMP) ## Run the whole stack on real arrivals; ARGS="--requests 100 --json" passes options
 	$(BIN)/otel-llm demo $(ARGS)
+
+demo-vllm: $(STAMP) ## The same on one real vLLM
+	python=$$(PYTHON=$(PYTHON) tests/vllm/env/build) && \
+	$(BIN)/otel-llm demo --engine vllm --vllm $${python%/python}/vllm $(ARGS)
 
 test: $(STAMP) ## Unit and property tests, under 5 minutes on 2 cores
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not vllm" $(ARGS)
 
 test-stack: $(STAMP) ## The whole stack under load and failure: kills, outages, full disks
-	$(BIN)/python -m pytest -q -m slow $(ARGS)
+	$(BIN)/python -m pytest -q -m "slow and not vllm" $(ARGS)
+
+test-vllm: $(STAMP) ## A real vLLM: its own classes with our hooks in them, then whole servers
+	python=$$(PYTHON=$(PYTHON) tests/vllm/env/build) && \
+	$$python -m pytest -q tests/engines/vllm/real $(ARGS) && \
+	TEST_VLLM=$${python%/python}/vllm $(BIN)/python -m pytest -q -m vllm tests/vllm $(ARGS)
 
 test-wheel: $(STAMP) ## Build the wheel, install it alone, and use it
 	$(BIN)/python -m pytest -q tests/packaging $(ARGS)
