@@ -24,7 +24,12 @@ class SpanName:
     QUEUE = "llm.queue"
     PREFILL = "llm.prefill"
     DECODE = "llm.decode"
+    INTAKE = "llm.intake"
+    DELIVERY = "llm.delivery"
     STEP = "llm.step"
+
+    VLLM_REQUEST = "llm_request"
+    """vLLM's own span of a request, where its tracing is on. Recognised, and never counted."""
 
 
 class Attr:
@@ -40,6 +45,8 @@ class Attr:
     INPUT_TOKENS = "gen_ai.usage.input_tokens"
     OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
     CACHED_TOKENS = "gen_ai.usage.cache_read.input_tokens"
+    VLLM_REQUEST_ID = "gen_ai.request.id"
+    """On vLLM's own span: the id of the API call."""
     ERROR_TYPE = "error.type"
     HTTP_STATUS = "http.response.status_code"
     SERVER_ADDRESS = "server.address"
@@ -58,6 +65,11 @@ class Attr:
     SAMPLE_INDEX = "otel_llm.sample.index"
     PREEMPTIONS = "otel_llm.preemptions"
     RECOMPUTED_TOKENS = "otel_llm.recomputed_tokens"
+    REJECTED_TOKENS = "otel_llm.rejected_tokens"
+    DISCARDED_TOKENS = "otel_llm.discarded_tokens"
+    UNSCHEDULED_TOKENS = "otel_llm.unscheduled_tokens"
+    DELIVERED_TOKENS = "otel_llm.delivered_tokens"
+    LORA = "otel_llm.lora"
     QUEUE_TIME = "otel_llm.queue.time_s"
     TTFT_CALLER = "otel_llm.ttft_caller_s"
     TTFT_ENGINE = "otel_llm.ttft_engine_s"
@@ -67,6 +79,9 @@ class Attr:
     STEP_BATCH_SIZE = "otel_llm.step.batch_size"
     STEP_RUNNING = "otel_llm.step.running"
     STEP_WAITING = "otel_llm.step.waiting"
+    STEP_DRAFT_TOKENS = "otel_llm.step.draft_tokens"
+    STEP_ACCEPTED_TOKENS = "otel_llm.step.accepted_tokens"
+    STEP_CUDAGRAPH_MODE = "otel_llm.step.cudagraph_mode"
     STEP_LINKS_DROPPED = "otel_llm.step.links_dropped"
     KERNEL_SOURCE = "otel_llm.kernel.source"
     KERNEL_DEVICE = "otel_llm.kernel.device"
@@ -200,7 +215,8 @@ class Metrics:
     TOKENS = Metric(
         "otel_llm_tokens_total", "counter", "engine", "{token}",
         ("model", "tenant", "service_name", "type"),
-        "Tokens of ended requests; type is prompt, cached, output or recomputed.",
+        "Tokens of ended requests; type is prompt, cached, output, recomputed, rejected or "
+        "discarded.",
     )  # fmt: skip
     PREEMPTIONS = Metric(
         "otel_llm_preemptions_total", "counter", "engine", "1", ("model", "service_name"),
@@ -217,6 +233,10 @@ class Metrics:
         "otel_llm_engine_deaths_total", "counter", "engine", "1", ("service_name",),
         "Engines that went without closing their journal.",
     )  # fmt: skip
+    LEFT_OUT = Metric(
+        "otel_llm_hooks_left_out", "gauge", "engine", "1", ("service_name", "instance_id"),
+        "Hooks that are not in place in a process of the engine; `otel-llm doctor` says which.",
+    )  # fmt: skip
     # step
     STEP_DURATION = Metric(
         "otel_llm_step_duration_seconds", "histogram", "step", "s", ("model", "service_name"),
@@ -229,6 +249,11 @@ class Metrics:
     STEP_TOKENS = Metric(
         "otel_llm_step_tokens_total", "counter", "step", "{token}",
         ("model", "service_name", "phase"), "Tokens scheduled in steps, by phase.",
+    )  # fmt: skip
+    DRAFT_TOKENS = Metric(
+        "otel_llm_draft_tokens_total", "counter", "step", "{token}",
+        ("model", "service_name", "type"),
+        "Speculative tokens of steps whose result told of them; type is proposed or accepted.",
     )  # fmt: skip
     RUNNING = Metric(
         "otel_llm_running", "gauge", "step", "1", ("service_name",), "Running at the last step.",

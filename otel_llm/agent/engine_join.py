@@ -9,8 +9,15 @@ from otel_llm.agent.hygiene import checked_result, ordered
 from otel_llm.agent.identity import identify, rooted
 from otel_llm.agent.join import Join, Limits
 from otel_llm.agent.open_facts import OpenFacts, OpenRequest, OpenStep, Recent
-from otel_llm.agent.progress import emitted, included
-from otel_llm.clock import Anchor, MonotonicNs
+from otel_llm.agent.progress import (
+    emitted,
+    included,
+    rejected,
+    told_by_steps,
+    unfinished,
+    without_result,
+)
+from otel_llm.clock import Anchor
 from otel_llm.facts import (
     Producer,
     RequestArrived,
@@ -74,12 +81,17 @@ class EngineJoin(Join):
         return steps, ids
 
     def _end_open(self) -> list[Joined]:
-        steps = [self._step(step, None, "in_flight") for step in self.steps.end_all()]
+        steps = self.steps.end_all()
+        for step in steps:
+            for position, index in enumerate(step.scheduled.request_index):
+                request = self.requests.get(index)
+                if request is not None:
+                    without_result(request, step.scheduled, position)
         requests = [
-            self._request(request, _unfinished(request, self.state.last_ns), "engine_died")
+            self._request(request, unfinished(request, self.state.last_ns), "engine_died")
             for request in self.requests.end_all()
         ]
-        return [*steps, *requests]
+        return [*(self._step(step, None, "in_flight") for step in steps), *requests]
 
     # -- requests
 
@@ -101,7 +113,7 @@ class EngineJoin(Join):
         request = self.requests.end(record.index)
         if request is None:
             request = OpenRequest(record.index, self.anchor)
-        return [self._request(request, record, record.outcome)]
+        return [self._request(request, told_by_steps(request, record), record.outcome)]
 
     def _open_request(self, index: int) -> OpenRequest:
         """The open request of this index; a new one if nothing was heard of it yet."""
@@ -174,7 +186,16 @@ class EngineJoin(Join):
             if request is not None and tokens:
                 emitted(request, tokens, record.result_ns)
                 self.requests.touch(index)
+        self._reject(step.scheduled, record.accepted)
         return [self._step(step, record, "done")]
+
+    def _reject(self, scheduled: StepScheduled, accepted: Sequence[int]) -> None:
+        parts = zip(scheduled.request_index, scheduled.drafts, accepted, strict=False)
+        for index, drafts, taken in parts:
+            request = self.requests.get(index)
+            if request is not None and taken < drafts:
+                rejected(request, drafts - taken)
+                self.requests.touch(index)
 
     def _step(self, step: OpenStep, done: StepDone | None, status: StepStatus) -> JoinedStep:
         scheduled_ns = step.scheduled.schedule_ns
@@ -207,21 +228,4 @@ def _unknown_arrival(request: OpenRequest, finished: RequestFinished) -> Request
         model="",
         arrival_ns=min(stamp for stamp in known if stamp is not None),
         prompt_tokens=0,
-    )
-
-
-def _unfinished(request: OpenRequest, last_ns: MonotonicNs) -> RequestFinished:
-    """What the steps tell of a request whose engine died."""
-    return RequestFinished(
-        index=request.index,
-        outcome="failed",
-        finish_reason="",
-        finished_ns=last_ns,
-        scheduled_ns=request.scheduled_ns,
-        first_token_ns=request.first_token_ns,
-        last_token_ns=request.last_token_ns,
-        cached_tokens=request.cached_tokens,
-        output_tokens=request.output_tokens,
-        preemptions=len(request.resumed),
-        error_type="engine_died",
     )

@@ -46,6 +46,7 @@ class EngineMetrics:
         self._known: defaultdict[str, TenantLabels] = defaultdict(TenantLabels)
         self._loads: dict[str, _Load] = {}
         self._up: dict[str, str] = {}
+        self._left_out: dict[str, str] = {}
 
     def observe(self, fact: Joined) -> None:
         """Count a fact."""
@@ -57,11 +58,22 @@ class EngineMetrics:
             self._event(fact)
 
     def show(self, producers: Iterable[Producer]) -> None:
-        """Show which engines hold their journals; those that no longer do stay, at 0."""
+        """Show which processes hold their journals; engines that no longer do stay, at 0."""
         up = self._metrics.gauge(Metrics.ENGINE_UP)
+        left_out = self._metrics.gauge(Metrics.LEFT_OUT)
+        gone = self._left_out
+        self._left_out = {}
         for producer in producers:
-            self._up[producer.instance_id] = self.service(producer.service)
-            up.labels(self._up[producer.instance_id], producer.instance_id).set(1)
+            service, instance_id = self.service(producer.service), producer.instance_id
+            if producer.kind == "engine":
+                self._up[instance_id] = service
+                up.labels(service, instance_id).set(1)
+            if producer.kind != "gateway":
+                gone.pop(instance_id, None)
+                self._left_out[instance_id] = service
+                left_out.labels(service, instance_id).set(len(producer.left_out))
+        for instance_id, service in gone.items():
+            left_out.remove(service, instance_id)
 
     def forget(self, instance_id: str) -> None:
         """An engine's journal was removed, and with it the series of its instance."""
@@ -84,6 +96,8 @@ class EngineMetrics:
         tokens.labels(*labels, "cached").inc(end.cached_tokens)
         tokens.labels(*labels, "output").inc(end.output_tokens)
         tokens.labels(*labels, "recomputed").inc(end.recomputed_tokens)
+        tokens.labels(*labels, "rejected").inc(end.rejected_tokens)
+        tokens.labels(*labels, "discarded").inc(end.discarded_tokens)
         self._metrics.counter(Metrics.PREEMPTIONS).labels(model, service).inc(end.preemptions)
         exemplar = {"trace_id": fact.trace.trace_id} if fact.trace.sampled else None
         for time in self._times(fact, labels):
@@ -118,6 +132,10 @@ class EngineMetrics:
         if fact.done is not None:
             duration_ns = fact.done.result_ns - step.schedule_ns
             self._histogram(Metrics.STEP_DURATION, labels).observe(duration_ns / 1e9)
+        if fact.done is not None and fact.done.accepted:
+            drafts = self._metrics.counter(Metrics.DRAFT_TOKENS)
+            drafts.labels(*labels, "proposed").inc(sum(step.drafts))
+            drafts.labels(*labels, "accepted").inc(sum(fact.done.accepted))
         self._histogram(Metrics.STEP_BATCH, labels).observe(len(step.request_index))
         prefill, decode = fact.tokens_by_phase
         tokens = self._metrics.counter(Metrics.STEP_TOKENS)

@@ -1,25 +1,20 @@
 """Records made safe: a journal is hostile input, and what leaves here fits every later type.
 
-One rule per field. A value that breaks its rule is mended (cut, clamped, taken as absent) where the
-record still means something without it, else the record is dropped; each breach is counted.
+Values are mended, or their record dropped, by the rules of `rules.py`; each breach is counted.
 """
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
+from otel_llm.agent.rules import ARRAYS, MAX_COUNT, MAX_ITEMS, RULES
 from otel_llm.clock import Anchor
 from otel_llm.facts import (
-    PHASE_DECODE,
-    Attempt,
-    GatewayCall,
-    GatewayCallStarted,
     Producer,
     RequestArrived,
-    RequestDelivered,
     RequestFinished,
     StepDone,
     StepKernels,
@@ -27,247 +22,7 @@ from otel_llm.facts import (
 )
 from otel_llm.journal.records import Record
 
-MAX_TEXT = 256
-MAX_HEADER = 2048
-MAX_KERNEL_NAME = 4096
-MAX_ITEMS = 65_536
-"""Most members of a step, kernels of a record, and names of kernels."""
-MAX_LEFT_OUT = 64
-"""Most hooks that a producer may say are left out."""
-MAX_STAMP_NS = 1 << 61
-"""Longest uptime believed, about 73 years, in nanoseconds; sums of stamps then fit 63 bits."""
-MAX_WALL_NS = 1 << 62
-
 FactT = TypeVar("FactT", bound=msgspec.Struct)
-
-_HEX = frozenset("0123456789abcdef")
-
-
-class Rule(NamedTuple):
-    """What a field may hold.
-
-    Attributes:
-        what: label under which a breach is counted.
-        holds: whether a value is within the rule.
-        mend: makes a value of one that is not; None drops the record.
-    """
-
-    what: str
-    holds: Callable[[Any], bool]
-    mend: Callable[[Any], Any] | None = None
-
-
-def _count(bits: int) -> Rule:
-    top = (1 << bits) - 1
-    return Rule("tokens", lambda n: 0 <= n <= top, lambda n: min(max(n, 0), top))
-
-
-def _counts(bits: int) -> Rule:
-    top = (1 << bits) - 1
-    return Rule(
-        "tokens",
-        lambda many: not many or (min(many) >= 0 and max(many) <= top),
-        lambda many: [min(max(n, 0), top) for n in many],
-    )
-
-
-def _text(most: int) -> Rule:
-    return Rule("text", lambda text: len(text) <= most, lambda text: text[:most])
-
-
-def _hex(digits: int) -> Rule:
-    return Rule(
-        "trace",
-        lambda text: len(text) == digits and _HEX.issuperset(text) and text != "0" * digits,
-        lambda _: "",
-    )
-
-
-def _texts(most: int) -> Rule:
-    return Rule(
-        "text",
-        lambda texts: len(texts) <= most and all(len(text) <= MAX_TEXT for text in texts),
-        lambda texts: [text[:MAX_TEXT] for text in texts[:most]],
-    )
-
-
-def _optional(rule: Rule, mend: Callable[[Any], Any] | None = None) -> Rule:
-    return Rule(
-        rule.what, lambda value: value is None or rule.holds(value), mend or (lambda _: None)
-    )
-
-
-_TEXT = _text(MAX_TEXT)
-_MAYBE_TEXT = _optional(_TEXT, _TEXT.mend)
-_COUNT_16, _COUNT_32, _COUNT_64 = _count(16), _count(32), _count(63)
-_MAYBE_16, _MAYBE_32 = _optional(_COUNT_16), _optional(_COUNT_32)
-_STAMP = Rule("time", lambda ns: 0 <= ns <= MAX_STAMP_NS)
-_MAYBE_STAMP = _optional(_STAMP)
-_TRACEPARENT = _optional(_text(MAX_HEADER)._replace(what="traceparent"))
-_TRACESTATE = _optional(_text(MAX_HEADER)._replace(what="tracestate"))
-_INSTANCE = Rule("text", lambda text: not text or _hex(32).holds(text), lambda _: "")
-_NUMBER = Rule("tokens", lambda n: 0 < n < 1 << 63)
-
-RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
-    Producer: {
-        "boot_id": _TEXT,
-        "service": _TEXT,
-        "host": _TEXT,
-        "engine": _TEXT,
-        "engine_version": _TEXT,
-        "model": _TEXT,
-        "dp_rank": _COUNT_16,
-        "left_out": _texts(MAX_LEFT_OUT),
-    },
-    Anchor: {
-        "wall_ns": Rule("time", lambda ns: 0 <= ns <= MAX_WALL_NS),
-        "mono_ns": _STAMP,
-        "error_ns": _COUNT_32,
-    },
-    RequestArrived: {
-        "index": _NUMBER,
-        "request_id": _TEXT,
-        "api_request_id": _TEXT,
-        "operation": _TEXT,
-        "model": _TEXT,
-        "arrival_ns": _STAMP,
-        "prompt_tokens": _COUNT_32,
-        "max_tokens": _MAYBE_32,
-        "sample_index": _COUNT_16,
-        "sample_count": _COUNT_16,
-        "traceparent": _TRACEPARENT,
-        "tracestate": _TRACESTATE,
-        "frontend": _INSTANCE,
-        "lora": _TEXT,
-    },
-    RequestFinished: {
-        "index": _NUMBER,
-        "finish_reason": _TEXT,
-        "finished_ns": _STAMP,
-        "queued_ns": _MAYBE_STAMP,
-        "scheduled_ns": _MAYBE_STAMP,
-        "first_token_ns": _MAYBE_STAMP,
-        "first_output_ns": _MAYBE_STAMP,
-        "last_token_ns": _MAYBE_STAMP,
-        "cached_tokens": _COUNT_32,
-        "output_tokens": _COUNT_32,
-        "recomputed_tokens": _COUNT_32,
-        "preemptions": _COUNT_32,
-        "error_type": _MAYBE_TEXT,
-        "rejected_tokens": _COUNT_32,
-        "discarded_tokens": _COUNT_32,
-        "unscheduled_tokens": _COUNT_32,
-    },
-    RequestDelivered: {
-        "request_id": _TEXT,
-        "api_request_id": _TEXT,
-        "operation": _TEXT,
-        "model": _TEXT,
-        "arrival_ns": _STAMP,
-        "finished_ns": _STAMP,
-        "finish_reason": _TEXT,
-        "prompt_tokens": _COUNT_32,
-        "output_tokens": _COUNT_32,
-        "first_output_ns": _MAYBE_STAMP,
-        "max_tokens": _MAYBE_32,
-        "sample_index": _COUNT_16,
-        "sample_count": _COUNT_16,
-        "traceparent": _TRACEPARENT,
-        "tracestate": _TRACESTATE,
-        "lora": _TEXT,
-        "error_type": _MAYBE_TEXT,
-    },
-    StepScheduled: {
-        "seq": _NUMBER,
-        "schedule_ns": _STAMP,
-        "request_index": _counts(63),
-        "phase": Rule("batch", lambda phases: max(phases, default=0) <= PHASE_DECODE),
-        "tokens": _counts(32),
-        "context": _counts(32),
-        "running": _COUNT_32,
-        "waiting": _COUNT_32,
-        "kv_used": _COUNT_32,
-        "kv_total": _COUNT_32,
-        "drafts": _counts(32),
-    },
-    StepDone: {
-        "seq": _NUMBER,
-        "result_ns": _STAMP,
-        "emitted": _counts(32),
-        "execute_ns": _optional(_COUNT_64),
-        "accepted": _counts(32),
-        "cudagraph_mode": _TEXT,
-    },
-    StepKernels: {
-        "seq": _COUNT_64,
-        "device": _TEXT,
-        "names": Rule(
-            "text",
-            lambda names: all(len(name) <= MAX_KERNEL_NAME for name in names),
-            lambda names: [name[:MAX_KERNEL_NAME] for name in names],
-        ),
-        "base_ns": _STAMP,
-        "offset_ns": Rule("time", lambda all_ns: all(0 <= ns <= MAX_STAMP_NS for ns in all_ns)),
-        "duration_ns": Rule("time", lambda all_ns: all(0 <= ns <= MAX_STAMP_NS for ns in all_ns)),
-    },
-    GatewayCallStarted: {
-        "call_id": _TEXT,
-        "trace_id": _hex(32),
-        "span_id": _hex(16),
-        "arrival_ns": _STAMP,
-        "route": _TEXT,
-        "tenant": _TEXT,
-    },
-    GatewayCall: {
-        "call_id": _TEXT,
-        "trace_id": _hex(32),
-        "span_id": _hex(16),
-        "parent_span_id": _optional(_hex(16)),
-        "arrival_ns": _STAMP,
-        "finished_ns": _STAMP,
-        "method": _TEXT,
-        "route": _TEXT,
-        "operation": _TEXT,
-        "model": _MAYBE_TEXT,
-        "tenant": _TEXT,
-        "tier": _TEXT,
-        "status_code": _MAYBE_16,
-        "error_class": _MAYBE_TEXT,
-        "samples": _MAYBE_16,
-        "first_content_ns": _MAYBE_STAMP,
-        "last_content_ns": _MAYBE_STAMP,
-        "chunks": _COUNT_32,
-        "inter_chunk_us": _counts(32),
-        "prompt_tokens": _MAYBE_32,
-        "cached_tokens": _MAYBE_32,
-        "output_tokens": _MAYBE_32,
-        "attempts": _COUNT_16,
-        "response_id": _MAYBE_TEXT,
-        "request_bytes": _COUNT_64,
-        "response_bytes": _COUNT_64,
-    },
-    Attempt: {
-        "call_id": _TEXT,
-        "trace_id": _hex(32),
-        "span_id": _hex(16),
-        "attempt": _COUNT_16,
-        "upstream": _TEXT,
-        "started_ns": _STAMP,
-        "finished_ns": _STAMP,
-        "status_code": _MAYBE_16,
-        "first_byte_ns": _MAYBE_STAMP,
-        "error_class": _MAYBE_TEXT,
-        "breaker": _TEXT,
-        "backoff_ns": _COUNT_64,
-    },
-}
-
-
-_ARRAYS: Mapping[type[msgspec.Struct], tuple[str, ...]] = {
-    StepScheduled: ("request_index", "phase", "tokens", "context", "drafts"),
-    StepDone: ("emitted", "accepted"),
-    StepKernels: ("names", "name_index", "offset_ns", "duration_ns"),
-}
 
 
 def clean(record: Record, breaches: Counter[str]) -> Record | None:
@@ -280,7 +35,7 @@ def clean(record: Record, breaches: Counter[str]) -> Record | None:
     Returns:
         The record, a mended copy, or None if it means nothing.
     """
-    if any(len(getattr(record, name)) > MAX_ITEMS for name in _ARRAYS.get(type(record), ())):
+    if any(len(getattr(record, name)) > MAX_ITEMS for name in ARRAYS.get(type(record), ())):
         breaches["batch"] += 1
         return None
     mended = _mended(record, breaches)
@@ -318,6 +73,7 @@ def _shaped(record: Record, breaches: Counter[str]) -> Record | None:
     elif isinstance(record, StepScheduled):
         members = len(record.request_index)
         fits = members == len(record.phase) == len(record.tokens) == len(record.context)
+        fits = fits and sum(record.tokens) <= MAX_COUNT  # rows hold sums by phase
         if fits and record.drafts and not _are_of(record.drafts, record.tokens):
             breaches[what] += 1
             return msgspec.structs.replace(record, drafts=[])

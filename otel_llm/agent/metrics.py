@@ -114,11 +114,7 @@ class AgentMetrics:
                 service = self._engines.service(journal.producer.service)
                 count = open_by_service.get(service, 0)
                 open_by_service[service] = count + len(journal.join.requests)
-        self._engines.show(
-            journal.producer
-            for journal in journals
-            if journal.producer.kind == "engine" and journal.ended_ns is None
-        )
+        self._engines.show(journal.producer for journal in journals if journal.ended_ns is None)
         for service, count in open_by_service.items():
             self.set.gauge(Metrics.REQUESTS_OPEN).labels(service).set(count)
         self._services.update(open_by_service)

@@ -30,8 +30,14 @@ class OpenRequest(msgspec.Struct):
         incomplete: facts about it were lost.
         scheduled_ns: its first step.
         phase: its phase in its last step; None before the first.
-        cached_tokens: tokens computed before its first step.
+        cached_tokens: tokens it found computed: at its first step, and at a resumption beyond those
+            it had computed itself.
         computed: tokens computed with its last step.
+        reached: the most tokens it had computed, less those of rejected drafts.
+        redone: `reached` when it was last resumed.
+        recomputed_tokens: tokens scheduled below `reached`.
+        rejected_tokens: drafts that were not accepted.
+        discarded_tokens: tokens past the prompt in steps that have no result.
         output_tokens: tokens that its steps emitted.
         first_token_ns: result of the first step that emitted one.
         last_token_ns: result of the last step that emitted one.
@@ -48,6 +54,11 @@ class OpenRequest(msgspec.Struct):
     phase: int | None = None
     cached_tokens: int = 0
     computed: int = 0
+    reached: int = 0
+    redone: int = 0
+    recomputed_tokens: int = 0
+    rejected_tokens: int = 0
+    discarded_tokens: int = 0
     output_tokens: int = 0
     first_token_ns: MonotonicNs | None = None
     last_token_ns: MonotonicNs | None = None

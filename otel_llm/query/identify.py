@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from otel_llm.query.rows import Match
+from otel_llm.query.rows import Match, Request
 from otel_llm.query.statements import ask
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def _one_per_journey(matches: list[Match]) -> list[Match]:
     return sorted(kept, key=lambda match: match.time_ns, reverse=True)
 
 
-def journey_key(match: Match) -> tuple[str, str, int]:
-    """What all requests of one API call at an engine share."""
+def journey_key(match: Match | Request) -> tuple[str, str, int]:
+    """What all requests of one API call at an engine share, whichever of its cores served them."""
     if match.api_request_id:
-        return match.instance_id, match.api_request_id, 0
+        return match.trace_id, match.api_request_id, 0
     return match.instance_id, "", match.request_index

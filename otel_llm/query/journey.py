@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from otel_llm.conventions import Attr, SpanName
 from otel_llm.query.breakdown import Breakdown, break_down
 from otel_llm.query.identify import journey_key
 from otel_llm.query.notes import notes
@@ -14,6 +15,7 @@ from otel_llm.query.rows import (
     Death,
     KernelTime,
     Match,
+    NativeSpan,
     Neighbours,
     Request,
     Step,
@@ -112,7 +114,7 @@ def load(client: "Client", match: Match, tenant: str = "") -> Journey:
     owned = owned_requests(calls, attempts, requests)
     call = _call_of(match, calls, owned, tenant)
     if call is None:
-        direct = [one for one in requests if _request_key(one) == journey_key(match)]
+        direct = [one for one in requests if journey_key(one) == journey_key(match)]
         return _assemble(client, None, [], direct, tenant)
     own = [attempt for attempt in attempts if attempt.call_id == call.call_id]
     return _assemble(client, call, own, owned.get(call.call_id, []), tenant)
@@ -127,12 +129,6 @@ def _call_of(
         if (call.call_id == match.call_id or key in members) and tenant in ("", call.tenant):
             return call
     return None
-
-
-def _request_key(request: Request) -> tuple[str, str, int]:
-    if request.api_request_id:
-        return request.instance_id, request.api_request_id, 0
-    return request.instance_id, "", request.request_index
 
 
 def _assemble(
@@ -154,7 +150,7 @@ def _assemble(
         tokens=call_tokens(call, serving),
         first_tokens=_first_tokens(call, serving),
         breakdown=break_down(call, attempts, serving),
-        notes=notes(call, attempts, requests, engines),
+        notes=notes(call, attempts, requests, engines, _native_spans(client, requests)),
     )
 
 
@@ -188,6 +184,22 @@ def _work(client: "Client", requests: list[Request], tenant: str) -> EngineWork:
         steps=ask(client, "steps", Step, **which),
         neighbours=ask(client, "neighbours", Neighbours, tenant=tenant, **which),
         kernels=ask(client, "kernels", KernelTime, **which),
+    )
+
+
+def _native_spans(client: "Client", requests: list[Request]) -> list[NativeSpan]:
+    if not requests:
+        return []
+    return ask(
+        client,
+        "native_spans",
+        NativeSpan,
+        span_name=SpanName.VLLM_REQUEST,
+        attribute=Attr.VLLM_REQUEST_ID,
+        traces=sorted({one.trace_id for one in requests}),
+        requests=sorted({one.api_request_id for one in requests if one.api_request_id}),
+        from_ns=min(one.arrival_ns for one in requests) - MARGIN_NS,
+        to_ns=max(one.finished_ns for one in requests) + MARGIN_NS,
     )
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from otel_llm.conventions import SpanName
 from otel_llm.query.ownership import attempt_of
-from otel_llm.query.rows import Attempt, Call, Request
+from otel_llm.query.rows import Attempt, Call, NativeSpan, Request
 
 if TYPE_CHECKING:
     from otel_llm.query.journey import EngineWork
@@ -15,13 +16,15 @@ def notes(
     attempts: Sequence[Attempt],
     requests: Sequence[Request],
     engines: Sequence["EngineWork"],
+    native_spans: Sequence[NativeSpan] = (),
 ) -> list[str]:
-    """All that is missing or doubtful, one sentence each."""
+    """All that is missing or doubtful, or might be taken for something else; one sentence each."""
     return [
         *_missing_sides(call, attempts, requests),
         *_incomplete(requests),
         *_clocks(call, attempts, requests),
         *_missing_steps(requests, engines),
+        *_native(requests, native_spans),
     ]
 
 
@@ -66,3 +69,19 @@ def _missing_steps(requests: Sequence[Request], engines: Sequence["EngineWork"])
     for request in requests:
         if request.scheduled_ns and (request.instance_id, request.request_index) not in seen:
             yield f"No steps of request {request.request_id} are stored: lost, late or expired."
+
+
+def _native(requests: Sequence[Request], native_spans: Sequence[NativeSpan]) -> Iterator[str]:
+    """An engine's own span of one of these requests is the same request seen by another eye."""
+    parents = {(one.trace_id, one.parent_span_id) for one in requests if one.parent_span_id}
+    ids = {one.api_request_id for one in requests} - {""}
+    same = sum(
+        (span.trace_id, span.parent_span_id) in parents or span.request_id in ids
+        for span in native_spans
+    )
+    if same:
+        spans, verb = ("span", "is") if same == 1 else (f"{same} spans", "are")
+        yield (
+            f"vLLM's own {spans} of this call ({SpanName.VLLM_REQUEST}) "
+            f"{verb} stored too: the same work seen twice, counted once."
+        )

@@ -6,7 +6,7 @@ import msgspec
 
 from otel_llm.query.rows import Request
 
-PhaseName = Literal["intake", "queue", "prefill", "decode", "unexplained"]
+PhaseName = Literal["intake", "queue", "prefill", "decode", "delivery", "unexplained"]
 
 
 class Phase(msgspec.Struct, frozen=True):
@@ -29,7 +29,7 @@ def phases(request: Request) -> list[Phase]:
     """Cut a request into its phases, in order and without gaps, as far as its stamps reach.
 
     A request that did not finish ended in the phase after its last stamp; while tokens still came,
-    that is decode.
+    that is decode. Delivery is known where the API server, in a process of its own, told its half.
     """
     stamps: list[tuple[PhaseName, int | None]] = [
         ("intake", request.queued_ns),
@@ -45,6 +45,8 @@ def phases(request: Request) -> list[Phase]:
             found.append(Phase(name if unbroken else "unexplained", cursor, stamp))
             cursor, following = stamp, place + 1
         unbroken = stamp is not None
+    if request.outcome == "finished" and unbroken and request.delivered_tokens is not None:
+        found.append(Phase("delivery", cursor, request.finished_ns))
     if request.outcome != "finished" and request.finished_ns > cursor:
         last = stamps[min(following, len(stamps) - 1)][0]
         if found and found[-1].name == last:

@@ -97,10 +97,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     cached_tokens: int
     output_tokens: int
     recomputed_tokens: int
+    rejected_tokens: int
+    discarded_tokens: int
+    unscheduled_tokens: int
+    delivered_tokens: int | None
     max_tokens: int | None
     preemptions: int
     sample_index: int
     sample_count: int
+    lora: str
     incomplete: bool
     clock_error_ns: int
 
@@ -111,6 +116,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         batch_size: members of the batch, own ones included.
         own_index, own_phase, own_tokens: shape (own members,); as in `llm_steps`.
+        own_drafts, own_accepted: shape (own members,), or empty where the step tells nothing.
     """
 
     seq: int
@@ -118,6 +124,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     scheduled_ns: EpochNs
     result_ns: EpochNs | None
     execute_ns: int | None
+    cudagraph_mode: str
     running: int
     waiting: int
     kv_used: int
@@ -128,6 +135,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     own_index: list[int]
     own_phase: list[int]
     own_tokens: list[int]
+    own_drafts: list[int]
+    own_accepted: list[int]
 
     @property
     def duration_ns(self) -> int | None:
@@ -171,6 +180,19 @@ class Death(msgspec.Struct, frozen=True, kw_only=True):
     instance_id: str
     time_ns: EpochNs
     steps_in_flight: list[int]
+
+
+class NativeSpan(msgspec.Struct, frozen=True, kw_only=True):
+    """An engine's own span of a request, beside ours.
+
+    Attributes:
+        trace_id, parent_span_id: where it stands.
+        request_id: the id it names.
+    """
+
+    trace_id: str
+    parent_span_id: str
+    request_id: str
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,8 @@ class StepSummary(msgspec.Struct, frozen=True, kw_only=True):
         batch_min, batch_median, batch_max: members of a batch.
         own_prefill_tokens, own_decode_tokens: tokens scheduled for the requests themselves.
         all_prefill_tokens, all_decode_tokens: tokens scheduled for whole batches.
+        own_drafts, own_accepted: of the requests' own tokens, speculative ones whose result was
+            told, and how many of them were accepted.
         slowest: the longest of them, longest first.
     """
 
@@ -30,6 +32,8 @@ class StepSummary(msgspec.Struct, frozen=True, kw_only=True):
     own_decode_tokens: int
     all_prefill_tokens: int
     all_decode_tokens: int
+    own_drafts: int
+    own_accepted: int
     slowest: list[Step]
 
 
@@ -54,6 +58,8 @@ def summarise(steps: Sequence[Step], slowest: int = 3) -> StepSummary | None:
         own_decode_tokens=sum(own_work(step, PHASE_DECODE)[1] for step in steps),
         all_prefill_tokens=sum(step.prefill_tokens for step in steps),
         all_decode_tokens=sum(step.decode_tokens for step in steps),
+        own_drafts=sum(sum(step.own_drafts) for step in steps if step.own_accepted),
+        own_accepted=sum(sum(step.own_accepted) for step in steps),
         slowest=sorted(done, key=lambda step: -(step.duration_ns or 0))[:slowest],
     )
 

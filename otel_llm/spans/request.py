@@ -1,7 +1,8 @@
 """The request's span, and in it queue, prefill and decode.
 
-A phase ends where the next begins, or with the request if it got no further. Steps are not in it:
-a step serves many requests and links to them.
+A phase ends where the next begins, or with the request if it got no further. Where the API server
+is a process of its own, intake before the queue and delivery after the last token are its. Steps
+are not in it: a step serves many requests and links to them.
 """
 
 from collections.abc import Iterator
@@ -43,9 +44,13 @@ def _request(fact: JoinedRequest) -> ReadableSpan:
 
 
 def _phases(fact: JoinedRequest) -> Iterator[ReadableSpan]:
+    if fact.producer.kind == "frontend":  # of such a request no core has told its phases
+        return
     end = fact.finished
     finished = end.finished_ns
     queued = fact.arrived.arrival_ns if end.queued_ns is None else end.queued_ns
+    if fact.delivered_tokens is not None and end.queued_ns is not None:
+        yield _phase(fact, SpanName.INTAKE, fact.arrived.arrival_ns, end.queued_ns)
     yield _phase(fact, SpanName.QUEUE, queued, _first(end.scheduled_ns, finished))
     if end.scheduled_ns is not None:
         prefilled = _first(end.first_token_ns, finished)
@@ -53,6 +58,8 @@ def _phases(fact: JoinedRequest) -> Iterator[ReadableSpan]:
     if end.first_token_ns is not None:
         decoded = _first(end.last_token_ns, finished) if fact.outcome == "finished" else finished
         yield _phase(fact, SpanName.DECODE, end.first_token_ns, decoded)
+        if fact.delivered_tokens is not None and fact.outcome == "finished":
+            yield _phase(fact, SpanName.DELIVERY, decoded, finished)
 
 
 def _first(stamp: MonotonicNs | None, otherwise: MonotonicNs) -> MonotonicNs:
@@ -83,6 +90,8 @@ def _arrival(fact: JoinedRequest) -> Attributes:
     }
     if arrived.max_tokens is not None:
         known[Attr.REQUEST_MAX_TOKENS] = arrived.max_tokens
+    if arrived.lora:
+        known[Attr.LORA] = arrived.lora
     if arrived.sample_count != 1:
         known[Attr.CHOICE_COUNT] = arrived.sample_count
     if tag.tier:
@@ -100,7 +109,12 @@ def _end(fact: JoinedRequest) -> Attributes:
         Attr.CACHED_TOKENS: end.cached_tokens,
         Attr.PREEMPTIONS: end.preemptions,
         Attr.RECOMPUTED_TOKENS: end.recomputed_tokens,
+        Attr.REJECTED_TOKENS: end.rejected_tokens,
+        Attr.DISCARDED_TOKENS: end.discarded_tokens,
+        Attr.UNSCHEDULED_TOKENS: end.unscheduled_tokens,
     }
+    if fact.delivered_tokens is not None:
+        known[Attr.DELIVERED_TOKENS] = fact.delivered_tokens
     if end.finish_reason:
         known[Attr.FINISH_REASONS] = [end.finish_reason]
     if end.scheduled_ns is not None and end.queued_ns is not None:

@@ -59,6 +59,12 @@ def _attributes(fact: JoinedStep) -> Attributes:
         Attr.STEP_LINKS_DROPPED: fact.links_dropped,
         Attr.CLOCK_ERROR: fact.anchor.error_ns,
     }
+    if step.drafts:
+        known[Attr.STEP_DRAFT_TOKENS] = sum(step.drafts)
+    if fact.done is not None and fact.done.accepted:
+        known[Attr.STEP_ACCEPTED_TOKENS] = sum(fact.done.accepted)
+    if fact.done is not None and fact.done.cudagraph_mode:
+        known[Attr.STEP_CUDAGRAPH_MODE] = fact.done.cudagraph_mode
     if fact.status == "in_flight":
         known[Attr.ERROR_TYPE] = "engine_died"
     return known

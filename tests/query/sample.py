@@ -150,7 +150,7 @@ def alpha_steps() -> list[tuple[int, float, float, list[Member]]]:
     """What engine alpha did: number, from, to (milliseconds) and batch of each step.
 
     Request 1 is the retried call, 2 and 3 the two samples, 4 the one cancelled in prefill, 5 came
-    straight to the engine; 90 and 91 are globex's and initech's, 99 has not ended.
+    straight to the engine, with an API server of its own and two drafts in its second step; 90 and 91 are globex's and initech's, 99 has not ended.
     """
     steps: list[tuple[int, float, float, list[Member]]] = [
         (1, 34.0, 79.0, [(1, 0, 96, 64), (90, 1, 1, 300)]),
@@ -176,7 +176,7 @@ def alpha_steps() -> list[tuple[int, float, float, list[Member]]]:
         steps.append((seq, round(clock, 3), round(clock + length, 3), members))
         clock += length
     steps.append((63, round(clock, 3), round(clock + 20, 3), [(5, 0, 30, 0)]))
-    steps.append((64, round(clock + 20, 3), round(clock + 30, 3), [(5, 1, 1, 30)]))
+    steps.append((64, round(clock + 20, 3), round(clock + 30, 3), [(5, 1, 3, 30)]))
     return steps
 
 
@@ -280,7 +280,8 @@ def requests(start: Moments, end: Moments) -> list[Row]:
         ),
         request(
             "direct", 0, 5, (start[63] - 2, start[63] - 1, start[63], end[63], end[63] + 1,
-            end[64], end[64] + 1), prompt_tokens=30, output_tokens=2, tenant="unknown", tier="",
+            end[64], end[64] + 1), prompt_tokens=30, output_tokens=3, tenant="unknown", tier="",
+            rejected_tokens=1, delivered_tokens=2, lora="french",
         ),
         request(
             "died", 1, 1, (502, 503, 510, 530, 530.5, 539, 545), **engine(BETA),
@@ -295,6 +296,17 @@ def requests(start: Moments, end: Moments) -> list[Row]:
         request("initech", 0, 91, (200, 201, start[13], end[13], end[13], end[42], end[42]),
                 tenant="initech", tier=""),
     ]  # fmt: skip
+
+
+def native_span(start: Moments, end: Moments) -> Row:
+    """vLLM's own span of the direct request, as a collector stores it."""
+    began = start[63] - 2
+    return {
+        "Timestamp": at(began), "TraceId": trace_id("direct"), "SpanId": "d" * 16,
+        "SpanName": "llm_request", "SpanKind": "Server", "ServiceName": "vllm",
+        "SpanAttributes": {"gen_ai.request.id": "cmpl-direct"},
+        "Duration": round((end[64] + 1 - began) * 1e6),
+    }  # fmt: skip
 
 
 def rows() -> dict[str, list[Row]]:
@@ -317,13 +329,15 @@ def rows() -> dict[str, list[Row]]:
         "llm_attempts": attempts(start, end),
         "llm_requests": requests(start, end),
         "llm_steps": [
-            *(step(ALPHA, *one) for one in steps),
+            *(step(ALPHA, *one) for one in steps[:-1]),
+            {**step(ALPHA, *steps[-1]), "drafts": [2], "accepted": [1], "cudagraph_mode": "FULL"},
             *(step(BETA, *one) for one in beta),
         ],
         "llm_kernels": [
             row for seq, begin, stop, _ in steps for row in kernels(ALPHA, seq, begin, stop)
         ],
         "llm_engine_events": [died],
+        "otel_traces": [native_span(start, end)],
     }
 
 

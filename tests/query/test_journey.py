@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from otel_llm.clock import EpochNs
 from otel_llm.query.identify import identify
 from otel_llm.query.journey import Journey, load
+from otel_llm.query.recent import Filter, recent
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -95,6 +97,34 @@ def test_a_tenant_learns_numbers_alone(store: "Client") -> None:
     text = msgspec.json.encode(own).decode()
     assert not [word for word in ("globex", "initech", "cmpl-gone", "cmpl-twice") if word in text]
     assert own.breakdown == operator.breakdown
+
+
+def test_vllms_own_span_is_noted_and_not_counted(store: "Client") -> None:
+    """With vLLM's tracing on, its span of a request is in the store: one request all the same."""
+    (found,) = identify(store, "cmpl-direct")
+    direct = load(store, found)
+    assert [one.request_id for one in direct.requests] == ["cmpl-direct-0"]
+    assert any(note.startswith("vLLM's own span of this call") for note in direct.notes)
+    others = [journey(store, name) for name in NAMES if name != "direct"]
+    assert not any("vLLM" in note for one in others for note in one.notes)
+    everything = recent(store, Filter(since_ns=EpochNs(0), limit=1000))
+    assert [one.id for one in everything].count("cmpl-direct-0") == 1
+    assert len(everything) == 10
+    slowest = recent(store, Filter(since_ns=EpochNs(0), slow=True, limit=1000))
+    assert sorted(one.id for one in slowest) == sorted(one.id for one in everything)
+
+
+def test_an_api_server_of_its_own(store: "Client") -> None:
+    """Intake, queue, prefill, decode and delivery add up to the request's own time."""
+    direct = journey(store, "direct")
+    (request,) = direct.requests
+    parts = {part.name: part.duration_ns for part in direct.breakdown.parts if part.duration_ns}
+    assert set(parts) == {"intake", "queue", "prefill", "decode", "delivery"}
+    assert sum(parts.values()) == request.finished_ns - request.arrival_ns
+    (engine,) = direct.engines
+    last = engine.steps[-1]
+    assert (last.own_drafts, last.own_accepted, last.cudagraph_mode) == ([2], [1], "FULL")
+    assert engine.steps[0].own_drafts == []
 
 
 def test_a_dead_engine(store: "Client") -> None:

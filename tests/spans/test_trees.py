@@ -23,6 +23,7 @@ from tests.agent.builders import (
     ATTEMPT_SPAN_ID,
     ENGINE,
     ENGINE_ID,
+    FRONTEND,
     GATEWAY,
     TRACE_ID,
     anchor,
@@ -76,6 +77,9 @@ REQUEST_ATTRIBUTES = {
     "otel_llm.outcome": "finished",
     "otel_llm.preemptions": 0,
     "otel_llm.recomputed_tokens": 0,
+    "otel_llm.rejected_tokens": 0,
+    "otel_llm.discarded_tokens": 0,
+    "otel_llm.unscheduled_tokens": 0,
     "otel_llm.queue.time_s": 0.002,
     "otel_llm.ttft_engine_s": 0.009,
 }
@@ -183,6 +187,43 @@ def test_a_finished_request() -> None:
         phase_span("llm.prefill", 3, 8),
         phase_span("llm.decode", 8, 28),
     ]
+
+
+def test_an_api_server_of_its_own() -> None:
+    """Then intake and delivery are spans too; all parts together are the request's time."""
+    fact = msgspec.structs.replace(REQUEST, delivered_tokens=3)
+    parts = phases(fact)
+    assert parts == [
+        ("llm.intake", wall(0), wall(1)),
+        ("llm.queue", wall(1), wall(3)),
+        ("llm.prefill", wall(3), wall(8)),
+        ("llm.decode", wall(8), wall(28)),
+        ("llm.delivery", wall(28), wall(31)),
+    ]
+    assert tree(fact)[0]["attributes"] == {**REQUEST_ATTRIBUTES, "otel_llm.delivered_tokens": 3}
+    gone = msgspec.structs.replace(changed(), delivered_tokens=3)
+    assert [name for name, _, _ in phases(gone)] == [name for name, _, _ in parts[:4]]
+    unqueued = msgspec.structs.replace(fact, finished=finished(queued_ns=None))
+    assert [name for name, _, _ in phases(unqueued)] == [name for name, _, _ in parts[1:]]
+
+
+def test_the_half_of_an_api_server_alone() -> None:
+    """What happened in the core nobody told: no phase is made up."""
+    alone = msgspec.structs.replace(REQUEST, producer=FRONTEND, delivered_tokens=3)
+    assert phases(alone) == []
+
+
+def test_a_request_with_an_adapter_and_speculation() -> None:
+    """Its adapter and every term of its account stand on its span."""
+    end = finished(rejected_tokens=6, discarded_tokens=7, unscheduled_tokens=8)
+    fact = msgspec.structs.replace(REQUEST, arrived=arrived(lora="french"), finished=end)
+    assert tree(fact)[0]["attributes"] == {
+        **REQUEST_ATTRIBUTES,
+        "otel_llm.lora": "french",
+        "otel_llm.rejected_tokens": 6,
+        "otel_llm.discarded_tokens": 7,
+        "otel_llm.unscheduled_tokens": 8,
+    }
 
 
 def test_resource_and_scope() -> None:
@@ -324,6 +365,20 @@ def test_a_step_and_its_kernels() -> None:
         for number, (name, offset, duration) in enumerate(launches)
     ]
     assert tree(STEP, JoinedKernels(ENGINE, anchor(), kernels(), STEP_IDS)) == [step, *under]
+
+
+def test_a_step_with_drafts() -> None:
+    """Tokens proposed and accepted, and the mode of its CUDA graphs, where they were told."""
+    result = msgspec.structs.replace(done(1, 8, (1, 0)), accepted=[2, 0], cudagraph_mode="FULL")
+    fact = msgspec.structs.replace(
+        STEP, scheduled=scheduled(1, 3, (1, 2), drafts=[3, 1]), done=result
+    )
+    assert tree(fact)[0]["attributes"] == {
+        **STEP_ATTRIBUTES,
+        "otel_llm.step.draft_tokens": 4,
+        "otel_llm.step.accepted_tokens": 2,
+        "otel_llm.step.cudagraph_mode": "FULL",
+    }
 
 
 def test_a_step_in_flight() -> None:

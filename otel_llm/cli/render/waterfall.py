@@ -20,6 +20,7 @@ _STYLES = {
     "queue": "yellow",
     "prefill": "cyan",
     "decode": "green",
+    "delivery": "blue",
     "unexplained": "dim",
 }
 _BAD = "red"
@@ -126,6 +127,17 @@ def _request_details(request: Request) -> list[str]:
     if request.preemptions:
         details.append(f"preempted {count(request.preemptions, 'time')}")
         details.append(f"{count(request.recomputed_tokens, 'token')} computed again")
+    if request.lora:
+        details.append(f"LoRA {request.lora}")
+    if request.delivered_tokens not in (None, request.output_tokens):
+        details.append(f"{request.delivered_tokens:,} of them delivered")
+    for tokens, what in (
+        (request.rejected_tokens, "rejected as drafts"),
+        (request.discarded_tokens, "computed in vain"),
+        (request.unscheduled_tokens, "of the prompt never scheduled"),
+    ):
+        if tokens:
+            details.append(f"{count(tokens, 'token')} {what}")
     return details
 
 
@@ -165,6 +177,8 @@ def _steps(engine: EngineWork) -> Iterator[Row]:
         f"{summary.own_prefill_tokens + summary.own_decode_tokens:,} of "
         f"{summary.all_prefill_tokens + summary.all_decode_tokens:,} tokens its own",
     ]
+    if summary.own_drafts:
+        details.append(f"{summary.own_accepted:,} of {count(summary.own_drafts, 'draft')} accepted")
     if summary.in_flight:
         details.append(f"{summary.in_flight} in flight when the engine died")
     details.append(_shared(engine))
@@ -198,6 +212,12 @@ def _step(step: Step, slow: bool) -> Row:
         f"batch {step.batch_size}",
         f"{step.prefill_tokens:,} prefill + {step.decode_tokens:,} decode tokens",
     ]
+    if step.own_drafts:
+        drafts = count(sum(step.own_drafts), "draft")
+        told = f"{sum(step.own_accepted):,} of {drafts} accepted" if step.own_accepted else drafts
+        details.append(told)
+    if step.cudagraph_mode:
+        details.append(f"CUDA graphs {step.cudagraph_mode}")
     if step.waiting:
         details.append(f"{step.waiting:,} waiting")
     end = step.result_ns or step.scheduled_ns

@@ -11,8 +11,8 @@ SELECT
     toUnixTimestamp64Nano(last_token) AS last_token_ns,
     toUnixTimestamp64Nano(finished) AS finished_ns,
     outcome, finish_reason, error_type, prompt_tokens, cached_tokens, output_tokens,
-    recomputed_tokens, max_tokens, preemptions, sample_index, sample_count, incomplete,
-    clock_error_ns
+    recomputed_tokens, rejected_tokens, discarded_tokens, unscheduled_tokens, delivered_tokens,
+    max_tokens, preemptions, sample_index, sample_count, lora, incomplete, clock_error_ns
 FROM llm_requests
 WHERE trace_id IN {traces:Array(String)}
 ORDER BY arrival, instance_id, request_index
