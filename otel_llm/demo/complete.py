@@ -157,6 +157,7 @@ def _request(request: Row) -> Iterator[str]:
     for (before, start), (after, end) in itertools.pairwise(known):
         if start > end:
             yield f"{name}: {after} is before {before}"
+    yield from _account(name, request)
     if request["scheduled"] is None:
         if request["steps"]:
             yield f"{name}: never scheduled, yet in {request['steps']} steps"
@@ -164,18 +165,34 @@ def _request(request: Row) -> Iterator[str]:
     yield from _steps(name, request)
 
 
+def _account(name: str, request: Row) -> Iterator[str]:
+    """Every token that a step scheduled stands in one term, however the request ended."""
+    if request["incomplete"]:
+        return
+    expected = (
+        request["prompt_tokens"]
+        - request["unscheduled_tokens"]
+        - request["cached_tokens"]
+        + max(request["output_tokens"] - 1, 0)
+        + request["recomputed_tokens"]
+        + request["rejected_tokens"]
+        + request["discarded_tokens"]
+    )
+    if request["step_tokens"] != expected:
+        yield f"{name}: {request['step_tokens']} tokens in its steps, {expected} expected"
+    if request["outcome"] == "finished" and request["unscheduled_tokens"]:
+        yield f"{name}: finished, with {request['unscheduled_tokens']} tokens never scheduled"
+
+
 def _steps(name: str, request: Row) -> Iterator[str]:
     if not request["steps"]:
         yield f"{name}: scheduled, yet in no step"
         return
-    if request["first_result"] < request["arrival"] or request["last_step"] > request["finished"]:
+    # The result of an engine's last step may never have come.
+    first_result = request["first_result"]
+    early = first_result is not None and first_result < request["arrival"]
+    if early or request["last_step"] > request["finished"]:
         yield f"{name}: a step does not overlap it"
-    computed = request["prompt_tokens"] - request["cached_tokens"] + request["recomputed_tokens"]
-    expected = computed + max(request["output_tokens"] - 1, 0)
-    # Who gives up may leave a part of the prompt, or of what a preemption lost, uncomputed.
-    too_few = request["step_tokens"] < expected and request["outcome"] == "finished"
-    if too_few or request["step_tokens"] > expected:
-        yield f"{name}: {request['step_tokens']} tokens in its steps, {expected} expected"
     if request["step_emitted"] != request["output_tokens"]:
         emitted, tokens = request["step_emitted"], request["output_tokens"]
         yield f"{name}: steps emitted {emitted} of {tokens} tokens"
@@ -206,6 +223,10 @@ def _request_spans(request: Row, facts: CallFacts) -> Iterator[str]:
         wanted.add(SpanName.PREFILL)
     if request["first_token"] is not None:
         wanted.add(SpanName.DECODE)
+    if request["delivered_tokens"] is not None:  # by an API server of its own
+        wanted |= {SpanName.INTAKE} if request["queued"] is not None else set()
+        finished = request["outcome"] == "finished" and request["first_token"] is not None
+        wanted |= {SpanName.DELIVERY} if finished else set()
     parts = {s.name for s in facts.spans.values() if s.parent_span_id == request["span_id"]}
     if parts != wanted:
         yield f"{request['request_id']}: parts are {sorted(parts)}, wanted {sorted(wanted)}"

@@ -71,6 +71,10 @@ def whole() -> CallFacts:
         "cached_tokens": 4,
         "output_tokens": 3,
         "recomputed_tokens": 2,
+        "rejected_tokens": 5,
+        "discarded_tokens": 6,
+        "unscheduled_tokens": 0,
+        "delivered_tokens": None,
         "arrival": 140,
         "queued": 150,
         "scheduled": 200,
@@ -79,7 +83,7 @@ def whole() -> CallFacts:
         "last_token": 900,
         "finished": 910,
         "steps": 3,
-        "step_tokens": 10 - 4 + 2 + 2,
+        "step_tokens": 10 - 0 - 4 + 2 + 2 + 5 + 6,
         "step_emitted": 3,
         "first_step": 195,
         "first_result": 300,
@@ -131,10 +135,14 @@ BREAKS: dict[str, Break] = {
     "no steps": lambda f: f.requests[0].update(steps=0),
     "a step after the end": lambda f: f.requests[0].update(last_step=911),
     "a result before arrival": lambda f: f.requests[0].update(first_result=139),
-    "one scheduled token too many": lambda f: f.requests[0].update(step_tokens=11),
+    "one scheduled token too many": lambda f: f.requests[0].update(step_tokens=22),
+    "one scheduled token too few": lambda f: f.requests[0].update(step_tokens=20),
+    "a finished prompt in part": lambda f: f.requests[0].update(
+        unscheduled_tokens=1, step_tokens=20
+    ),
     "one emitted token lost": lambda f: f.requests[0].update(step_emitted=2),
     "output tokens differ": lambda f: f.requests[0].update(
-        output_tokens=4, step_emitted=4, step_tokens=11
+        output_tokens=4, step_emitted=4, step_tokens=22
     ),
     "usage differs": lambda f: f.call.update(output_tokens=4),
     "server span missing": lambda f: f.spans.pop("server"),
@@ -209,11 +217,12 @@ def test_what_a_cancelled_call_owes() -> None:
     """An attempt its engine accepted owes its requests, and their tokens must add up."""
     facts = cancelled()
     assert problems(facts._replace(requests=[]), gave_up()) != []
-    facts.requests[0].update(step_tokens=9)  # some was left uncomputed
+    facts.requests[0].update(step_tokens=18, unscheduled_tokens=3)
     assert problems(facts, gave_up()) == []
-    facts.requests[0].update(step_tokens=11)
-    assert problems(facts, gave_up()) != []
-    facts.requests[0].update(step_tokens=9, step_emitted=2)
+    for wrong in (17, 19):
+        facts.requests[0].update(step_tokens=wrong)
+        assert problems(facts, gave_up()) != []
+    facts.requests[0].update(step_tokens=18, step_emitted=2)
     assert problems(facts, gave_up()) != []
     facts.requests[0].update(step_emitted=3)
     assert problems(facts, gave_up()) == []
@@ -233,12 +242,41 @@ def test_cancelled_in_prefill() -> None:
 def test_cancelled_before_schedule() -> None:
     """A request that never ran has a queue span alone, and no step."""
     stamps = {"scheduled": None, "first_token": None, "first_output": None, "last_token": None}
-    facts = cancelled(**stamps, steps=0)
+    terms = dict.fromkeys(("cached", "output", "recomputed", "rejected", "discarded"), 0)
+    account = {f"{term}_tokens": tokens for term, tokens in terms.items()}
+    facts = cancelled(
+        **stamps, **account, steps=0, unscheduled_tokens=10, step_tokens=0, step_emitted=0
+    )
     facts.spans.pop("p")
     facts.spans.pop("d")
     assert (outcome(facts), problems(facts, gave_up())) == ("cancelled_before_schedule", [])
     facts.requests[0].update(steps=1)
     assert problems(facts, gave_up()) != []
+
+
+def test_an_engine_that_died_in_its_first_step() -> None:
+    """A step without a result counts, and its tokens stand in the account."""
+    facts = cancelled(first_token=None, first_output=None, last_token=None, first_result=None)
+    facts.spans.pop("d")
+    assert problems(facts, gave_up()) == []
+    facts.requests[0].update(step_tokens=20)
+    assert problems(facts, gave_up()) != []
+
+
+def test_an_api_server_of_its_own() -> None:
+    """Then a request owes intake and delivery too, as far as it came."""
+    facts = whole()
+    facts.requests[0].update(delivered_tokens=3)
+    assert problems(facts, SEEN) != []
+    facts.spans.update(
+        i=Span(SpanName.INTAKE, "request"),
+        o=Span(SpanName.DELIVERY, "request"),
+    )
+    assert problems(facts, SEEN) == []
+    given_up = cancelled(delivered_tokens=3)._replace(spans=facts.spans)
+    assert problems(given_up, gave_up()) != []
+    given_up.spans.pop("o")
+    assert problems(given_up, gave_up()) == []
 
 
 def test_shed() -> None:

@@ -2,7 +2,8 @@
 SELECT
     r.instance_id AS instance_id, r.request_index AS request_index, request_id, r.trace_id AS trace_id,
     r.span_id AS span_id, parent_span_id, outcome, tenant, attempt, incomplete,
-    prompt_tokens, cached_tokens, output_tokens, recomputed_tokens, preemptions, max_tokens,
+    prompt_tokens, cached_tokens, output_tokens, recomputed_tokens, rejected_tokens,
+    discarded_tokens, unscheduled_tokens, delivered_tokens, preemptions, max_tokens,
     toUnixTimestamp64Nano(arrival) - r.clock_offset_ns AS arrival,
     toUnixTimestamp64Nano(queued) - r.clock_offset_ns AS queued,
     toUnixTimestamp64Nano(r.scheduled) - r.clock_offset_ns AS scheduled,
@@ -21,7 +22,6 @@ LEFT JOIN
         min(toUnixTimestamp64Nano(result) - clock_offset_ns) AS first_result,
         max(toUnixTimestamp64Nano(scheduled) - clock_offset_ns) AS last_step
     FROM llm_step_requests
-    WHERE status = 'done'
     GROUP BY instance_id, request_index
 ) AS s USING (instance_id, request_index)
 ORDER BY arrival
