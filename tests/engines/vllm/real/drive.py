@@ -1,7 +1,7 @@
 """A scripted model runner: it decides what comes out of each step of a real scheduler, and when."""
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,11 +75,17 @@ class Flight:
         output: what the scheduler decided.
         samples: the members whose last token so far is in this step, so that a token comes out.
         drafts: speculative tokens of each member.
+        context: tokens of each member computed before the step.
+        emitted: output tokens each member gained, when the result is in.
+        accepted: drafts of each member that were accepted, when the result is in.
     """
 
     output: SchedulerOutput
     samples: frozenset[str]
     drafts: dict[str, int]
+    context: dict[str, int]
+    emitted: dict[str, int] = field(default_factory=dict)
+    accepted: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -89,14 +95,20 @@ class Engine:
     Attributes:
         shape: how it is set up.
         flying: steps whose result is not in, the oldest first.
-        tokens: tokens that were scheduled, by request, as the scheduler said it.
+        steps: every step that had a member, in order.
+        requests: every request that was added.
         emitted: tokens that were given out, by request.
+        cut: tokens that came out behind a stop token or a limit, by request.
+        rejected: drafts that were rejected, by request.
     """
 
     shape: Shape
     flying: deque[Flight] = field(default_factory=deque)
-    tokens: dict[str, int] = field(default_factory=dict)
+    steps: list[Flight] = field(default_factory=list)
+    requests: dict[str, Request] = field(default_factory=dict)
     emitted: dict[str, list[int]] = field(default_factory=dict)
+    cut: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.core = engine_core(self.shape)
@@ -112,6 +124,7 @@ class Engine:
             made = request(str(request_id), prompt, **({"pooling": self.shape.pooling} | given))
         arrived, _wave = self.core.preprocess_add_request(over_the_wire(made))
         self.scheduler.add_request(arrived)
+        self.requests[arrived.request_id] = arrived
         return arrived
 
     def abort(self, *request_ids: str) -> None:
@@ -121,15 +134,19 @@ class Engine:
     def schedule(self) -> SchedulerOutput:
         """Schedule a step and put it in flight. An empty one is not executed, as in vLLM."""
         output = self.scheduler.schedule()
-        for request_id, count in output.num_scheduled_tokens.items():
-            self.tokens[request_id] = self.tokens.get(request_id, 0) + count
-        samples = frozenset(
-            request_id
-            for request_id in output.num_scheduled_tokens
-            if not self.scheduler.requests[request_id].is_prefill_chunk
+        members = {name: self.scheduler.requests[name] for name in output.num_scheduled_tokens}
+        flight = Flight(
+            output,
+            frozenset(name for name, one in members.items() if not one.is_prefill_chunk),
+            {name: len(ids) for name, ids in output.scheduled_spec_decode_tokens.items()},
+            {
+                name: one.num_computed_tokens - output.num_scheduled_tokens[name]
+                for name, one in members.items()
+            },
         )
-        drafts = {name: len(ids) for name, ids in output.scheduled_spec_decode_tokens.items()}
-        self.flying.append(Flight(output, samples, drafts))
+        self.flying.append(flight)
+        if members:
+            self.steps.append(flight)
         return output
 
     def result(
@@ -161,7 +178,7 @@ class Engine:
         )
         self._propose({name for name in names if given[name]}, propose)
         for one in each(outputs):
-            self.emitted.setdefault(one.request_id, []).extend(one.new_token_ids)
+            self._note(flight, one, len(given[one.request_id]))
         return outputs
 
     def step(self, **given: Any) -> dict[int, EngineCoreOutputs]:
@@ -200,6 +217,16 @@ class Engine:
             return list(tokens[name])
         wanted = accept if isinstance(accept, int) else accept.get(name, 0)
         return self.fresh(1 + min(wanted, flight.drafts.get(name, 0)))
+
+    def _note(self, flight: Flight, one: EngineCoreOutput, sampled: int) -> None:
+        """Keep what the scheduler took of a result, to be compared with the facts."""
+        name, kept = one.request_id, len(one.new_token_ids)
+        self.emitted.setdefault(name, []).extend(one.new_token_ids)
+        flight.emitted[name] = kept
+        self.cut[name] += sampled - kept
+        if name in flight.drafts and sampled:
+            flight.accepted[name] = sampled - 1
+            self.rejected[name] += flight.drafts[name] - flight.accepted[name]
 
     def _propose(self, sampled: set[str], wanted: int | Mapping[str, int] | None) -> None:
         """Hand over drafts as `EngineCore.post_step` does."""
