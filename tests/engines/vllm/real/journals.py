@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from otel_llm.facts.producer import Producer
 from otel_llm.facts.request import RequestArrived, RequestDelivered, RequestFinished
@@ -11,7 +11,9 @@ from otel_llm.facts.step import PHASE_PREFILL, StepDone, StepScheduled
 from otel_llm.journal import directory
 from otel_llm.journal.reader import JournalReader
 from otel_llm.journal.records import Record
-from tests.engines.vllm.real.drive import Engine
+
+if TYPE_CHECKING:
+    from tests.engines.vllm.real.drive import Engine
 
 
 class Member(NamedTuple):
@@ -108,7 +110,7 @@ class Facts:
             assert finished.first_token_ns == made[0]
             #LT assert finished.last_token_ns == made[-1]
 
-    def check_steps(self, engine: Engine) -> None:
+    def check_steps(self, engine: "Engine") -> None:
         """Every step is there, member by member, as the scheduler made it and took its result."""
         assert len(self.steps) == len(engine.steps)
         for step, flight in zip(self.steps, engine.steps, strict=True):
@@ -126,7 +128,7 @@ class Facts:
                 if member.context < self.arrived[name].prompt_tokens:
                     assert member.phase == "prefill"
 
-    def check_ends(self, engine: Engine) -> None:
+    def check_ends(self, engine: "Engine") -> None:
         """Every request ended as vLLM says, with vLLM's own counts."""
         for name, request in engine.requests.items():
             finished = self.finished[name]
