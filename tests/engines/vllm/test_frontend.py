@@ -81,9 +81,7 @@ def test_a_whole_life(clock: FakeClock, delivered: Delivered) -> None:
     assert (headers, origin and origin.api_request_id) == (TRACE, "cmpl-X")
 
 
-def test_the_core_is_told_who_will_deliver(
-    frontend: Frontend, clock: FakeClock, settings: Settings
-) -> None:
+def test_the_core_is_told_who_will_deliver(clock: FakeClock, settings: Settings) -> None:
     """The member names the journal in which the record will be."""
     origin, _ = take(add(OutputProcessor(), "r", clock).trace_headers)
     (path,) = directory.scan(Path(settings.journal_dir))
@@ -302,7 +300,7 @@ def test_a_session_that_ends_computing(clock: FakeClock, delivered: Delivered) -
     assert one.finish_reason == "length"
 
 
-def test_opened_early(frontend: Frontend, settings: Settings) -> None:
+def test_opened_early(settings: Settings) -> None:
     """The journal is there when the engine is: no request waits for it. It names the model."""
     engine = LLMEngine("base")
     (path,) = directory.scan(Path(settings.journal_dir))
@@ -323,7 +321,7 @@ def test_two_engines_in_one_process(delivered: Delivered) -> None:
     assert "same-0f" in engines[1].output_processor.request_states
 
 
-def test_after_a_fork(frontend: Frontend, settings: Settings) -> None:
+def test_after_a_fork(settings: Settings) -> None:
     """A child writes a journal of its own, and tells the core of that one."""
     engine = LLMEngine()
     child = os.fork()

@@ -14,7 +14,7 @@ def test_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "vllm", raising=False)
     monkeypatch.setattr(importlib.metadata, "version", {"vllm": "0.32.0+cpu"}.__getitem__)
     assert package.installed_version() == "0.32.0+cpu"
-    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(__version__="0.33.1"))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(__version__="0.33.1"))
     assert package.installed_version() == "0.33.1"
     monkeypatch.delitem(sys.modules, "vllm")
 

@@ -105,7 +105,7 @@ def test_model_inspection(calls: list[str], monkeypatch: pytest.MonkeyPatch) -> 
     """The process in which vLLM looks at a model's class runs no engine and gets no hooks."""
     monkeypatch.setenv("OTEL_LLM_ENABLED", "true")
     main = SimpleNamespace(__spec__=SimpleNamespace(name="vllm.model_executor.models.registry"))
-    monkeypatch.setitem(sys.modules, "__main__", main)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "__main__", main)
     plugin.load()
     assert not calls
 
