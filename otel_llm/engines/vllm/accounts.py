@@ -51,7 +51,7 @@ class Account:
         self.prompt = prompt
         self.has_token = False
         self.rejected = self.discarded = 0
-        self._high = 0  # 0 unless something is to be recomputed: vLLM's own count is the mark then
+        self._high = 0  # as it was at the last preemption; from there on vLLM's own count is it
         self._recomputed = 0
         self._scheduled = self._resuming = False
 
@@ -72,8 +72,6 @@ class Account:
         self._resuming = False
         if context < high:
             self._recomputed += min(end, high) - context
-        if end >= high:
-            self._high = 0
         known = max(self.prompt, high)
         return Placed(context < known, end >= known, max(0, end - max(context, known)))
 

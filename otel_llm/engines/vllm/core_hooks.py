@@ -4,6 +4,7 @@ Each calls the original once, with the caller's arguments, and returns what it r
 original raises passes. Our own code runs before and after it, and never raises.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -17,7 +18,7 @@ from otel_llm.recorder import Recorder
 
 Hooked = Callable[..., Any]
 CORE = "otel_llm_core"
-"""The attribute of a scheduler that holds its `Core`."""
+"""The attribute of a scheduler that holds its `Core`. Two hooks name it literally, to be quick."""
 
 _attached: WeakSet[Any] = WeakSet()
 _guard = Guard("vllm.core")
@@ -67,36 +68,44 @@ def init(original: Hooked, left_out: Callable[[], Sequence[str]]) -> Hooked:
 
 
 def schedule(original: Hooked) -> Hooked:
-    """Of `Scheduler.schedule`."""
+    """Of `Scheduler.schedule`.
+
+    Raises:
+        TypeError: it takes other arguments than this hook hands on. A hook in every step has no
+            time for any arguments there may be.
+    """
+    _expect(original, "self", "throttle_prefills")
 
     @wraps(original)
-    def hooked(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        batch = original(self, *args, **kwargs)
-        core = getattr(self, CORE, None)
-        if core is not None:
-            core.scheduled(self, batch)
+    def hooked(self: Any, throttle_prefills: Any = False) -> Any:  # noqa: ANN401
+        batch = original(self, throttle_prefills)
+        try:
+            core = self.otel_llm_core
+        except AttributeError:
+            return batch
+        core.scheduled(self, batch)
         return batch
 
     return hooked
 
 
 def update_from_output(original: Hooked) -> Hooked:
-    """Of `Scheduler.update_from_output`."""
+    """Of `Scheduler.update_from_output`.
+
+    Raises:
+        TypeError: as for `schedule`.
+    """
+    _expect(original, "self", "scheduler_output", "model_runner_output")
 
     @wraps(original)
-    def hooked(
-        self: Any,  # noqa: ANN401
-        scheduler_output: Any,  # noqa: ANN401
-        model_runner_output: Any,  # noqa: ANN401
-        *args: Any,  # noqa: ANN401
-        **kwargs: Any,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401
-        core = getattr(self, CORE, None)
-        if core is None:
-            return original(self, scheduler_output, model_runner_output, *args, **kwargs)
+    def hooked(self: Any, scheduler_output: Any, model_runner_output: Any) -> Any:  # noqa: ANN401
+        try:
+            core = self.otel_llm_core
+        except AttributeError:
+            return original(self, scheduler_output, model_runner_output)
         core.update_begins(scheduler_output, model_runner_output)
         try:
-            outputs = original(self, scheduler_output, model_runner_output, *args, **kwargs)
+            outputs = original(self, scheduler_output, model_runner_output)
         except BaseException:
             core.update_failed()
             raise
@@ -104,6 +113,13 @@ def update_from_output(original: Hooked) -> Hooked:
         return outputs
 
     return hooked
+
+
+def _expect(original: Hooked, *names: str) -> None:
+    found = tuple(inspect.signature(original).parameters)
+    if found != names:
+        message = f"{original.__name__} takes {', '.join(found)} where {', '.join(names)} was known"
+        raise TypeError(message)
 
 
 def add_request(original: Hooked) -> Hooked:

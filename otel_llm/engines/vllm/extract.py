@@ -5,7 +5,6 @@ Sources are named in `core_host`.
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sized
-from functools import partial
 from typing import Any, NamedTuple, TypedDict
 
 from otel_llm.clock import Anchor, MonotonicNs
@@ -127,25 +126,25 @@ def end(request: CoreRequest) -> End:
     }
 
 
-def emitted(ids: list[str], result: Result) -> list[int]:
+def sampled(ids: list[str], result: Result) -> list[int]:
     """Tokens in the result of each member, 0 for one that is not in it.
 
     Args:
         ids: the members, in the order of the batch.
         result: what the workers returned, in an order of their own.
     """
-    sampled = result.sampled_token_ids
-    if not sampled:
+    tokens = result.sampled_token_ids
+    if not tokens:
         return [0] * len(ids)
     if result.req_ids == ids:
-        return list(map(len, sampled))
+        return list(map(len, tokens))
     place = result.req_id_to_index
-    return [len(sampled[place[one]]) if one in place else 0 for one in ids]
+    return [len(tokens[place[one]]) if one in place else 0 for one in ids]
 
 
 def counter(queue: Sized) -> Callable[[], int]:
     """A quick `len` of a request queue: vLLM's own detours through Python."""
-    return partial(deque.__len__, queue) if isinstance(queue, deque) else queue.__len__
+    return deque.__len__.__get__(queue) if isinstance(queue, deque) else queue.__len__
 
 
 def blocks(scheduler: Scheduler) -> tuple[Any, int]:

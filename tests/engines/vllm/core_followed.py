@@ -1,0 +1,51 @@
+"""A modelled scheduler with the engine core's hooks in it, and its facts."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, cast
+
+from otel_llm.engines.vllm import core_hooks
+from otel_llm.engines.vllm.core import Core
+from otel_llm.engines.vllm.core_patches import patches_of
+from otel_llm.journal.records import Record
+from otel_llm.journal.writer import Journal
+from otel_llm.patching import PatchSet
+from otel_llm.recorder import Recorder
+from tests.engines.vllm.core_scheduler import EngineCore, Scheduler, Shape
+
+
+class Kept(list[Record]):
+    """A journal in memory."""
+
+    producer = SimpleNamespace(instance_id="i", dp_rank=0)
+    closed = False
+
+    def write(self, record: Record, _now_ns: int | None = None) -> None:
+        """As `Journal.write`."""
+        self.append(record)
+
+    def count_swallowed(self) -> None:
+        """As `Journal.count_swallowed`; the tests' own fixture sees what is swallowed."""
+
+    def close(self) -> None:
+        """As `Journal.close`."""
+        self.closed = True
+
+
+@contextmanager
+def followed(shape: Shape, chance: random.Random) -> Iterator[tuple[Scheduler, Kept]]:
+    """A scheduler with all hooks in place, and the facts of it."""
+    patches = PatchSet(*patches_of(Scheduler, EngineCore))
+    assert patches.apply() == []
+    try:
+        scheduler = Scheduler.__new__(Scheduler)
+        kept = Kept()
+        vars(scheduler)[core_hooks.CORE] = None  # none of its own
+        scheduler.__init__(shape, chance)  # type: ignore[misc]
+        core = Core(cast("Any", scheduler), Recorder(cast("Journal", kept)))
+        vars(scheduler)[core_hooks.CORE] = core
+        yield scheduler, kept
+    finally:
+        assert patches.undo() == []
