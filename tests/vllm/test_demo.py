@@ -34,8 +34,8 @@ SHOWN = {
 
 def test_the_demo_is_the_same_on_a_real_vllm(vllm_cli: Path, tmp_path: Path) -> None:
     """Every call is complete, and all that one vLLM can show has happened; kernels it has none."""
-    command = [sys.executable, "-m", "otel_llm.cli.main", "demo", "--json", "--dir", tmp_path / "d"]
-    command += ["--engine", "vllm", "--vllm", vllm_cli, "--requests", str(REQUESTS)]
+    command = [sys.executable, "-m", "otel_llm.cli.main", "demo", "--engine", "vllm", "--json"]
+    command += ["--vllm", str(vllm_cli), "--requests", str(REQUESTS), "--dir", str(tmp_path / "d")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout, done.stderr[-4000:]
     told = json.loads(done.stdout.splitlines()[-1])

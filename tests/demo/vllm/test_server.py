@@ -9,7 +9,6 @@ import psutil
 import pytest
 
 from otel_llm.demo.child import DemoError
-from otel_llm.demo.vllm import server
 from otel_llm.demo.vllm.server import VllmServer, find_cli
 
 PROGRAM = """#!{python}
@@ -88,7 +87,7 @@ def test_without_vllm_the_error_says_how_to_get_it(
 ) -> None:
     """Neither on the PATH nor beside this Python."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(server.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(DemoError, match=r"no program `vllm`.*--vllm ENV/bin/vllm.*make vllm"):
         find_cli()
 
@@ -100,7 +99,7 @@ def test_where_vllm_is_looked_for(
     with pytest.raises(DemoError, match=r"--vllm .*absent: no such program"):
         find_cli(tmp_path / "absent")
     monkeypatch.setenv("PATH", os.devnull)
-    monkeypatch.setattr(server.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     assert find_cli() == program
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
