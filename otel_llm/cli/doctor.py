@@ -39,7 +39,7 @@ def doctor(
 
 def examine(config: str | None) -> "Iterator[Finding]":
     """All findings, part by part. A wrong setting leaves the parts that need it unexamined."""
-    from otel_llm.cli.checks import agent, configuration, gpu, journals, python, stack
+    from otel_llm.cli.checks import agent, configuration, gpu, journals, python, stack, vllm
     from otel_llm.cli.checks.finding import Finding
     from otel_llm.errors import SettingError
     from otel_llm.settings import load
@@ -58,6 +58,7 @@ def examine(config: str | None) -> "Iterator[Finding]":
         ]
         for part in parts:
             yield from part()
+    yield from vllm.check()
     yield from gpu.check()
 
 

@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from otel_llm.cli import output
+from otel_llm.engines.vllm import package
 from otel_llm.settings import PREFIX, Settings, load
 
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 
+_PLUGINS = "VLLM_PLUGINS"
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 
 
@@ -38,6 +40,7 @@ def run(
         enabled=True, service=service, journal_dir=journal_dir, journal_bytes=journal_bytes
     )
     _ensure_journal_dir(settings)
+    _tell_of_plugins()
     os.execve(path, command, {**os.environ, **environment(settings)})  # noqa: S606  that is the point
 
 
@@ -49,7 +52,19 @@ def environment(settings: Settings) -> dict[str, str]:
         "journal_bytes": str(settings.journal_bytes),
         "service": settings.service,
     }
-    return {PREFIX + name.upper(): value for name, value in values.items() if value}
+    found = {PREFIX + name.upper(): value for name, value in values.items() if value}
+    allowed = os.environ.get(_PLUGINS)
+    if package.plugin_is_left_out(allowed):
+        found[_PLUGINS] = package.with_plugin(allowed or "")
+    return found
+
+
+def _tell_of_plugins() -> None:
+    """Say that a variable of vLLM's is not passed on as it is."""
+    if package.plugin_is_left_out(os.environ.get(_PLUGINS)):
+        typer.echo(
+            f"{_PLUGINS} lacks {package.PLUGIN}, vLLM's name for our hooks: added.", err=True
+        )
 
 
 def _no_such(command: str) -> typer.Exit:

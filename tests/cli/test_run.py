@@ -33,6 +33,33 @@ def test_the_hooks_are_on(tmp_path: Path) -> None:
     assert stat.S_IMODE(journal_dir.stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize(
+    ("allowed", "passed", "told"),
+    [
+        (None, None, False),
+        ("a,otel_llm", "a,otel_llm", False),
+        ("a", "a,otel_llm", True),
+        ("", "otel_llm", True),
+    ],
+)
+def test_plugins_of_vllm(
+    run: "Run",
+    monkeypatch: pytest.MonkeyPatch,
+    allowed: str | None,
+    passed: str | None,
+    told: bool,
+) -> None:
+    """A list of vLLM's plug-ins that leaves our hooks out gets their name, and a word about it."""
+    environments: list[dict[str, str]] = []
+    monkeypatch.setattr(os, "execve", lambda _path, _command, env: environments.append(env))
+    monkeypatch.delenv("VLLM_PLUGINS", raising=False)
+    if allowed is not None:
+        monkeypatch.setenv("VLLM_PLUGINS", allowed)
+    result = run("run", "env")
+    assert environments[0].get("VLLM_PLUGINS") == passed
+    assert ("VLLM_PLUGINS lacks otel_llm" in result.stderr) is told
+
+
 @pytest.mark.usefixtures("clean_environment")
 def test_status_and_signals_are_the_engines() -> None:
     """The exit status is the command's; a signal kills the command itself."""

@@ -4,10 +4,15 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from otel_llm.cli.checks.finding import Finding
 from otel_llm.errors import JournalError
 from otel_llm.settings import Settings
+
+if TYPE_CHECKING:
+    from otel_llm.facts.producer import Producer
+    from otel_llm.journal.reader import WriterCounters
 
 _AREA = "journals"
 
@@ -90,21 +95,29 @@ def _journals(directory: Path) -> Iterator[Finding]:
             "otel-llm run -- COMMAND",
         )
     for path in paths:
-        yield _journal(path)
+        yield from _journal(path)
 
 
-def _journal(path: Path) -> Finding:
+def _journal(path: Path) -> Iterator[Finding]:
     from otel_llm.journal.reader import JournalReader
 
     what = path.stem[:24]
     try:
         reader = JournalReader.open(path)
     except (JournalError, OSError) as error:
-        return Finding(_AREA, what, "warning", str(error), f"rm {path}")
+        yield Finding(_AREA, what, "warning", str(error), f"rm {path}")
+        return
     try:
         producer, counters, alive = reader.producer, reader.counters, reader.is_alive()
     finally:
         reader.close()
+    yield _state(what, producer, counters, alive=alive)
+    for hook in producer.left_out if alive else ():
+        detail = f"{producer.service or producer.engine} runs without {hook}"
+        yield Finding(_AREA, what, "warning", detail)
+
+
+def _state(what: str, producer: "Producer", counters: "WriterCounters", *, alive: bool) -> Finding:
     name = producer.service or producer.engine
     state = "alive" if alive else "closed" if counters.clean_close else "died"
     detail = f"{name} ({producer.engine} {producer.engine_version}) {state}"

@@ -74,3 +74,8 @@ def is_set(variable: str) -> bool:
 def plugin_is_left_out(allowed: str | None) -> bool:
     """Whether a value of `VLLM_PLUGINS` keeps our hooks out. None is: not set."""
     return allowed is not None and PLUGIN not in allowed.split(",")
+
+
+def with_plugin(allowed: str) -> str:
+    """A value of `VLLM_PLUGINS` with our hooks in it."""
+    return ",".join([*filter(None, allowed.split(",")), PLUGIN])
