@@ -1,5 +1,6 @@
 """An agent run by hand over a directory of journals, and engines that write what they are told."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +89,17 @@ class Bench:
         """A new API server's journal."""
         return self.engine("frontend", **changes)
 
-    def engine(self, kind: ProducerKind = "engine", **changes: Any) -> Journal:  # noqa: ANN401
+    def engine(
+        self,
+        kind: ProducerKind = "engine",
+        left_out: Sequence[str] = (),
+        **changes: Any,  # noqa: ANN401
+    ) -> Journal:
         """A new engine's journal. `changes` are settings."""
         return open_journal(
             kind=kind, service="svc", engine="reference", engine_version="1", model="tiny",
-            settings=msgspec.structs.replace(self.settings, **changes), clock=self.clock,
+            left_out=left_out, settings=msgspec.structs.replace(self.settings, **changes),
+            clock=self.clock,
         )  # fmt: skip
 
 

@@ -202,10 +202,11 @@ def test_engine_death() -> None:
         cached_tokens=4,
         output_tokens=1,
         preemptions=1,
+        recomputed_tokens=7,
     )
     second = msgspec.structs.replace(
         dead, index=2, scheduled_ns=at(9), first_token_ns=None, last_token_ns=None,
-        cached_tokens=21, output_tokens=0, preemptions=0,
+        cached_tokens=21, output_tokens=0, preemptions=0, recomputed_tokens=0, discarded_tokens=1,
     )  # fmt: skip
     ids = msgspec.structs.replace(IDS, span_id=span_id(ENGINE_ID, "request", 2))
     assert join.end(clean_close=False) == [

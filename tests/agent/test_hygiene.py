@@ -7,25 +7,27 @@ from typing import Any
 import msgspec
 import pytest
 
-from otel_llm.agent.hygiene import (
+from otel_llm.agent.hygiene import checked_result, clean, clean_producer
+from otel_llm.agent.rules import (
     MAX_HEADER,
     MAX_ITEMS,
     MAX_KERNEL_NAME,
+    MAX_LEFT_OUT,
     MAX_TEXT,
     RULES,
-    clean,
-    clean_producer,
 )
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
 from otel_llm.facts import StepKernels
 from otel_llm.journal.records import KINDS, Record
 from tests.agent.builders import (
     ENGINE,
+    FRONTEND_ID,
     anchor,
     arrived,
     attempt,
     call,
     call_started,
+    delivered,
     done,
     finished,
     kernels,
@@ -33,8 +35,8 @@ from tests.agent.builders import (
 )
 
 CLEAN = (
-    anchor(), arrived(), finished(), scheduled(), done(), kernels(), call_started(), call(),
-    attempt(),
+    anchor(), arrived(frontend=FRONTEND_ID, lora="french"), finished(), delivered(), scheduled(),
+    scheduled(1, 3, (1, 2), drafts=[0, 1]), done(), kernels(), call_started(), call(), attempt(),
 )  # fmt: skip
 UNCHECKED = {
     # Closed sets that the decoder itself checks, and flags.
@@ -69,6 +71,15 @@ def test_a_producer() -> None:
     assert breaches == {"text": 1, "tokens": 1}
 
 
+def test_hooks_that_a_producer_left_out() -> None:
+    """They are bounded in number and in length."""
+    breaches: Counter[str] = Counter()
+    stated = msgspec.structs.replace(ENGINE, left_out=["h" * 1_000] * 1_000)
+    mended = clean_producer(stated, breaches)
+    assert list(mended.left_out) == ["h" * MAX_TEXT] * MAX_LEFT_OUT
+    assert breaches == {"text": 1}
+
+
 U32 = (1 << 32) - 1
 LONG = "x" * (MAX_TEXT + 1)
 
@@ -83,6 +94,16 @@ LONG = "x" * (MAX_TEXT + 1)
         (arrived(), "request_id", LONG, LONG[:-1], "text"),
         (arrived(), "traceparent", "0" * (MAX_HEADER + 1), None, "traceparent"),
         (arrived(), "tracestate", "0" * (MAX_HEADER + 1), None, "tracestate"),
+        (arrived(), "frontend", "E" * 32, "", "text"),
+        (arrived(), "frontend", "e" * 31, "", "text"),
+        (arrived(), "lora", LONG, LONG[:-1], "text"),
+        (delivered(), "request_id", LONG, LONG[:-1], "text"),
+        (delivered(), "output_tokens", 1 << 32, U32, "tokens"),
+        (delivered(), "first_output_ns", -1, None, "time"),
+        (delivered(), "tracestate", "0" * (MAX_HEADER + 1), None, "tracestate"),
+        (finished(), "rejected_tokens", -1, 0, "tokens"),
+        (finished(), "discarded_tokens", 1 << 32, U32, "tokens"),
+        (finished(), "unscheduled_tokens", 1 << 32, U32, "tokens"),
         (finished(), "output_tokens", -1, 0, "tokens"),
         (finished(), "first_token_ns", -1, None, "time"),
         (finished(), "last_token_ns", 1 << 62, None, "time"),
@@ -90,6 +111,10 @@ LONG = "x" * (MAX_TEXT + 1)
         (scheduled(), "tokens", [1 << 33], [U32], "tokens"),
         (scheduled(), "context", [-4], [0], "tokens"),
         (scheduled(), "kv_used", 1 << 32, U32, "tokens"),
+        (scheduled(), "drafts", [1, 1], [], "batch"),
+        (scheduled(), "drafts", [8], [], "batch"),
+        (done(), "accepted", [1 << 32], [U32], "tokens"),
+        (done(), "cudagraph_mode", LONG, LONG[:-1], "text"),
         (done(), "emitted", [-1], [0], "tokens"),
         (done(), "execute_ns", -1, None, "tokens"),
         (kernels(), "names", ["y" * 5_000, "b"], ["y" * MAX_KERNEL_NAME, "b"], "text"),
@@ -120,6 +145,9 @@ def test_mended(record: Record, field: str, value: object, mended: object, what:
         (scheduled(), "phase", b"\x02", "batch"),
         (scheduled(), "tokens", [1, 2], "batch"),
         (scheduled(), "request_index", [], "batch"),
+        (scheduled(1, 3, (1, 2)), "tokens", [U32, 1], "batch"),
+        (delivered(), "arrival_ns", -1, "time"),
+        (delivered(), "finished_ns", 1 << 62, "time"),
         (done(), "result_ns", -1, "time"),
         (kernels(), "name_index", [0, 2, 0], "batch"),
         (kernels(), "name_index", [0, -1, 0], "batch"),
@@ -171,7 +199,9 @@ class Unread(list[int]):
         (scheduled(), "phase"),
         (scheduled(), "tokens"),
         (scheduled(), "context"),
+        (scheduled(), "drafts"),
         (done(), "emitted"),
+        (done(), "accepted"),
         (kernels(), "names"),
         (kernels(), "name_index"),
         (kernels(), "offset_ns"),
@@ -191,3 +221,16 @@ def test_as_many_as_may_be() -> None:
     widest = scheduled(1, 3, tuple(range(1, MAX_ITEMS + 1)))
     assert clean(widest, Counter()) is widest
     assert clean(scheduled(1, 3, tuple(range(1, MAX_ITEMS + 2))), Counter()) is None
+
+
+@pytest.mark.parametrize(
+    ("drafts", "accepted", "kept"),
+    [([3, 0], [2, 0], [2, 0]), ([3, 0], [2], []), ([3, 0], [4, 0], []), ([], [1, 0], [])],
+)
+def test_accepted_of_another_batch(drafts: list[int], accepted: list[int], kept: list[int]) -> None:
+    """More than was proposed, or for other members, tells nothing."""
+    breaches: Counter[str] = Counter()
+    step = scheduled(1, 3, (1, 2), tokens=[7, 1], drafts=drafts)
+    result = msgspec.structs.replace(done(1, 8, (1, 1)), accepted=accepted)
+    assert checked_result(step, result, breaches).accepted == kept
+    assert breaches == ({} if kept else {"batch": 1})

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from otel_llm.agent.batches import make_batches
 from otel_llm.agent.engine_join import EngineJoin
 from otel_llm.agent.follow import make_join
-from otel_llm.agent.hygiene import MAX_STAMP_NS, clean_producer
+from otel_llm.agent.hygiene import clean_producer
 from otel_llm.agent.join import Join, JoinState, Limits
 from otel_llm.agent.open_facts import Key
+from otel_llm.agent.pairing import HOLD_NS, Pairing
+from otel_llm.agent.rules import MAX_STAMP_NS
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
-from otel_llm.facts import Producer, RequestArrived
+from otel_llm.facts import Producer, RequestArrived, RequestDelivered
 from otel_llm.facts.joined import (
     Joined,
     JoinedAttempt,
@@ -27,7 +29,17 @@ from otel_llm.facts.joined import (
 )
 from otel_llm.journal.records import KINDS, Record
 from otel_llm.spans.otlp import spans_of
-from tests.agent.builders import ENGINE, GATEWAY, anchor, arrived, done, finished, scheduled
+from tests.agent.builders import (
+    ENGINE,
+    FRONTEND,
+    FRONTEND_ID,
+    GATEWAY,
+    anchor,
+    arrived,
+    done,
+    finished,
+    scheduled,
+)
 
 LIMITS = Limits(max_open_requests=50, step_span_ratio=1.0)
 SECOND = 1_000_000_000
@@ -186,7 +198,7 @@ def test_shuffled_repeated_and_missing(
 
 PRODUCERS = st.builds(
     msgspec.structs.replace,
-    st.sampled_from([ENGINE, GATEWAY]),
+    st.sampled_from([ENGINE, FRONTEND, GATEWAY]),
     service=st.text(max_size=5) | st.just("x" * 5_000),
     model=st.text(max_size=5),
     boot_id=st.text(max_size=5),
@@ -194,15 +206,27 @@ PRODUCERS = st.builds(
 )
 
 
+def _claimed(record: Record) -> Record:
+    """A request that says another process serves its API, and that process's half of it."""
+    if isinstance(record, RequestArrived):
+        return msgspec.structs.replace(record, frontend=FRONTEND_ID, request_id="same")
+    if isinstance(record, RequestDelivered):
+        return msgspec.structs.replace(record, request_id="same")
+    return record
+
+
 @settings(max_examples=150, deadline=None)
-@given(st.lists(HOSTILE, max_size=8), PRODUCERS)
+@given(st.lists(HOSTILE, max_size=8), PRODUCERS, st.sets(st.integers(0, 7)))
 def test_hostile_records_become_batches_or_are_counted(
-    records: list[Record], stated: Producer
+    records: list[Record], stated: Producer, of_frontend: set[int]
 ) -> None:
-    """Whatever the decoder lets through can be joined, encoded and sent."""
+    """Whatever the decoder lets through can be joined, paired, encoded and sent."""
     producer = clean_producer(stated, Counter())
     join = make_join(producer, LIMITS, Anchor(EpochNs(1), MonotonicNs(1), 1))
-    joined = [*join.feed(records), *join.end(clean_close=False)]
+    claimed = [_claimed(record) if n in of_frontend else record for n, record in enumerate(records)]
+    pairing = Pairing(3)
+    joined = pairing.take([*join.feed(claimed), *join.end(clean_close=False)], MonotonicNs(0))
+    joined += pairing.expire(MonotonicNs(HOLD_NS), lambda: ())
     make_batches(joined, "boot-1")
     check_durations(joined)
     assert set(identities(joined).values()) <= {1}

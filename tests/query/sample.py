@@ -149,8 +149,9 @@ def kernels(instance: str, seq: int, start: float, end: float) -> Iterator[Row]:
 def alpha_steps() -> list[tuple[int, float, float, list[Member]]]:
     """What engine alpha did: number, from, to (milliseconds) and batch of each step.
 
-    Request 1 is the retried call, 2 and 3 the two samples, 4 the one cancelled in prefill, 5 came
-    straight to the engine, with an API server of its own and two drafts in its second step; 90 and 91 are globex's and initech's, 99 has not ended.
+    Request 1 is the retried call, 2 and 3 the two samples, 4 the one cancelled in prefill; 90 and
+    91 are globex's and initech's, 99 has not ended. 5 came straight to the engine, which has an API
+    server of its own and proposes two drafts in its second step.
     """
     steps: list[tuple[int, float, float, list[Member]]] = [
         (1, 34.0, 79.0, [(1, 0, 96, 64), (90, 1, 1, 300)]),
@@ -299,7 +300,7 @@ def requests(start: Moments, end: Moments) -> list[Row]:
 
 
 def native_span(start: Moments, end: Moments) -> Row:
-    """vLLM's own span of the direct request, as a collector stores it."""
+    """The span that vLLM itself makes of the direct request, as a collector stores it."""
     began = start[63] - 2
     return {
         "Timestamp": at(began), "TraceId": trace_id("direct"), "SpanId": "d" * 16,
