@@ -200,14 +200,18 @@ def preprocess(original: Hooked) -> Hooked:
 
 
 def shutdown(original: Hooked) -> Hooked:
-    """Of `Scheduler.shutdown`: the journal is closed in order."""
+    """Of `EngineCore.shutdown`: the journal is closed in order.
+
+    It is closed first: the core then waits for its workers, and its API server kills it if that
+    takes longer than `--shutdown-timeout`. A core told to stop has ended its requests; one that
+    has not is failing, and its journal stays as it is for the flight recorder.
+    """
 
     @wraps(original)
     def hooked(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        try:
-            return original(self, *args, **kwargs)
-        finally:
-            with _guard:
-                detach(self)
+        with _guard:
+            if not self.scheduler.has_unfinished_requests():
+                detach(self.scheduler)
+        return original(self, *args, **kwargs)
 
     return hooked

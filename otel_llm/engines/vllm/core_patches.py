@@ -45,7 +45,7 @@ def patches_of(
         _patch("vllm.core.arrival", engine_core, "preprocess_add_request", core_hooks.preprocess),
         _patch("vllm.core.preemption", scheduler, "_preempt_request", core_hooks.preempt_request),
         _patch("vllm.core.kv_load", scheduler, "_handle_invalid_blocks", core_hooks.invalid_blocks),
-        _patch("vllm.core.shutdown", scheduler, "shutdown", core_hooks.shutdown),
+        _patch("vllm.core.shutdown", engine_core, "shutdown", core_hooks.shutdown),
     )
 
 

@@ -8,7 +8,7 @@ chunk is, who is preempted, what the prefix cache holds) is decided by a source 
 
 import random
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -365,16 +365,24 @@ class Scheduler:
         del self.requests[request.request_id]
         return None, None
 
-    def shutdown(self) -> None:
-        """End."""
+    def has_unfinished_requests(self) -> bool:
+        """Whether any request waits or runs."""
+        return bool(self.requests)
 
 
 class EngineCore:
     """`vllm.v1.engine.core.EngineCore`."""
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    def __init__(
+        self, scheduler: Scheduler, wait_for_workers: Callable[[], None] = lambda: None
+    ) -> None:
         self.scheduler = scheduler
         self.vllm_config = scheduler.vllm_config
+        self._wait_for_workers = wait_for_workers
+
+    def shutdown(self) -> None:
+        """End."""
+        self._wait_for_workers()
 
     def preprocess_add_request(self, request: Any) -> tuple[Request, int]:  # noqa: ANN401
         """From what the API server sends to what the scheduler takes."""
