@@ -77,8 +77,8 @@ class Result(Protocol):
     """`ModelRunnerOutput`: what a step has computed, in an order of the workers' own."""
 
     req_ids: list[str]
-    req_id_to_index: Mapping[str, int]
-    sampled_token_ids: Sequence[Sized]
+    req_id_to_index: dict[str, int]
+    sampled_token_ids: list[list[int]]
     cudagraph_stats: Any
 
 
