@@ -12,15 +12,15 @@ ENGINES = [
 ]
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="package", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> EngineUnderTest:
     """One kind of engine after the other."""
     found: EngineUnderTest = request.param
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def site(engine: EngineUnderTest) -> Iterator[Site]:
-    """An engine that serves all tests of a module."""
+    """An engine that serves all tests here but those of its own end."""
     with started(engine) as running:
         yield running

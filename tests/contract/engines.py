@@ -24,8 +24,9 @@ SEATS = 4
 BUDGET = 16
 """Tokens per step: few, so that a long prompt takes many steps."""
 BLOCK = 32
-KV_BLOCKS = 48
-"""Room for one request of the greatest length; four usual ones preempt each other."""
+KV_BLOCKS = 49
+"""Room for one request of the greatest length, and a block that vLLM keeps for itself. So a few
+usual requests preempt each other."""
 MODEL_LEN = 1536
 
 

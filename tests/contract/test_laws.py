@@ -23,12 +23,14 @@ class Load(NamedTuple):
     Attributes:
         site: the engine.
         answered: each call that was read to its end.
-        requests: every request.
+        before: ids of requests that came before.
+        requests: every request, those before included.
         cores: journal and steps of each engine core.
     """
 
     site: Site
     answered: list[tuple[Call, Answer]]
+    before: set[str]
     requests: list[Request]
     cores: list[tuple[Journal, list[Step]]]
 
@@ -40,22 +42,23 @@ class Load(NamedTuple):
 
 
 def calls() -> list[Call]:
-    """Of every kind; long enough that four of them do not fit into the KV cache."""
+    """Of every kind, and first some so long that two of them do not fit into the KV cache."""
     rng = random.Random(7)
     shared = text(160)
-    return [
+    long = [Call(prompt=text(100), max_tokens=800) for _ in range(SEATS)]
+    return long + [
         Call(
             endpoint="completions" if number % 2 else "chat/completions",
             prompt=(shared if number % 4 == 0 else "") + text(rng.randint(1, 150)),
-            max_tokens=rng.choice([1, 2, 30, 350]),
+            max_tokens=rng.choice([1, 2, 30, 60]),
             n=2 if number % 7 == 0 else 1,
             stream=number % 3 == 0,
         )
-        for number in range(CALLS)
+        for number in range(CALLS - SEATS)
     ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def load(site: Site) -> Load:
     """The calls at once, every sixth of them left after some of its answer, or before any."""
 
@@ -68,6 +71,7 @@ def load(site: Site) -> Load:
         caller.leave()
         return None
 
+    before = {one.arrived.request_id for one in site.journals.requests()}
     everything = calls()
     with ThreadPoolExecutor(CALLERS) as pool:
         answers = list(pool.map(send, enumerate(everything)))
@@ -79,7 +83,7 @@ def load(site: Site) -> Load:
 
     wait_for(idle, "all facts of the load")
     cores = [(journal, steps(journal)) for journal in site.journals.cores()]
-    return Load(site, answered, site.journals.requests(), cores)
+    return Load(site, answered, before, site.journals.requests(), cores)
 
 
 def test_the_load_is_one(load: Load) -> None:
@@ -106,6 +110,8 @@ def test_each_sequence_of_each_call_is_one_request(load: Load) -> None:
     """Each answered call has as many requests as choices; what is left over was left."""
     found = {one.arrived.request_id: one for one in load.requests}
     assert len(found) == len(load.requests)
+    for request_id in load.before:
+        del found[request_id]
     for call, answer in load.answered:
         own = [one for one in load.requests if one.arrived.api_request_id == answer.id]
         assert (answer.status, len(own)) == (200, call.n)
