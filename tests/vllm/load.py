@@ -41,8 +41,11 @@ def mixed(count: int, cancelled: float, seed: int = 1) -> list[PlannedCall]:
 
 
 def short(calls: Sequence[PlannedCall]) -> list[PlannedCall]:
-    """The same calls, each with a few tokens of output."""
-    return [msgspec.structs.replace(c, output_tokens=min(c.output_tokens, 12)) for c in calls]
+    """The same calls with a quarter of the output, which nobody gives up."""
+    return [
+        msgspec.structs.replace(c, output_tokens=max(2, c.output_tokens // 4), give_up="never")
+        for c in calls
+    ]
 
 
 def long(count: int) -> list[PlannedCall]:

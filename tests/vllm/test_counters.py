@@ -28,7 +28,9 @@ from tests.vllm.load import drive, mixed, short
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(420)]
 
-CALLS, CANCELLED_CALLS, IN_FLIGHT = 500, 90, 32
+CALLS, CANCELLED_CALLS = 500, 90
+# Few at once: the machine stalling a process once is a gap of every request that ends just then.
+IN_FLIGHT = 8
 # Memory for all calls at once, so that nothing is preempted.
 MUCH_MEMORY = ("--num-gpu-blocks-override", "1200", "--max-num-seqs", "48")
 GAP_LIMIT_S = 1e-3
@@ -110,13 +112,16 @@ def test_queue_prefill_and_decode_are_those_vllm_tells(uncancelled: Run) -> None
     for span in uncancelled.native:
         told[span["external_id"]].append(span)
     gaps: dict[str, list[float]] = defaultdict(list)
-    for row in sorted(uncancelled.requests, key=whole_s):
-        span = told[external_id(row["request_id"])].pop(0)
+    for row in uncancelled.requests:
+        span, *others = told[external_id(row["request_id"])]
+        if others:
+            continue  # samples of one call, which vLLM's spans do not tell apart
         mine = parts_s(row)
         for part in ("queue", "prefill", "decode"):
             gaps[part].append(abs(mine[part] - span[f"{part}_s"]))
     for part, found in gaps.items():
         found.sort()
+        assert len(found) >= CALLS / 2
         assert found[int(len(found) * 0.99)] <= GAP_LIMIT_S, (part, found[-12:])
 
 
