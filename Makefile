@@ -67,8 +67,9 @@ example: $(STAMP) ## Run the demo and put its slowest retried call into docs/exa
 	$(BIN)/python docs/examples/make_trace.py .demo/data > docs/examples/trace.txt
 	$(MAKE) generate
 
-bench-hooks: $(STAMP) ## Cost of the hooks per step; writes benchmarks/results/hooks.*
-	$(BIN)/python -m benchmarks.hooks
+bench-hooks: $(STAMP) ## Cost of the hooks, in a real vLLM too; writes benchmarks/results/hooks.*
+	python=$$(PYTHON=$(PYTHON) tests/vllm/env/build) && \
+	$(BIN)/python -m benchmarks.hooks --vllm-python $$python
 	$(MAKE) generate
 
 bench-gateway: $(STAMP) ## Cost of the middleware; writes benchmarks/results/gateway.*

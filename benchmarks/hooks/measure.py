@@ -5,12 +5,11 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
+from benchmarks.rounds import Timed, calls_per_round, in_turn, mean_ns
 from otel_llm.journal.directory import scan
 from otel_llm.journal.reader import JournalReader
 from otel_llm.recorder import Recorder
@@ -18,10 +17,7 @@ from otel_llm.settings import Settings, default_journal_dir
 
 BATCHES = (1, 16, 64, 256)
 ROUNDS = 41
-QUIET = 1.15
-ROUND_NS = 4_000_000
 IMPORTS = 21
-FEWEST = 5
 
 
 class Member:
@@ -116,29 +112,16 @@ def request(target: Recorder) -> Callable[[], None]:
     return live
 
 
-class Timed(NamedTuple):
-    """What each round took, by name.
-
-    Attributes:
-        quiet: rounds during which the processor had its full speed, as far as one can tell; all
-            rounds where there were fewer than five such.
-        every: all rounds.
-    """
-
-    quiet: dict[str, list[float]]
-    every: dict[str, list[float]]
-
-
 def hooks(functions: dict[str, Callable[[], None]]) -> Timed:
     """Time each function; microseconds per call."""
 
     def round_of(function: Callable[[], None]) -> Callable[[], float]:
-        calls = _calls_per_round(function)
-        return lambda: _round(function, calls) / 1000
+        calls = calls_per_round(function)
+        return lambda: mean_ns(function, calls) / 1000
 
     gc.collect()
     rounds = {name: round_of(function) for name, function in functions.items()}
-    return _in_turn(rounds, ROUNDS)
+    return in_turn(rounds, ROUNDS)
 
 
 def imports(statements: dict[str, str]) -> Timed:
@@ -165,44 +148,7 @@ def imports(statements: dict[str, str]) -> Timed:
             return once
 
         rounds = {name: import_of(statement) for name, statement in statements.items()}
-        return _in_turn(rounds, IMPORTS)
-
-
-def _in_turn(rounds: dict[str, Callable[[], float]], enough: int) -> Timed:
-    """Take turns until each has had enough quiet rounds, but at most ten times as many in all.
-
-    A virtual processor that shares its core runs at half speed while its neighbour is busy. A round
-    is quiet if a fixed loop before and after it ran at most 15 % slower than it ever did.
-    """
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in rounds}
-    best = min(_reference() for _ in range(50))
-    for _ in range(10 * enough):
-        before = _reference()
-        for name, take in rounds.items():
-            took = take()
-            after = _reference()
-            taken[name].append((max(before, after), took))
-            before = after
-            best = min(best, after)
-        if all(len(_quiet(each, best)) >= enough for each in taken.values()):
-            break
-    every = {name: [took for _, took in each] for name, each in taken.items()}
-    quiet = {name: _quiet(each, best) for name, each in taken.items()}
-    return Timed(
-        {name: quiet[name] if len(quiet[name]) >= FEWEST else every[name] for name in rounds}, every
-    )
-
-
-def _quiet(rounds: list[tuple[float, float]], best: float) -> list[float]:
-    return [took for reference, took in rounds if reference <= best * QUIET]
-
-
-def _reference() -> float:
-    began = time.thread_time_ns()
-    total = 0
-    for number in range(10_000):
-        total += number
-    return float(time.thread_time_ns() - began)
+        return in_turn(rounds, IMPORTS)
 
 
 def bytes_per_step(batch: int) -> float:
@@ -220,17 +166,3 @@ def bytes_per_step(batch: int) -> float:
         taken = reader.cursor.position - before
         reader.close()
     return taken / steps
-
-
-def _calls_per_round(function: Callable[[], None]) -> int:
-    calls = 64
-    while (took := _round(function, calls) * calls) < ROUND_NS / 8:
-        calls *= 2
-    return max(1, int(calls * ROUND_NS / took))
-
-
-def _round(function: Callable[[], None], calls: int) -> float:
-    began = time.thread_time_ns()
-    for _ in range(calls):
-        function()
-    return (time.thread_time_ns() - began) / calls

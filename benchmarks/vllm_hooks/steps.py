@@ -1,0 +1,251 @@
+"""What all hooks of a step take, measured in three ways on vLLM's own classes.
+
+- in place: stopwatches around every hook, while the scheduler and the output processor work;
+- as a difference: the same objects do the same steps with the hooks in and with the hooks out;
+- alone: the hooks of one step over and over, around functions that do nothing.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from benchmarks.rounds import Round, calls_per_round, mean_ns
+from benchmarks.vllm_hooks.meter import Function, Meter
+from benchmarks.vllm_hooks.rig import Rig
+from otel_llm.journal.directory import scan
+from otel_llm.journal.reader import JournalReader
+from otel_llm.patching import Make, Patch, PatchSet, Replacement
+
+WARM = 3
+STEPS = {1: 120, 16: 60, 64: 24, 256: 10}
+"""Steps of one round, by members of the batch."""
+_MAKE_DO = 24
+
+
+class Bench:
+    """Rounds of steps on one rig. Each round fills the rig anew, so that rounds can take turns.
+
+    Args:
+        model: a model's directory.
+        patches: the hooks.
+        journals: the directory that they write to.
+        asynchronous: see `Rig`.
+        drafts: see `Rig`.
+
+    Raises:
+        RuntimeError: a hook could not be put in.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        patches: Sequence[Patch],
+        journals: Path,
+        *,
+        asynchronous: bool,
+        drafts: int = 0,
+    ) -> None:
+        self._patches = patches
+        self._plain = PatchSet(*patches)
+        self._meter = Meter(patches)
+        known = set(scan(journals))
+        with in_place(self._plain):
+            self._rig = Rig(model, asynchronous=asynchronous, drafts=drafts)
+        self._journals = [path for path in scan(journals) if path not in known]
+
+    def steady(self, members: int) -> Round:
+        """In place: microseconds in the hooks per step, the median of a round's steps."""
+        return lambda: self._metered(members, self._rig.step)
+
+    def arriving(self, members: int) -> Round:
+        """As `steady`, but one member arrives with the step, is prefilled in it and ends by it."""
+
+        def step() -> None:
+            self._rig.add(max_tokens=1)
+            self._rig.step()
+
+        return lambda: self._metered(members - 1, step)
+
+    def difference(self, members: int) -> Round:
+        """As a difference: microseconds of CPU time per step; hooks in, out, out, in."""
+
+        def measure() -> float:
+            steps = STEPS.get(members, _MAKE_DO)
+            took = {True: 0.0, False: 0.0}
+            with self._filled(members):
+                for hooks in (True, False, False, True):
+                    switch(self._plain, on=hooks)
+                    took[hooks] += self._block(steps) / 2
+                switch(self._plain, on=False)
+            return took[True] - took[False]
+
+        return measure
+
+    def alone(self, members: int) -> Round:
+        """Alone: microseconds of CPU time for the hooks of one step."""
+
+        def measure() -> float:
+            with self._filled(members):
+                again = replay(captured(self._patches, self._rig.step))
+                return mean_ns(again, calls_per_round(again)) / 1000
+
+        return measure
+
+    def by_hook(self, members: int) -> dict[str, float]:
+        """In place: microseconds per step in each hook that the steps of steady decode call."""
+        with self._filled(members):
+            timed, empty = (
+                self._shown(hooks, members, self._rig.step)
+                for hooks in (self._meter.timed, self._meter.empty)
+            )
+        return {
+            name: median(one[name] for one in timed) - median(one[name] for one in empty)
+            for name in timed[0]
+            if any(one[name] for one in timed)
+        }
+
+    def bytes_per_step(self, members: int, steps: int = 100) -> float:
+        """Bytes that a step takes in the engine core's journal."""
+        with self._filled(members), in_place(self._plain):
+            before = self._written()
+            for _ in range(steps):
+                self._rig.step()
+            return (self._written() - before) / steps
+
+    def _written(self) -> int:
+        """Bytes in the engine core's journal so far."""
+        (path,) = (one for one in self._journals if one.name.startswith("engine-"))
+        reader = JournalReader.open(path)
+        while reader.read():
+            pass
+        position = reader.cursor.position
+        reader.close()
+        return position
+
+    @contextmanager
+    def _filled(self, members: int) -> Iterator[None]:
+        """So many requests decode, known to the hooks; in the block the hooks are out."""
+        with in_place(self._plain):
+            self._rig.fill(members)
+        yield
+        with in_place(self._plain):
+            self._rig.empty()
+
+    def _metered(self, members: int, step: Callable[[], None]) -> float:
+        """Microseconds in the hooks per step."""
+        with self._filled(members):
+            shown = [
+                median(sum(one.values()) for one in self._shown(hooks, members, step))
+                for hooks in (self._meter.timed, self._meter.empty)
+            ]
+        return shown[0] - shown[1]
+
+    def _shown(
+        self, hooks: PatchSet, members: int, step: Callable[[], None]
+    ) -> list[dict[str, float]]:
+        """Microseconds by hook that the stopwatches show for each of some steps."""
+        shown = []
+        with in_place(hooks):
+            for _ in range(WARM):
+                step()
+            before = self._meter.by_hook_ns()
+            for _ in range(STEPS.get(members, _MAKE_DO)):
+                step()
+                after = self._meter.by_hook_ns()
+                shown.append({name: (after[name] - before[name]) / 1000 for name in after})
+                before = after
+            self._rig.drain()
+        return shown
+
+    def _block(self, steps: int) -> float:
+        """Microseconds of CPU time per step, of some steps after a few that warm up."""
+        for _ in range(WARM):
+            self._rig.step()
+        began = time.thread_time_ns()
+        for _ in range(steps):
+            self._rig.step()
+        took = time.thread_time_ns() - began
+        self._rig.drain()
+        return took / steps / 1000
+
+
+@contextmanager
+def in_place(hooks: PatchSet) -> Iterator[None]:
+    """The hooks are in, and out again after.
+
+    Raises:
+        RuntimeError: one could not be put in.
+    """
+    switch(hooks, on=True)
+    try:
+        yield
+    finally:
+        switch(hooks, on=False)
+
+
+def switch(hooks: PatchSet, *, on: bool) -> None:
+    """Put the hooks in, or take them out.
+
+    Raises:
+        RuntimeError: one could not be.
+    """
+    problems = hooks.apply() if on else hooks.undo()
+    if problems:
+        message = f"hooks cannot be switched: {problems}"
+        raise RuntimeError(message)
+
+
+class Call(NamedTuple):
+    """One call of a hook.
+
+    Attributes:
+        hook: the hook, around a function that does nothing but return what vLLM's own returned.
+        args: what vLLM called it with.
+        kwargs: the same.
+    """
+
+    hook: Function
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+def captured(patches: Sequence[Patch], step: Callable[[], None]) -> list[Call]:
+    """The calls of hooks that a step makes, in order."""
+    calls: list[Call] = []
+
+    def spying(make: Make) -> Make:
+        def made(original: Function) -> Function:
+            @functools.wraps(original)
+            def inner(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  whatever vLLM passes
+                result = original(*args, **kwargs)
+                stub = functools.wraps(original)(lambda *_args, **_kwargs: result)
+                calls.append(Call(make(stub), args, kwargs))
+                return result
+
+            return make(inner)
+
+        return made
+
+    spies = PatchSet(
+        *(
+            Patch(patch.name, tuple(Replacement(o, n, spying(m)) for o, n, m in patch.replacements))
+            for patch in patches
+        )
+    )
+    with in_place(spies):
+        step()
+    return calls
+
+
+def replay(calls: Sequence[Call]) -> Callable[[], None]:
+    """A function that makes the calls again."""
+
+    def again() -> None:
+        for hook, args, kwargs in calls:
+            hook(*args, **kwargs)
+
+    return again
