@@ -20,6 +20,7 @@ from otel_llm.engines.vllm.accounts import Account
 from otel_llm.engines.vllm.core_arrivals import Arrivals
 from otel_llm.engines.vllm.core_flight import Flight
 from otel_llm.engines.vllm.core_host import ArrivingRequest, Batch, CoreRequest, Result, Scheduler
+from otel_llm.engines.vllm.core_last import LastTokens
 from otel_llm.engines.vllm.core_members import Members
 from otel_llm.facts.step import StepDone, StepScheduled
 from otel_llm.isolation import Guard
@@ -48,6 +49,7 @@ class Core:
         self._waiting = extract.counter(scheduler.waiting)
         self._holding = extract.counter(scheduler.kv_holding_waiting)
         self._flights: dict[int, Flight] = {}  # in the order in which they were scheduled
+        self._last = LastTokens()
         self._landing: Flight | None = None
         self._landed_ns = MonotonicNs(0)
         self._ended: dict[str, tuple[Account, CoreRequest]] = {}
@@ -77,7 +79,7 @@ class Core:
                 if ids != members.ids:
                     members.settle(ids, scheduler.requests)
                 phase, context = members.phase, cached.num_computed_tokens
-                flight = Flight(0, ids, list(tokens_of.values()))
+                flight = Flight(0, members.ids, list(tokens_of.values()))
             flight.seq = seq = next(self._numbers)
             self._flights[seq] = flight
             producer = self._journal.producer
@@ -116,10 +118,12 @@ class Core:
         try:
             gained = list(map(len, result.sampled_token_ids))
             size = len(flight.ids)
-            if gained.count(1) != size or len(gained) != size:  # else their order does not matter
+            every = gained.count(1) == size == len(gained)
+            if not every:  # else their order does not matter
                 gained = extract.sampled(flight.ids, result)
             if flight.gone or flight.dropped:
                 flight.strike(gained)
+                every = False
             accepted = self._judge(flight, gained) if flight.drafts is not None else []
             if flight.first:
                 self._first_tokens(flight.first, gained)
@@ -127,8 +131,9 @@ class Core:
             mode = "" if stats is None else str(stats.runtime_mode)
             landed = self._landed_ns
             self._write(StepDone(flight.seq, landed, gained, None, accepted, mode), landed)
+            self._last.landed(flight.ids, gained, landed, every=every)
             if self._ended:
-                self._report(flight, gained)
+                self._report()
         except Exception as error:  # noqa: BLE001  see `Guard`: this hook is in every step
             self._guard_update.swallow(error)
 
@@ -136,7 +141,7 @@ class Core:
         """The scheduler raised. The step has no result."""
         self._landing = None
         with self._guard_update:
-            self._report(None, ())
+            self._report()
 
     def _judge(self, flight: Flight, gained: list[int]) -> list[int]:
         """Count the drafts of a result. Returns how many of each member were accepted."""
@@ -237,24 +242,22 @@ class Core:
             account = self._members.accounts.pop(one, None)
             if account is None:
                 return
-            self._members.unsettled.discard(one)
+            self._members.left(one)
             for flight in self._flights.values():
                 place = flight.place(one)
                 if place is not None:
                     account.discarded += flight.lose(place)
             self._ended[one] = (account, request)
             if self._landing is None:
-                self._report(None, ())
+                self._report()
 
-    def _report(self, flight: Flight | None, gained: Sequence[int]) -> None:
+    def _report(self) -> None:
         """Write the ends that have come up, behind the result that brought them."""
         ended, self._ended = self._ended, {}
         for one, (account, request) in ended.items():
-            place = None if flight is None else flight.place(one)
-            last = self._landed_ns if place is not None and gained[place] else None
             account.report()
             account.handle.finished(
                 **extract.end(request),
-                last_token_ns=last,
+                last_token_ns=self._last.take(one),
                 unscheduled_tokens=account.unscheduled(request.num_computed_tokens),
             )

@@ -48,6 +48,11 @@ class Members:
         self.phase = _DECODE * len(ids)
         self.ids = ids
 
+    def left(self, request_id: str) -> None:
+        """A request has ended. Its id may come again, for another one."""
+        self.unsettled.discard(request_id)
+        self.ids = []
+
     def look(
         self, batch: Batch, requests: Mapping[str, CoreRequest], at_ns: MonotonicNs
     ) -> tuple[Flight, bytes, list[int]]:
@@ -66,7 +71,7 @@ class Members:
         context = cached.num_computed_tokens + [one.num_computed_tokens for one in new]
         if ids != self.ids:
             self.settle(ids, requests)
-        flight = Flight(0, ids, [batch.num_scheduled_tokens[one] for one in ids])
+        flight = Flight(0, self.ids, [batch.num_scheduled_tokens[one] for one in ids])
         phase = bytearray(self.phase)
         for place in self._special(ids, len(cached.req_ids), cached.resumed_req_ids):
             if self._place(flight, place, context[place], at_ns):

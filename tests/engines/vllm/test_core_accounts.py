@@ -84,10 +84,13 @@ def check(kept: Kept, requests: list[Request]) -> None:
     assert [one.seq for one in steps] == sorted(done)
     tokens: dict[int, int] = defaultdict(int)
     emitted: dict[int, int] = defaultdict(int)
+    made: dict[int, list[int]] = defaultdict(list)
     for step in steps:
         for place, index in enumerate(step.request_index):
             tokens[index] += step.tokens[place]
             emitted[index] += done[step.seq].emitted[place]
+            if done[step.seq].emitted[place]:
+                made[index].append(done[step.seq].result_ns)
     by_id = {one.request_id: one for one in requests}
     for index, end in finished.items():
         request = by_id[arrived[index].request_id]
@@ -103,5 +106,5 @@ def check(kept: Kept, requests: list[Request]) -> None:
         assert end.discarded_tokens == truth.discarded
         assert end.unscheduled_tokens == prompt - len(truth.covered & set(range(prompt)))
         assert end.preemptions == request.num_preemptions
-        assert (end.first_token_ns is None) == (end.output_tokens == 0)
-        assert (end.last_token_ns is not None) == (end.outcome == "finished")
+        first_and_last = (made[index][0], made[index][-1]) if made[index] else (None, None)
+        assert (end.first_token_ns, end.last_token_ns) == first_and_last
