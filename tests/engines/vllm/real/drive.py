@@ -234,8 +234,11 @@ class Engine:
             return
         most = self.shape.drafts
         counts = {
-            name: most if wanted is None else min(most, wanted)
-            if isinstance(wanted, int) else wanted.get(name, 0)
+            name: most
+            if wanted is None
+            else min(most, wanted)
+            if isinstance(wanted, int)
+            else wanted.get(name, 0)
             for name in sorted(sampled)
         }
         self.scheduler.update_draft_token_ids(

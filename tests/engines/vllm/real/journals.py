@@ -99,7 +99,7 @@ class Facts:
         known = [stamp for stamp in stamps if stamp is not None]
         assert known == sorted(known), f"{request_id}: {stamps}"
         assert (finished.first_token_ns is None) == (finished.output_tokens == 0)
-        #LT assert (finished.last_token_ns is None) == (finished.output_tokens == 0)
+        assert (finished.last_token_ns is None) == (finished.output_tokens == 0)
         steps = [step for step in self.steps if request_id in step.members]
         assert (finished.scheduled_ns is None) == (not steps)
         if steps:
@@ -108,7 +108,7 @@ class Facts:
                 and step.done is not None]  # fmt: skip
         if made:
             assert finished.first_token_ns == made[0]
-            #LT assert finished.last_token_ns == made[-1]
+            assert finished.last_token_ns == made[-1]
 
     def check_steps(self, engine: "Engine") -> None:
         """Every step is there, member by member, as the scheduler made it and took its result."""
@@ -174,9 +174,10 @@ def _put_together(facts: Facts, records: list[Record]) -> None:
     done = {one.seq: one for one in records if isinstance(one, StepDone)}
     for one in records:
         if isinstance(one, RequestArrived):
-            assert one.request_id not in facts.arrived, f"{one.request_id} arrived twice"
-            facts.arrived[one.request_id] = one
-            names[one.index] = one.request_id
+            assert one.index not in names, f"{one.request_id} arrived twice"
+            again = "" if one.request_id not in facts.arrived else f" (index {one.index})"
+            names[one.index] = one.request_id + again
+            facts.arrived[names[one.index]] = one
         elif isinstance(one, RequestFinished):
             assert names[one.index] not in facts.finished, f"{names[one.index]} ended twice"
             facts.finished[names[one.index]] = one

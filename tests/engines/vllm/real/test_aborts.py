@@ -83,9 +83,7 @@ def test_in_decode_with_no_step_in_flight(engine: MakeEngine, core_facts: CoreFa
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_in_decode_before_the_result(
-    depth: int, engine: MakeEngine, core_facts: CoreFacts
-) -> None:
+def test_in_decode_before_the_result(depth: int, engine: MakeEngine, core_facts: CoreFacts) -> None:
     """Each step in flight had one token of the request; all are discarded."""
     one = engine(asynchronous=depth > 1)
     one.add("a", 8, max_tokens=20)

@@ -166,9 +166,7 @@ def test_placeholder_drafts_of_a_new_request(engine: MakeEngine, core_facts: Cor
     assert finished.output_tokens == 1
 
 
-def test_a_result_without_the_order_of_the_batch(
-    engine: MakeEngine, core_facts: CoreFacts
-) -> None:
+def test_a_result_without_the_order_of_the_batch(engine: MakeEngine, core_facts: CoreFacts) -> None:
     """The workers order a result as they like; emitted and accepted are in the batch's order."""
     one = engine(drafts=3, backwards=True)
     one.add("a", 8, max_tokens=20)

@@ -22,9 +22,7 @@ def _short(engine: MakeEngine, **shape: object) -> Engine:
 
 
 @RUNNERS
-def test_short_of_blocks(
-    engine: MakeEngine, core_facts: CoreFacts, *, second_runner: bool
-) -> None:
+def test_short_of_blocks(engine: MakeEngine, core_facts: CoreFacts, *, second_runner: bool) -> None:
     """The request that is resumed computes its prompt and its tokens so far again.
 
     Seven blocks of four tokens hold both requests up to twelve tokens each; the thirteenth token

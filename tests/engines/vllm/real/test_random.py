@@ -61,9 +61,7 @@ class Chaos:
         shared = [20 + token for token in range(self._draw(0, 3) * 4)]
         name = f"r{len(self.engine.requests)}"
         own = [50 + (len(self.engine.requests) + token) % 400 for token in range(self._draw(1, 30))]
-        self.engine.add(
-            name, shared + own, max_tokens=self._draw(1, 20), priority=self._draw(0, 2)
-        )
+        self.engine.add(name, shared + own, max_tokens=self._draw(1, 20), priority=self._draw(0, 2))
 
     def _step(self) -> None:
         engine = self.engine
@@ -90,7 +88,16 @@ def _check(engine: Engine, journal_dir: Path) -> Facts:
     facts.check()
     facts.check_steps(engine)
     facts.check_ends(engine)
+    _check_nothing_is_left(engine)
     return facts
+
+
+def _check_nothing_is_left(engine: Engine) -> None:
+    """No request and no step stays in memory when all have ended."""
+    core = vars(engine.scheduler)["otel_llm_core"]
+    members = core._members
+    assert not (members.accounts or members.unsettled or core._flights or core._ended)
+    assert not (core._last._earlier or core._arrivals._handles)
 
 
 @pytest.mark.parametrize("seed", range(3))

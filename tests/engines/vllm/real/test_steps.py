@@ -229,9 +229,20 @@ def test_two_cores_have_their_own_journals(engine: MakeEngine, hooks: object) ->
     assert [list(facts.finished) for facts in both] == [["on-0"], ["on-1"]]
 
 
-def test_the_step_has_its_identity_on_the_batch(
-    engine: MakeEngine, core_facts: CoreFacts
-) -> None:
+def test_an_id_that_comes_again(engine: MakeEngine, core_facts: CoreFacts) -> None:
+    """A request with the id of one that has ended is another request, in the same batch place."""
+    one = engine()
+    one.add("a", 8, max_tokens=2)
+    one.run()
+    one.add("a", 9, max_tokens=3)
+    one.run()
+    facts = core_facts()
+    facts.check()
+    first, second = facts.finished.values()
+    assert (first.output_tokens, second.output_tokens) == (2, 3)
+
+
+def test_the_step_has_its_identity_on_the_batch(engine: MakeEngine, core_facts: CoreFacts) -> None:
     """Workers find instance, rank and number of the step on the scheduler's output."""
     one = engine(dp_rank=3)
     one.add("a", 8, max_tokens=2)
