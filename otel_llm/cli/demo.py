@@ -1,14 +1,13 @@
 """`otel-llm demo`: all of it with a real workload."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from otel_llm.cli import options
 from otel_llm.cli.extras import needs
-
-Engine = Literal["reference", "vllm"]
+from otel_llm.demo.engines import EngineKind
 
 
 def demo(
@@ -21,7 +20,7 @@ def demo(
         Path | None, typer.Option("--dir", help="Where to keep the run's data; emptied first.")
     ] = None,
     engine: Annotated[
-        Engine, typer.Option(help="Two small reference engines, or one real vLLM.")
+        EngineKind, typer.Option(help="Two small reference engines, or one real vLLM.")
     ] = "reference",
     vllm: Annotated[
         Path | None,

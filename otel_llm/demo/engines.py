@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from otel_llm.demo.child import Child
 from otel_llm.demo.workload import PlannedCall
+
+EngineKind = Literal["reference", "vllm"]
+"""Two reference engines, or one real vLLM."""
 
 
 class Engines(Protocol):

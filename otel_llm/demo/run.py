@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 from rich.console import Console
@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from otel_llm.demo import client, evidence, summary
 from otel_llm.demo.child import DemoError
+from otel_llm.demo.engines import EngineKind
 from otel_llm.demo.reference import ReferenceEngines
 from otel_llm.demo.stack import Stack
 from otel_llm.demo.vllm.engine import VllmEngine
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 SETTLE_TIMEOUT_S = 45.0
 _MARKER = ".otel-llm-demo"
 _STARTING = "Starting the store, the agent, {} and a gateway"
-
-EngineKind = Literal["reference", "vllm"]
 
 
 def default_dir() -> Path:
@@ -65,9 +64,12 @@ def run_demo(
         0 if every call is complete and nothing was lost, else 1.
 
     Raises:
-        DemoError: a process did not start, there is no vLLM, or the directory is not the demo's to
-            empty.
+        DemoError: a process did not start, there is no vLLM, the options contradict each other, or
+            the directory is not the demo's to empty.
     """
+    if vllm is not None and engine != "vllm":
+        message = "--vllm names the program of a real vLLM. Add --engine vllm."
+        raise DemoError(message)
     cli = find_cli(vllm) if engine == "vllm" else None
     try:
         calls = plan(requests, speedup)
