@@ -6,7 +6,7 @@ from otel_llm.agent.delivery import FAILURE_REASONS
 from otel_llm.agent.engine_join import EngineJoin
 from otel_llm.agent.engine_metrics import EngineMetrics
 from otel_llm.agent.follow import FollowedJournal, Reading
-from otel_llm.agent.pairing import Pairing
+from otel_llm.agent.pairing import HALVES, Pairing
 from otel_llm.agent.spool import SINKS, Batch, SinkName
 from otel_llm.clock import Clock
 from otel_llm.conventions import UNKNOWN_TENANT, Metrics
@@ -60,6 +60,8 @@ class AgentMetrics:
             self.malformed(what, count)
         service = self._engines.service(journal.producer.service)
         self.set.counter(Metrics.SWALLOWED).labels(service).inc(reading.swallowed)
+        if journal.producer.kind in HALVES:
+            self.set.counter(Metrics.UNPAIRED).labels(service, journal.producer.kind)
 
     def paired(self, pairing: Pairing) -> Mapping[str, int]:
         """Take over what a pairing has counted.

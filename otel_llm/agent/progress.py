@@ -21,10 +21,11 @@ def included(request: OpenRequest, step: StepScheduled, position: int) -> None:
         request.cached_tokens = context
     elif _resumes(request, phase, context):
         request.redone = request.reached
-        request.cached_tokens += max(0, context - request.reached)
         if len(request.resumed) < MAX_RESUMPTIONS:
             resumption = Resumption(step.seq, step.schedule_ns, context)
             request.resumed = [*request.resumed, resumption]
+    elif context > request.reached:  # what others computed meanwhile spares it work
+        request.cached_tokens += context - request.reached
     if context < request.reached:
         request.recomputed_tokens += min(end, request.reached) - context
     request.phase, request.computed = phase, end

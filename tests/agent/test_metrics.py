@@ -10,6 +10,7 @@ from otel_llm.agent.spool import Batch, Ended
 from otel_llm.clock import MonotonicNs
 from otel_llm.context import TenantTag
 from otel_llm.conventions import Metrics
+from otel_llm.facts import Producer
 from otel_llm.facts.joined import (
     Joined,
     JoinedRequest,
@@ -18,7 +19,18 @@ from otel_llm.facts.joined import (
     SpanIds,
 )
 from otel_llm.testing import FakeClock
-from tests.agent.builders import ENGINE, ENGINE_ID, TRACE_ID, anchor, arrived, at, done, finished
+from tests.agent.builders import (
+    ENGINE,
+    ENGINE_ID,
+    FRONTEND,
+    GATEWAY,
+    TRACE_ID,
+    anchor,
+    arrived,
+    at,
+    done,
+    finished,
+)
 from tests.agent.builders import scheduled as schedule
 
 REQUEST = JoinedRequest(
@@ -140,6 +152,44 @@ def test_a_step(metrics: AgentMetrics) -> None:
         "otel_llm_waiting{service_name=chat-prod}": 2,
         "otel_llm_kv_usage_ratio{service_name=chat-prod}": 0.25,
     }
+
+
+def test_every_term_of_an_account(metrics: AgentMetrics) -> None:
+    """Rejected and discarded tokens are counted beside those that were of use."""
+    end = finished(rejected_tokens=7, discarded_tokens=8)
+    metrics.joined([msgspec.structs.replace(REQUEST, finished=end)])
+    who = "model=tiny,service_name=chat-prod,tenant=acme"
+    assert values(metrics)[f"otel_llm_tokens_total{{{who},type=rejected}}"] == 7
+    assert values(metrics)[f"otel_llm_tokens_total{{{who},type=discarded}}"] == 8
+    assert all(kind in Metrics.TOKENS.help for kind in ("rejected", "discarded"))
+
+
+def test_speculation(metrics: AgentMetrics) -> None:
+    """Tokens proposed and accepted, of steps whose result told; their ratio is acceptance."""
+    step = schedule(1, 3, (1, 2), tokens=[4, 2], drafts=[3, 1])
+    told = msgspec.structs.replace(done(1, 8, (3, 1)), accepted=[2, 0])
+    silent = done(1, 8, (1, 1))
+    metrics.joined([msgspec.structs.replace(STEP, scheduled=step, done=told)])
+    metrics.joined([msgspec.structs.replace(STEP, scheduled=step, done=silent)])
+    metrics.joined([msgspec.structs.replace(STEP, scheduled=step, done=None, status="in_flight")])
+    name, who = "otel_llm_draft_tokens_total", "model=tiny,service_name=chat-prod"
+    assert values(metrics)[f"{name}{{{who},type=proposed}}"] == 4
+    assert values(metrics)[f"{name}{{{who},type=accepted}}"] == 2
+
+
+def test_hooks_left_out(metrics: AgentMetrics) -> None:
+    """Shown for the processes of an engine while they live, not for gateways, 0 included."""
+    partial = msgspec.structs.replace(FRONTEND, left_out=["a: gone", "b: gone"])
+    metrics._engines.show([ENGINE, partial, GATEWAY])
+    series = metrics.set.registry.get_sample_value
+
+    def left_out(producer: Producer) -> float | None:
+        labels = {"instance_id": producer.instance_id, "service_name": producer.service}
+        return series("otel_llm_hooks_left_out", labels)
+
+    assert [left_out(one) for one in (ENGINE, partial, GATEWAY)] == [0, 2, None]
+    metrics._engines.show([ENGINE])
+    assert [left_out(one) for one in (ENGINE, partial)] == [0, None]
 
 
 def event(name: str, **changes: object) -> ProducerEvent:

@@ -69,6 +69,9 @@ def test_one_request_of_two_halves(bench: Bench, engine: Engine) -> None:
     assert row["first_output"].value - row["arrival"].value == at(10) - at(-0.5)
     assert not row["incomplete"]
     assert bench.spans.items == {"traces": 6}
+    for kind in ("engine", "frontend"):
+        name = "otel_llm_agent_unpaired_requests_total"
+        assert bench.value(name, service_name="svc", half=kind) == 0
 
 
 def test_the_agent_may_die_at_any_point(bench: Bench, engine: Engine) -> None:
@@ -102,6 +105,7 @@ def test_a_half_held_through_a_death(bench: Bench, engine: Engine) -> None:
     with bench.database.transaction() as connection:
         kept = connection.execute("SELECT kind FROM open_facts WHERE journal = ''").fetchall()
     assert kept == []
+    assert bench.agent._pairing.changes() == []
 
 
 def test_a_half_that_never_comes(bench: Bench, engine: Engine) -> None:
