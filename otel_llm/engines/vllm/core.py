@@ -5,8 +5,10 @@ step before, costs no loop over its members; members that prefill, come back or 
 at one by one. Step records are written here and not through `Recorder`'s methods, whose checks
 would cost as much again as these hooks.
 
-A streaming-input session is one request: its prompt is that of its first input, and its account
-holds for that input alone.
+Two kinds of requests have accounts that do not add up, and say nothing wrong otherwise. A
+streaming-input session is one request, with the prompt of its first input; later inputs count as if
+they had been generated. A diffusion model makes no token of the prompt, so one more is scheduled
+for each request than its account has.
 """
 
 import itertools
@@ -98,11 +100,12 @@ class Core:
     def update_begins(self, batch: Batch, result: Result) -> None:
         """The scheduler is about to take in the result of a batch."""
         try:
-            step = getattr(batch, "otel_llm_step", None)
-            if step is None:
-                return
+            seq = batch.otel_llm_step[2]
+        except AttributeError:  # it had no tokens, and was no step
+            return
+        try:
             self._landed_ns = _now()
-            self._landing = flight = self._flights.pop(step[2], None)
+            self._landing = flight = self._flights.pop(seq, None)
             if flight is not None and flight.drafts is not None:
                 # The scheduler shortens these lists at a stop token.
                 flight.sampled = extract.sampled(flight.ids, result)
@@ -118,12 +121,10 @@ class Core:
         try:
             gained = list(map(len, result.sampled_token_ids))
             size = len(flight.ids)
-            every = gained.count(1) == size == len(gained)
-            if not every:  # else their order does not matter
+            if gained.count(1) != size or len(gained) != size:  # else their order does not matter
                 gained = extract.sampled(flight.ids, result)
             if flight.gone or flight.dropped:
                 flight.strike(gained)
-                every = False
             accepted = self._judge(flight, gained) if flight.drafts is not None else []
             if flight.first:
                 self._first_tokens(flight.first, gained)
@@ -131,7 +132,7 @@ class Core:
             mode = "" if stats is None else str(stats.runtime_mode)
             landed = self._landed_ns
             self._write(StepDone(flight.seq, landed, gained, None, accepted, mode), landed)
-            self._last.landed(flight.ids, gained, landed, every=every)
+            self._last.landed(flight.ids, gained, landed)
             if self._ended:
                 self._report()
         except Exception as error:  # noqa: BLE001  see `Guard`: this hook is in every step
@@ -176,7 +177,9 @@ class Core:
 
     def knows(self, request: CoreRequest) -> bool:
         """Whether a request's id is in the scheduler."""
-        return getattr(request, "request_id", None) in self._members.accounts
+        with self._guard:
+            return getattr(request, "request_id", None) in self._members.accounts
+        return True
 
     def queued(self, request: CoreRequest) -> None:
         """A request entered the scheduler's queue."""

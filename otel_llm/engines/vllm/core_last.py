@@ -21,7 +21,7 @@ class LastTokens:
         self._taken: set[str] = set()
         self._earlier: dict[str, MonotonicNs] = {}
 
-    def landed(self, ids: list[str], gained: list[int], at_ns: MonotonicNs, *, every: bool) -> None:
+    def landed(self, ids: list[str], gained: list[int], at_ns: MonotonicNs) -> None:
         """A step's result is in.
 
         Args:
@@ -30,7 +30,7 @@ class LastTokens:
             at_ns: when.
             every: each member has gained some, and none has ended since.
         """
-        if ids is not self._ids or not every:
+        if ids is not self._ids or 0 in gained:
             self._write_down()
         self._ids, self._gained, self._at_ns = ids, gained, at_ns
 
