@@ -19,7 +19,17 @@ def included(request: OpenRequest, step: StepScheduled, position: int) -> None:
     if request.scheduled_ns is None:
         request.scheduled_ns = step.schedule_ns
         request.cached_tokens = context
-    elif _resumes(request, phase, context):
+    elif context != request.reached or phase != request.phase:  # seldom: this is in every step
+        _moved(request, step, position, end)
+    request.phase, request.computed = phase, end
+    if end > request.reached:
+        request.reached = end
+
+
+def _moved(request: OpenRequest, step: StepScheduled, position: int, end: int) -> None:
+    """A step goes on from another token than the one before it ended with, or in another phase."""
+    context = step.context[position]
+    if _resumes(request, step.phase[position], context):
         request.redone = request.reached
         if len(request.resumed) < MAX_RESUMPTIONS:
             resumption = Resumption(step.seq, step.schedule_ns, context)
@@ -28,8 +38,6 @@ def included(request: OpenRequest, step: StepScheduled, position: int) -> None:
         request.cached_tokens += context - request.reached
     if context < request.reached:
         request.recomputed_tokens += min(end, request.reached) - context
-    request.phase, request.computed = phase, end
-    request.reached = max(request.reached, end)
 
 
 def emitted(request: OpenRequest, tokens: int, result_ns: MonotonicNs) -> None:
