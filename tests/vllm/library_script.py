@@ -5,6 +5,7 @@ first batch, and sends a second one.
 """
 
 import json
+import multiprocessing
 import os
 import sys
 from typing import Any
@@ -27,6 +28,7 @@ def main() -> None:
         max_num_batched_tokens=128,
     )
     told: dict[str, Any] = {"hooked": hooked(), "tokens": generate(llm), "after": []}
+    told["processes"] = [type(each).__name__ for each in multiprocessing.active_children()]
     if how == "undo":
         from otel_llm.engines.vllm.instrument import uninstrument
 

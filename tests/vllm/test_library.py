@@ -109,7 +109,9 @@ def check_accounts(ran: Ran) -> None:
 
 def test_a_forked_engine_core_has_a_journal_of_its_own(vllm_cli: Path, tmp_path: Path) -> None:
     """The process that loads the plug-in forks the core: hooks are there once, in both."""
-    check_accounts(run_script(vllm_cli, tmp_path, "fork", hooks=True))
+    ran = run_script(vllm_cli, tmp_path, "fork", hooks=True)
+    assert ran.told["processes"] == ["ForkProcess"]
+    check_accounts(ran)
 
 
 def test_undo_in_one_process(vllm_cli: Path, tmp_path: Path) -> None:
@@ -117,6 +119,7 @@ def test_undo_in_one_process(vllm_cli: Path, tmp_path: Path) -> None:
     variables = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
     ran = run_script(vllm_cli, tmp_path, "undo", hooks=True, **variables)
     check_accounts(ran)
+    assert ran.told["processes"] == []
     assert len(ran.told["hooked"]) >= 10
     assert ran.told["problems"] == []
     assert ran.told["hooked_after"] == []
