@@ -20,7 +20,8 @@ steps.
 hooks in, out, out, in. The median of rounds, and its 95 % bounds from order statistics \
 (binomial, no distribution assumed). It has the noise of all of vLLM's own work in it.
 - *alone* (`step_us_alone`): the hooks of one step over and over around functions that do \
-nothing: what they take when all they touch is in the processor's caches.
+nothing, less those functions: what they take when all they touch is in the processor's caches. \
+Each result comes before the next step.
 
 **In an engine that generates.** vLLM's `LLMEngine` with a tiny model on one thread; the engine \
 core and what would be the API server take turns in one process, so both halves' hooks add to \

@@ -17,7 +17,7 @@ BATCHES = (1, 16, 64, 256)
 DRAFTS = 3
 ROUNDS = 31
 STEPS_WITHIN_S = 180.0
-THROUGHPUT_WITHIN_S = 240.0
+THROUGHPUT_WITHIN_S = 200.0
 
 
 def collect(folder: Path, say: Say, *, quick: bool) -> dict[str, Any]:

@@ -16,14 +16,14 @@ from vllm import LLM, SamplingParams
 
 from benchmarks.gpu_probe.gpuprobe.stats import paired_ratio
 from benchmarks.vllm_hooks.meter import Meter
-from benchmarks.vllm_hooks.steps import in_place, switch
+from benchmarks.vllm_hooks.switch import in_place, switch
 from otel_llm.patching import Patch, PatchSet
 
 Say = Callable[[str], None]
 MEMBERS = 32
 PROMPT = 64
-OUTPUT = 64
-PAIRS = 20
+OUTPUT = 32
+PAIRS = 200
 FEWEST_PAIRS = 12
 SHARE_STEPS = {1: 200, 16: 150, 64: 100, 256: 40}
 """Steps while the hooks are timed in place, by members of the batch."""
@@ -69,8 +69,9 @@ class Engine:
             first = pair % 2 == 0
             for hooks in (first, not first):
                 rates[hooks].append(self._rate(hooks=hooks))
-            on, off = rates[True][-1], rates[False][-1]
-            say(f"pair {pair + 1}: {on:.0f} tokens/s with, {off:.0f} without, {on / off:.3f}")
+            if pair % 10 == 9:
+                so_far = paired_ratio(rates[False], rates[True])
+                say(f"{pair + 1} pairs: {so_far['median']:.3f} of the tokens per second")
         return {
             "ratio": paired_ratio(rates[False], rates[True]),
             "tokens_per_s": rates[True],

@@ -5,20 +5,20 @@
 - alone: the hooks of one step over and over, around functions that do nothing.
 """
 
-import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
 
 from benchmarks.rounds import Round, calls_per_round, mean_ns
-from benchmarks.vllm_hooks.meter import Function, Meter
+from benchmarks.vllm_hooks.alone import captured, replay
+from benchmarks.vllm_hooks.meter import Meter
 from benchmarks.vllm_hooks.rig import Rig
+from benchmarks.vllm_hooks.switch import in_place, switch
 from otel_llm.journal.directory import scan
 from otel_llm.journal.reader import JournalReader
-from otel_llm.patching import Make, Patch, PatchSet, Replacement
+from otel_llm.patching import Patch, PatchSet
 
 WARM = 3
 STEPS = {1: 120, 16: 60, 64: 24, 256: 10}
@@ -90,8 +90,10 @@ class Bench:
 
         def measure() -> float:
             with self._filled(members):
-                again = replay(captured(self._patches, self._rig.step))
-                return mean_ns(again, calls_per_round(again)) / 1000
+                calls = captured(self._patches, self._rig.step)
+                hooks, stubs = replay(calls, hooks=True), replay(calls, hooks=False)
+                times = calls_per_round(hooks)
+                return (mean_ns(hooks, times) - mean_ns(stubs, times)) / 1000
 
         return measure
 
@@ -171,81 +173,3 @@ class Bench:
         took = time.thread_time_ns() - began
         self._rig.drain()
         return took / steps / 1000
-
-
-@contextmanager
-def in_place(hooks: PatchSet) -> Iterator[None]:
-    """The hooks are in, and out again after.
-
-    Raises:
-        RuntimeError: one could not be put in.
-    """
-    switch(hooks, on=True)
-    try:
-        yield
-    finally:
-        switch(hooks, on=False)
-
-
-def switch(hooks: PatchSet, *, on: bool) -> None:
-    """Put the hooks in, or take them out.
-
-    Raises:
-        RuntimeError: one could not be.
-    """
-    problems = hooks.apply() if on else hooks.undo()
-    if problems:
-        message = f"hooks cannot be switched: {problems}"
-        raise RuntimeError(message)
-
-
-class Call(NamedTuple):
-    """One call of a hook.
-
-    Attributes:
-        hook: the hook, around a function that does nothing but return what vLLM's own returned.
-        args: what vLLM called it with.
-        kwargs: the same.
-    """
-
-    hook: Function
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
-def captured(patches: Sequence[Patch], step: Callable[[], None]) -> list[Call]:
-    """The calls of hooks that a step makes, in order."""
-    calls: list[Call] = []
-
-    def spying(make: Make) -> Make:
-        def made(original: Function) -> Function:
-            @functools.wraps(original)
-            def inner(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401  whatever vLLM passes
-                result = original(*args, **kwargs)
-                stub = functools.wraps(original)(lambda *_args, **_kwargs: result)
-                calls.append(Call(make(stub), args, kwargs))
-                return result
-
-            return make(inner)
-
-        return made
-
-    spies = PatchSet(
-        *(
-            Patch(patch.name, tuple(Replacement(o, n, spying(m)) for o, n, m in patch.replacements))
-            for patch in patches
-        )
-    )
-    with in_place(spies):
-        step()
-    return calls
-
-
-def replay(calls: Sequence[Call]) -> Callable[[], None]:
-    """A function that makes the calls again."""
-
-    def again() -> None:
-        for hook, args, kwargs in calls:
-            hook(*args, **kwargs)
-
-    return again
