@@ -83,9 +83,11 @@ def process_outputs(frontend: Frontend, original: Function) -> Function:
             with frontend.guard:
                 halves.failed(type(error).__name__, everything=False)
             raise
-        if halves.ending:
-            with frontend.guard:
+        try:
+            if halves.ending:
                 halves.refused(_errors(outputs_of(args, kwargs)))
+        except Exception as error:  # noqa: BLE001  as above
+            swallow(error)
         return result
 
     return hook

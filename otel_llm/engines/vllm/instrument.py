@@ -7,6 +7,7 @@ from functools import partial
 from otel_llm.engines.vllm import package
 from otel_llm.engines.vllm.frontend import Frontend
 from otel_llm.engines.vllm.frontend_patches import frontend_patches, late_patches
+from otel_llm.isolation import Guard
 from otel_llm.journal.writer import Journal, open_journal
 from otel_llm.patching import Patch, PatchSet, Problem
 
@@ -55,8 +56,9 @@ class Instrumentation:
     def take_out(self) -> list[Problem]:
         """Undo every patch, the latest first, and let go of all that the hooks held."""
         problems = [one for patches in reversed(self._sets.values()) for one in patches.undo()]
-        self._frontend.close()
-        _close_cores()
+        for close in (self._frontend.close, _close_cores):
+            with Guard("vllm.undo"):  # what one part cannot let go of must not hold up the rest
+                close()
         return problems
 
 
