@@ -8,11 +8,14 @@ import threading
 import zlib
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import closing
 
 import httpx
 import pytest
 
 from otel_llm.collector.stack import Stack
+from otel_llm.exporters.clickhouse import schema
+from otel_llm.exporters.clickhouse.client import connect
 from otel_llm.exporters.clickhouse.interface.body import _zstd_module
 
 
@@ -210,6 +213,16 @@ def test_settings_in_the_url(http: httpx.Client) -> None:
     assert code(http.get("/", params={"query": long, "max_execution_time": "0"})) == 159
     for setting in ({"format_schema": "/x:y"}, {"nonsense": "1"}, {"readonly": "0"}):
         assert code(http.get("/", params={"query": "SELECT 1", **setting})) == 497
+
+
+def test_the_schema_is_applied_over_the_interface(stack: Stack, http: httpx.Client) -> None:
+    """A new database gets every statement through the door, those that replace a view too."""
+    http.post("/", content="CREATE DATABASE over_the_wire").raise_for_status()
+    with closing(
+        connect(stack.run.clickhouse_url, stack.run.token, database="over_the_wire")
+    ) as client:
+        assert schema.apply(client) == schema.statements()
+        assert schema.pending(client) == ()
 
 
 def test_the_default_database_is_the_store_s(http: httpx.Client) -> None:
