@@ -1,5 +1,6 @@
 """The API server of this process: its output processors, and the journal that they share."""
 
+import multiprocessing
 import threading
 import weakref
 from collections.abc import Callable
@@ -60,6 +61,19 @@ class Frontend:
             setattr(processor, HALVES, halves)
             self._processors.add(processor)
             return halves
+
+    def stopped(self, engine: Any) -> None:  # noqa: ANN401  vLLM's AsyncLLM
+        """An engine was shut down. In one of several API servers the journal closes with it.
+
+        Those are children of `multiprocessing`, which end without the journal's own `atexit`.
+        """
+        with self._lock:
+            processor = getattr(engine, "output_processor", None)
+            if processor in self._processors and multiprocessing.parent_process() is not None:
+                self._processors.remove(processor)
+                if self._journal is not None and not self._processors:
+                    self._journal.close()
+                    self._journal = None
 
     def _count_swallowed(self) -> None:
         if self._journal is not None:

@@ -177,6 +177,19 @@ def start(frontend: Frontend, original: Function) -> Function:
     return hook
 
 
+def stop(frontend: Frontend, original: Function) -> Function:
+    """Of `AsyncLLM.shutdown`."""
+
+    @functools.wraps(original)
+    def hook(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        result = original(self, *args, **kwargs)
+        with frontend.guard:
+            frontend.stopped(self)
+        return result
+
+    return hook
+
+
 def _note_arrival(
     frontend: Frontend,
     engine: Any,  # noqa: ANN401  vLLM's AsyncLLM or LLMEngine

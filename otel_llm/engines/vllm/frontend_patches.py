@@ -69,6 +69,7 @@ def patches_of(
                 replacement(one, "__init__", frontend_hooks.start) for one in (async_engine, engine)
             ),
         ),
+        Patch("vllm.frontend.stop", (replacement(async_engine, "shutdown", frontend_hooks.stop),)),
     )
 
 

@@ -1,6 +1,5 @@
 """The installed vLLM: its version, what was tested, and what of it is out of reach."""
 
-import importlib.metadata
 import os
 import sys
 from typing import NamedTuple
@@ -34,6 +33,8 @@ def installed_version() -> str:
     version = getattr(loaded, "__version__", None)
     if isinstance(version, str):
         return version
+    import importlib.metadata  # costs milliseconds, and the module is there where it counts
+
     try:
         return importlib.metadata.version("vllm")
     except importlib.metadata.PackageNotFoundError:

@@ -209,6 +209,8 @@ class AsyncLLM:
             self.sent.append(child)
         return parent.request_id
 
+    def shutdown(self, timeout: float | None = None) -> None: ...
+
 
 def _request(
     request_id: str, prompt: Any, params: Any, headers: Mapping[str, str] | None

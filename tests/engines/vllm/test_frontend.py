@@ -340,6 +340,29 @@ def test_after_a_fork(settings: Settings) -> None:
     assert len(directory.scan(Path(settings.journal_dir))) == 2
 
 
+@pytest.mark.parametrize("child", [False, True])
+def test_shutdown(monkeypatch: pytest.MonkeyPatch, settings: Settings, child: bool) -> None:
+    """One of several API servers is a child that ends without `atexit`: its journal closes."""
+
+    def clean() -> bool:
+        readers = [JournalReader.open(one) for one in directory.scan(Path(settings.journal_dir))]
+        found = [reader.counters.clean_close for reader in readers]
+        for reader in readers:
+            reader.close()
+        return all(found)
+
+    parent = SimpleNamespace() if child else None
+    monkeypatch.setattr("multiprocessing.parent_process", lambda: parent)
+    first, second = AsyncLLM(), AsyncLLM()
+    first.shutdown()
+    first.shutdown()
+    assert not clean(), "the second engine still writes"
+    second.shutdown()
+    assert clean() is child
+    AsyncLLM()
+    assert len(directory.scan(Path(settings.journal_dir))) == 1 + child
+
+
 def test_nothing_is_kept(clock: FakeClock) -> None:
     """An engine that is gone is gone, with whatever was open in it."""
     processor = OutputProcessor()
