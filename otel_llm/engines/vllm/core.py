@@ -81,7 +81,9 @@ class Core:
                 if ids != members.ids:
                     members.settle(ids, scheduler.requests)
                 phase, context = members.phase, cached.num_computed_tokens
-                flight = Flight(0, members.ids, list(tokens_of.values()))
+                one_each = batch.total_num_scheduled_tokens == len(ids)
+                tokens = members.ones if one_each else list(tokens_of.values())
+                flight = Flight(0, members.ids, tokens)
             flight.seq = seq = next(self._numbers)
             self._flights[seq] = flight
             producer = self._journal.producer

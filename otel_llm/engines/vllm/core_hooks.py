@@ -61,8 +61,7 @@ def init(original: Hooked, left_out: Callable[[], Sequence[str]]) -> Hooked:
     def hooked(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         original(self, *args, **kwargs)
         with _guard:
-            if CORE not in vars(self):
-                attach(self, left_out())
+            attach(self, left_out())
 
     return hooked
 

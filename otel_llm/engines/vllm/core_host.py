@@ -69,6 +69,7 @@ class Batch(Protocol):
     scheduled_new_reqs: Sequence[NewMember]
     scheduled_cached_reqs: CachedMembers
     num_scheduled_tokens: dict[str, int]
+    total_num_scheduled_tokens: int
     scheduled_spec_decode_tokens: Mapping[str, Sized]
     otel_llm_step: tuple[str, int, int]
 

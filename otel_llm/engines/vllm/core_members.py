@@ -1,6 +1,9 @@
 """Who is in a batch, and what each member does there."""
 
 from collections.abc import Callable, Collection, Mapping
+from typing import cast
+
+import msgspec
 
 from otel_llm.clock import MonotonicNs
 from otel_llm.engines.vllm.accounts import Account
@@ -21,8 +24,9 @@ class Members:
         accounts: by request id.
         unsettled: ids of members whose next step will not simply decode.
         ids: the last batch.
-        indices: the index of each.
+        indices: the index of each, encoded already: many steps have the same.
         phase: PHASE_DECODE for each.
+        ones: 1 for each, as many tokens as decoding takes.
     """
 
     def __init__(self, enter: Callable[[CoreRequest], Account]) -> None:
@@ -32,6 +36,7 @@ class Members:
         self.ids: list[str] = []
         self.indices: list[int] = []
         self.phase = b""
+        self.ones: list[int] = []
 
     def settle(self, ids: list[str], requests: Mapping[str, CoreRequest]) -> None:
         """Look up a batch.
@@ -44,8 +49,10 @@ class Members:
         for one in ids:
             if one not in accounts:
                 accounts[one] = self._enter(requests[one])
-        self.indices = [accounts[one].index for one in ids]
+        packed = msgspec.msgpack.encode([accounts[one].index for one in ids])
+        self.indices = cast("list[int]", msgspec.Raw(packed))
         self.phase = _DECODE * len(ids)
+        self.ones = [1] * len(ids)
         self.ids = ids
 
     def left(self, request_id: str) -> None:
@@ -81,10 +88,10 @@ class Members:
             flight.drafts = [len(drafts.get(one, ())) for one in ids]
         return flight, bytes(phase), context
 
-    def _special(self, ids: list[str], known: int, resumed: Collection[str]) -> list[int]:
+    def _special(self, ids: list[str], known: int, resumed: Collection[str]) -> set[int]:
         """Places of members that prefill or come back; those from `known` on are new."""
-        old = [ids.index(one) for one in self.unsettled.union(resumed) if one in ids]
-        return [place for place in old if place < known] + list(range(known, len(ids)))
+        places = {ids.index(one) for one in self.unsettled.union(resumed) if one in ids}
+        return places.union(range(known, len(ids)))
 
     def _place(self, flight: Flight, place: int, context: int, at_ns: MonotonicNs) -> bool:
         """Book what a step takes of one member. Returns whether it prefills."""

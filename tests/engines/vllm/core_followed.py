@@ -40,13 +40,10 @@ class Kept(list[Record]):
 def followed(shape: Shape, chance: random.Random) -> Iterator[tuple[Scheduler, Kept]]:
     """A scheduler with all hooks in place, and the facts of it."""
     patches = PatchSet(*patches_of(Scheduler, EngineCore))
+    scheduler, kept = Scheduler(shape, chance), Kept()
+    core = Core(cast("Any", scheduler), Recorder(cast("Journal", kept)))
     assert patches.apply() == []
     try:
-        scheduler = Scheduler.__new__(Scheduler)
-        kept = Kept()
-        vars(scheduler)[core_hooks.CORE] = None  # none of its own
-        scheduler.__init__(shape, chance)  # type: ignore[misc]
-        core = Core(cast("Any", scheduler), Recorder(cast("Journal", kept)))
         vars(scheduler)[core_hooks.CORE] = core
         yield scheduler, kept
     finally:

@@ -83,6 +83,11 @@ class SchedulerOutput:
     worth: dict[str, int] = field(default_factory=dict)  # the model's own: see `Truth`
     live: set[str] = field(default_factory=set)  # the model's own: whose worth is not settled
 
+    @property
+    def total_num_scheduled_tokens(self) -> int:
+        """Tokens of all members."""
+        return sum(self.num_scheduled_tokens.values())
+
 
 @dataclass
 class ModelRunnerOutput:

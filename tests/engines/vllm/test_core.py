@@ -79,6 +79,20 @@ def test_a_batch_as_it_was_scheduled(engine: tuple[Scheduler, Kept]) -> None:
     assert [one.emitted for one in of(kept, StepDone)] == [[1], [1, 0]]
 
 
+def test_steps_that_only_decode(engine: tuple[Scheduler, Kept]) -> None:
+    """Members, tokens and contexts are those of each step, and so is the order after an end."""
+    scheduler, kept = engine
+    for name, limit in (("a", 3), ("b", 9), ("c", 9)):
+        scheduler.add_request(Request(name, 5, max_tokens=limit))
+    for _ in range(5):
+        step(scheduler)
+    steps = of(kept, StepScheduled)[1:]
+    assert [one.request_index for one in steps] == [[1, 2, 3], [1, 2, 3], [2, 3], [2, 3]]
+    assert [one.context for one in steps] == [[5] * 3, [6] * 3, [7] * 2, [8] * 2]
+    assert [one.tokens for one in steps] == [[1] * 3, [1] * 3, [1] * 2, [1] * 2]
+    assert {one.phase for one in steps} == {bytes([PHASE_DECODE] * n) for n in (2, 3)}
+
+
 def test_a_step_s_identity_goes_to_the_workers(engine: tuple[Scheduler, Kept]) -> None:
     """The output names instance, rank and number of the step; one without tokens is none."""
     scheduler, kept = engine

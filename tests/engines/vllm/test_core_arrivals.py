@@ -70,6 +70,12 @@ def test_vllm_s_own_tracing_keeps_the_caller_s_context() -> None:
     assert arrivals(kept)[1].frontend == ""
 
 
+def test_headers_without_our_member_are_not_ours_to_take() -> None:
+    """Whoever passed vLLM's own gate keeps the context."""
+    with followed(Shape(), random.Random(1)) as (scheduler, _kept):
+        assert enter(scheduler, sent(**CALLER)).trace_headers == CALLER
+
+
 def test_a_request_that_nobody_saw_arrive() -> None:
     """Without the hook in front it arrives when it is queued, from the same request."""
     with followed(Shape(), random.Random(1)) as (scheduler, kept):
@@ -90,7 +96,8 @@ def test_a_session_s_further_inputs_are_no_requests() -> None:
         first, _ = core.preprocess_add_request(sent("a"))
         core.preprocess_add_request(sent("a"))
         scheduler.add_request(first)
-        core.preprocess_add_request(sent("a"))
+        further, _ = core.preprocess_add_request(sent("a"))
+        scheduler.add_request(further)
         scheduler.finish_requests(["a"])
     assert len(arrivals(kept)) == 1
     assert sum(isinstance(one, RequestFinished) for one in kept) == 1
