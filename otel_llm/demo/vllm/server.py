@@ -1,6 +1,7 @@
 """`vllm serve` as a process of ours, with the hooks on."""
 
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
@@ -93,6 +94,7 @@ class VllmServer(Child):
     ) -> None:
         self.port = _free_port()
         self.url = f"http://{HOST}:{self.port}"
+        self._serving = False
         run = [sys.executable, "-m", "otel_llm.cli.main", "run", "--service", name, "--"]
         serve = [str(cli), "serve", str(model_dir), "--host", HOST, "--port", str(self.port)]
         command = [*(run if hooks else ()), *serve, *OPTIONS, *options]
@@ -105,7 +107,12 @@ class VllmServer(Child):
             return None
         if response.status_code != httpx.codes.OK:
             return None
+        self._serving = True
         return {"url": self.url, "port": self.port, "pid": self.process.pid, "name": self.name}
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it and wait. While it starts, vLLM heeds no signal but SIGKILL."""
+        super().stop(how if self._serving else signal.SIGKILL)
 
 
 def _free_port() -> int:

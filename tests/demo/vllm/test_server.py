@@ -3,12 +3,13 @@
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from otel_llm.demo.child import DemoError
+from otel_llm.demo.child import STOP_TIMEOUT_S, DemoError
 from otel_llm.demo.vllm.server import VllmServer, find_cli
 
 PROGRAM = """#!{python}
@@ -71,6 +72,18 @@ def test_nothing_outlives_it(program: Path, told: Path, tmp_path: Path) -> None:
     left = [p for p in psutil.process_iter() if p.pid == child and p.status() != "zombie"]
     psutil.wait_procs(left, timeout=10)
     assert not any(process.is_running() for process in left)
+
+
+def test_a_server_that_still_starts_is_killed(program: Path, tmp_path: Path) -> None:
+    """vLLM does not heed SIGTERM while it starts, so nobody waits for that."""
+    program.write_text("#!/bin/sh\ntrap '' TERM\necho deaf\nsleep 600\n")
+    one = VllmServer("x", program, tmp_path, tmp_path, {}, hooks=False)
+    deadline = time.monotonic() + 10
+    while "deaf" not in one.log.read_text():
+        assert time.monotonic() < deadline
+    asked = time.monotonic()
+    one.stop()
+    assert time.monotonic() - asked < STOP_TIMEOUT_S / 2
 
 
 def test_a_program_that_ends_says_why(program: Path, tmp_path: Path) -> None:
