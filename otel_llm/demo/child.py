@@ -16,7 +16,6 @@ from otel_llm.errors import OtelLLMError
 from otel_llm.settings import PREFIX
 
 STOP_TIMEOUT_S = 20.0
-_POLL_S = 0.05
 
 
 class DemoError(OtelLLMError):
@@ -46,6 +45,7 @@ class Child:
     """
 
     ready_timeout_s = 60.0
+    poll_s = 0.05
 
     def __init__(
         self, name: str, command: Sequence[str], log_dir: Path, environment: Mapping[str, str]
@@ -79,7 +79,7 @@ class Child:
                 return told
             if self.process.poll() is not None:
                 raise DemoError(self._failure(f"ended with status {self.process.returncode}"))
-            time.sleep(_POLL_S)
+            time.sleep(self.poll_s)
         raise DemoError(self._failure(f"was not ready after {self.ready_timeout_s:.0f} s"))
 
     def _told(self) -> dict[str, Any] | None:

@@ -5,10 +5,10 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
-
-import httpx
 
 from otel_llm.demo.child import Child, DemoError
 
@@ -81,6 +81,7 @@ class VllmServer(Child):
     """
 
     ready_timeout_s = 420.0
+    poll_s = 0.2
 
     def __init__(
         self,
@@ -101,11 +102,16 @@ class VllmServer(Child):
         super().__init__(name, command, log_dir, {**ENVIRONMENT, **environment})
 
     def _told(self) -> dict[str, Any] | None:
+        # Not httpx: it is asked often while it starts, and a client of httpx is dear to make.
+        asked = HTTPConnection(HOST, self.port, timeout=5.0)
         try:
-            response = httpx.get(f"{self.url}/health", timeout=5.0)
-        except httpx.TransportError:
+            asked.request("GET", "/health")
+            status = asked.getresponse().status
+        except (OSError, HTTPException):
             return None
-        if response.status_code != httpx.codes.OK:
+        finally:
+            asked.close()
+        if status != HTTPStatus.OK:
             return None
         self._serving = True
         return {"url": self.url, "port": self.port, "pid": self.process.pid, "name": self.name}

@@ -75,7 +75,7 @@ def test_nothing_outlives_it(program: Path, told: Path, tmp_path: Path) -> None:
 
 
 def test_a_server_that_still_starts_is_killed(program: Path, tmp_path: Path) -> None:
-    """vLLM does not heed SIGTERM while it starts, so nobody waits for that."""
+    """It does not heed SIGTERM while it starts, so nobody waits for that."""
     program.write_text("#!/bin/sh\ntrap '' TERM\necho deaf\nsleep 600\n")
     one = VllmServer("x", program, tmp_path, tmp_path, {}, hooks=False)
     deadline = time.monotonic() + 10
