@@ -93,7 +93,7 @@ class Servers:
         for llm in self.llms:
             llm.shutdown()
 
-    def turn(self, **given: Any) -> None:
+    def turn(self, **given: Any) -> None:  # noqa: ANN401
         """Schedule as many steps as may be in flight, and bring the oldest one's result in."""
         engine = self.engine
         while len(engine.flying) < self.depth and engine.scheduler.has_requests():
@@ -137,7 +137,7 @@ def call(
     request_id: str,
     tokens: list[int],
     headers: dict[str, str] | None = None,
-    **given: Any,
+    **given: Any,  # noqa: ANN401
 ) -> "asyncio.Task[list[RequestOutput]]":
     """Ask for a completion, streamed; the task's result is all that came."""
     params = SamplingParams(

@@ -149,7 +149,7 @@ def vllm_config(shape: Shape) -> VllmConfig:
 
 
 @functools.cache
-def _model_config(max_model_len: int, pooling: bool) -> ModelConfig:  # noqa: FBT001
+def _model_config(max_model_len: int, pooling: bool) -> ModelConfig:
     return ModelConfig(
         model=str(model_dir()),
         dtype="float32",

@@ -45,6 +45,7 @@ else:
     @pytest.fixture
     def engine(hooks: Path) -> MakeEngine:
         """Makes an engine of a shape, with the hooks in place."""
+        assert hooks
         return lambda **shape: Engine(Shape(**shape))
 
     @pytest.fixture

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from vllm.pooling_params import PoolingParams
 from vllm.sampling_params import SamplingParams
 from vllm.v1.core.sched.output import SchedulerOutput
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, EngineCoreRequest
-from vllm.v1.outputs import DraftTokenIds, ModelRunnerOutput
+from vllm.v1.outputs import DraftTokenIds, LogprobsLists, ModelRunnerOutput
 from vllm.v1.request import Request
 from vllm.v1.serial_utils import MsgpackDecoder, MsgpackEncoder
 
@@ -25,7 +26,11 @@ _FIRST_TOKEN = 100
 
 
 def request(
-    request_id: str, prompt: int | Sequence[int], *, pooling: bool = False, **given: Any
+    request_id: str,
+    prompt: int | Sequence[int],
+    *,
+    pooling: bool = False,
+    **given: Any,  # noqa: ANN401
 ) -> EngineCoreRequest:
     """A request as the API server sends it to the engine core.
 
@@ -116,7 +121,10 @@ class Engine:
         self._next_token = _FIRST_TOKEN
 
     def add(
-        self, request_id: str | EngineCoreRequest, prompt: int | Sequence[int] = 8, **given: Any
+        self,
+        request_id: str | EngineCoreRequest,
+        prompt: int | Sequence[int] = 8,
+        **given: Any,  # noqa: ANN401
     ) -> Request:
         """Send a request over the wire, preprocess it and put it into the scheduler's queue."""
         made = request_id
@@ -181,12 +189,12 @@ class Engine:
             self._note(flight, one, len(given[one.request_id]))
         return outputs
 
-    def step(self, **given: Any) -> dict[int, EngineCoreOutputs]:
+    def step(self, **given: Any) -> dict[int, EngineCoreOutputs]:  # noqa: ANN401
         """Schedule a step and bring its result in; the arguments are those of `result`."""
         self.schedule()
         return self.result(**given)
 
-    def run(self, depth: int = 1, steps: int = 200, **given: Any) -> None:
+    def run(self, depth: int = 1, steps: int = 200, **given: Any) -> None:  # noqa: ANN401
         """Step until nothing is left, with up to `depth` steps in flight."""
         for _ in range(steps):
             if self.scheduler.has_requests():
@@ -255,8 +263,16 @@ def model_output(
         req_ids=names,
         req_id_to_index={name: index for index, name in enumerate(names)},
         sampled_token_ids=sampled,
+        logprobs=None if flight.drafts or pooling else _logprobs(sampled),
         pooler_output=pooled if pooling else None,
     )
+
+
+def _logprobs(sampled: list[list[int]]) -> LogprobsLists:
+    """For each member its token and four others, the likeliest first."""
+    tokens = [[(one or [0])[0] + rank for rank in range(5)] for one in sampled]
+    shares = [[-0.5 * (rank + 1) for rank in range(5)] for _ in sampled]
+    return LogprobsLists(np.array(tokens), np.array(shares), np.zeros(len(sampled), dtype=int))
 
 
 def over_the_wire(made: EngineCoreRequest) -> EngineCoreRequest:

@@ -147,7 +147,7 @@ class Facts:
 
 
 def read(journal_dir: Path, kind: str) -> list[Facts]:
-    """Every journal of a kind, the oldest rank first; each must be whole, with nothing swallowed."""
+    """Every journal of a kind, by rank; each must be whole, with nothing swallowed."""
     found = [_facts(path) for path in directory.scan(journal_dir) if path.name.startswith(kind)]
     return sorted(found, key=lambda one: one.producer.dp_rank)
 

@@ -170,7 +170,7 @@ def test_an_error_of_the_engine(engine: MakeEngine, core_facts: CoreFacts) -> No
 
 
 def test_twice(engine: MakeEngine, core_facts: CoreFacts) -> None:
-    """vLLM takes an abort from two queues; the request ends once."""
+    """An abort comes to vLLM by two queues; the request ends once."""
     one = engine()
     one.add("a", 8)
     one.step()

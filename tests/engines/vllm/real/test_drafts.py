@@ -150,7 +150,7 @@ def test_drafts_of_some_members(engine: MakeEngine, core_facts: CoreFacts) -> No
 
 
 def test_placeholder_drafts_of_a_new_request(engine: MakeEngine, core_facts: CoreFacts) -> None:
-    """vLLM pads a wholly cached prompt's one token to a decode step's size: drafts as any other."""
+    """One token left of a prompt is padded by vLLM to a decode step's size: drafts as any other."""
     one = engine(drafts=3)
     prompt = list(range(20, 33))
     one.add("a", prompt, max_tokens=20)

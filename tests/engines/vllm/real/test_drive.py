@@ -21,7 +21,7 @@ def test_a_request_runs_to_its_limit(*, asynchronous: bool, drafts: int) -> None
 
 
 def test_asynchronous_steps_are_scheduled_before_the_result() -> None:
-    """vLLM's asynchronous scheduler hands out step N+1 while result N is out."""
+    """The asynchronous scheduler hands out step N+1 while result N is out."""
     engine = Engine(Shape(asynchronous=True))
     engine.add("a", 8, max_tokens=6)
     assert engine.schedule().num_scheduled_tokens == {"a": 8}

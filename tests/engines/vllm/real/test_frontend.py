@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import pytest
 import pytest_asyncio
+from vllm.entrypoints.generate.beam_search.online import BeamSearchOnlineMixin
 from vllm.pooling_params import PoolingParams
-from vllm.sampling_params import RequestOutputKind
+from vllm.sampling_params import BeamSearchParams, RequestOutputKind
+from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError
 
 from otel_llm.facts.request import RequestArrived, RequestDelivered, RequestFinished
@@ -174,6 +176,36 @@ async def test_one_sample_ends_before_the_other(servers: MakeServers, both: Read
     assert (first.delivered.finish_reason, first.delivered.output_tokens) == ("stop", 1)
     assert (second.delivered.finish_reason, second.delivered.output_tokens) == ("length", 4)
     assert first.delivered.finished_ns < second.delivered.finished_ns
+
+
+class Beams(BeamSearchOnlineMixin):
+    """What of a serving class beam search needs."""
+
+    def __init__(self, llm: AsyncLLM) -> None:
+        self.renderer = llm.renderer
+        self.engine_client = llm
+
+
+async def test_beams(servers: MakeServers, both: ReadBoth) -> None:
+    """Each beam asks anew for each token: requests of one token each, all of one call."""
+    one = servers()
+
+    async def search() -> None:
+        params = BeamSearchParams(beam_width=2, max_tokens=3)
+        beams = Beams(one.llms[0])
+        async for _ in beams.beam_search(prompt([5, 6, 7, 8]), "cmpl-x", params, None, HEADERS):
+            pass
+
+    await one.serve(asyncio.ensure_future(search()))
+    facts = both()
+    facts.check()
+    halves = facts.of("cmpl-x")
+    assert [one.delivered.sample_index for one in halves] == [0, 0, 0, 1, 1]
+    for arrived, finished, delivered in halves:
+        assert (arrived.api_request_id, arrived.operation) == ("cmpl-x", "text_completion")
+        assert (arrived.sample_count, arrived.traceparent) == (2, HEADERS["traceparent"])
+        assert finished is not None
+        assert finished.output_tokens == delivered.output_tokens == 1
 
 
 async def test_a_stop_string(servers: MakeServers, both: ReadBoth) -> None:

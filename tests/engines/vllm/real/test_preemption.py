@@ -170,7 +170,7 @@ def test_preempted_between_chunks(
 
 
 def test_preempted_while_it_recomputes(engine: MakeEngine, core_facts: CoreFacts) -> None:
-    """A second preemption before the first one's loss is made up counts each token once per time."""
+    """Preempted again before the first loss is made up: each token counts once per time."""
     one = engine(batched_tokens=16, caching=False)
     request = one.add("a", 40, max_tokens=3)
     for steps in (4, 2, 1):

@@ -96,8 +96,9 @@ def _check_nothing_is_left(engine: Engine) -> None:
     """No request and no step stays in memory when all have ended."""
     core = vars(engine.scheduler)["otel_llm_core"]
     members = core._members
-    assert not (members.accounts or members.unsettled or core._flights or core._ended)
-    assert not (core._last._earlier or core._arrivals._handles)
+    held = (members.accounts, members.unsettled, core._flights, core._ended)
+    more = (core._last._earlier, core._arrivals._handles)
+    assert [len(one) for one in held + more] == [0] * 6
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -158,7 +158,7 @@ def test_a_prefix_from_the_cache(engine: MakeEngine, core_facts: CoreFacts) -> N
 
 
 def test_a_prompt_that_is_wholly_cached(engine: MakeEngine, core_facts: CoreFacts) -> None:
-    """vLLM computes at least the last token again; the rest is cached."""
+    """At least the last token is computed again, in whole blocks; the rest is cached."""
     one = engine()
     for name in ("a", "b"):
         one.add(name, list(range(20, 32)), max_tokens=2)
