@@ -14,11 +14,15 @@ import pytest
 
 from otel_llm.agent.database import FILE_NAME
 from otel_llm.agent.run import run
+from otel_llm.clock import MonotonicNs
+from otel_llm.facts import RequestDelivered
+from otel_llm.journal.writer import open_journal
 from otel_llm.recorder import Recorder
 from otel_llm.settings import Settings
 from tests.agent.fake_sinks import HANG_UP, OK, FakeSinks
 
 KILLS = 22
+SECOND = 1_000_000_000
 SEED = 7
 PRELOADED = [
     "otel_llm.agent.run",
@@ -32,27 +36,53 @@ PRELOADED = [
 
 
 class Engine(threading.Thread):
-    """Writes requests, steps and kernels until told to stop."""
+    """Writes requests, steps and kernels until told to stop.
+
+    An API server with a journal of its own takes every other request, and lets go of it some time
+    after the core did.
+    """
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self.recorder = Recorder.open(
             engine="reference", engine_version="1", model="tiny", service="svc", settings=settings
         )
+        self.frontend = open_journal(
+            kind="frontend", service="svc", engine="reference", engine_version="1",
+            settings=settings,
+        )  # fmt: skip
+        self.undelivered: list[str] = []
         self.stopping = threading.Event()
         self.requests = self.steps = self.kernels = 0
 
     def run(self) -> None:
         """Serve one small batch after the other."""
         while not self.stopping.wait(0.02):
+            self.deliver()
             self.serve_batch()
+        self.deliver()
         self.recorder.close()
+        self.frontend.close()
+
+    def deliver(self) -> None:
+        """The API server lets go of what the core finished a batch ago."""
+        for request_id in self.undelivered:
+            now = MonotonicNs(time.monotonic_ns())
+            self.frontend.write(
+                RequestDelivered(
+                    request_id, "", "chat", "tiny", MonotonicNs(now - SECOND), now, "finished",
+                    "stop", prompt_tokens=3, output_tokens=2, first_output_ns=now,
+                )
+            )  # fmt: skip
+        self.undelivered.clear()
 
     def serve_batch(self) -> None:
         """Two requests that share two steps."""
         handles = []
-        for _ in range(2):
+        for frontend in ("", self.frontend.instance_id):
             self.requests += 1
+            if frontend:
+                self.undelivered.append(f"r{self.requests}")
             handles.append(
                 self.recorder.request_arrived(
                     request_id=f"r{self.requests}",
@@ -60,6 +90,7 @@ class Engine(threading.Thread):
                     operation="chat",
                     model="tiny",
                     prompt_tokens=3,
+                    frontend=frontend,
                 )
             )
             handles[-1].queued()
@@ -128,7 +159,7 @@ def test_killed_again_and_again(
     engine.stopping.set()
     engine.join()
     last = start_agent()
-    wait(lambda: spool_is_empty(settings) and len(sinks.rows("llm_engine_events")) == 2)
+    wait(lambda: spool_is_empty(settings) and len(sinks.rows("llm_engine_events")) == 4)
     last.terminate()
     last.join(5)
     assert last.exitcode == 0
@@ -149,19 +180,24 @@ def check(engine: Engine, sinks: FakeSinks) -> None:
         range(1, engine.requests + 1)
     )
     assert not any(row["incomplete"] for row in requests)
+    paired = [row["request_index"] for row in requests if row["delivered_tokens"] == 2]
+    assert sorted(paired) == list(range(2, engine.requests + 1, 2))
     steps = sinks.rows("llm_steps")
     assert Counter(row["seq"] for row in steps) == Counter(range(1, engine.steps + 1))
     assert {row["status"] for row in steps} == {"done"}
     assert len(sinks.rows("llm_kernels")) == engine.kernels
-    assert [row["event"] for row in sinks.rows("llm_engine_events")] == ["started", "stopped"]
+    events = Counter((row["kind"], row["event"]) for row in sinks.rows("llm_engine_events"))
+    assert events == {
+        (kind, event): 1 for kind in ("engine", "frontend") for event in ("started", "stopped")
+    }
     assert sinks.changed == []
     assert {("clickhouse", HANG_UP), ("otlp", HANG_UP)} <= set(sinks.deliveries)
     check_spans(engine, sinks, sampled={row["seq"] for row in steps if row["span_id"]})
 
 
 def check_spans(engine: Engine, sinks: FakeSinks, sampled: set[int]) -> None:
-    """Four spans per request, and one per sampled step and each of its kernels, none twice."""
+    """Four spans per request, two more where it was paired, and those of sampled steps, once."""
     ids = Counter((span.trace_id, span.span_id) for span in sinks.spans)
     assert set(ids.values()) == {1}
-    assert len(ids) == 4 * engine.requests + len(sampled) * (1 + 3)
+    assert len(ids) == 5 * engine.requests + len(sampled) * (1 + 3)
     assert 0 < len(sampled) < engine.steps
