@@ -23,7 +23,7 @@ _ACCOUNTS = """
 SELECT
     r.instance_id AS instance_id, r.request_index AS request_index, r.request_id AS request_id,
     r.trace_id AS trace_id, r.api_request_id AS api_request_id, r.parent_span_id AS parent_span_id,
-    r.tenant AS tenant, r.tier AS tier, r.operation AS operation, r.lora AS lora,
+    r.tenant AS tenant, r.tier AS tier, r.operation AS operation, r.model AS model, r.lora AS lora,
     r.outcome AS outcome, r.finish_reason AS finish_reason, r.incomplete AS incomplete,
     r.sample_index AS sample_index, r.sample_count AS sample_count, r.preemptions AS preemptions,
     toInt64(r.prompt_tokens) AS prompt, toInt64(r.cached_tokens) AS cached,
