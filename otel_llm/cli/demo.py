@@ -7,14 +7,24 @@ import typer
 
 from otel_llm.cli import options
 from otel_llm.cli.extras import needs
-from otel_llm.demo.engines import EngineKind
+from otel_llm.demo.engines import PACE, EngineKind
+
+
+def _by_engine(text: str, field: str) -> str:
+    defaults = ", ".join(f"{getattr(pace, field)} ({engine})" for engine, pace in PACE.items())
+    return f"{text} Default: {defaults}."
 
 
 def demo(
-    requests: Annotated[int, typer.Option(min=1, help="Calls to make.")] = 320,
+    requests: Annotated[
+        int | None, typer.Option(min=1, help=_by_engine("Calls to make.", "requests"))
+    ] = None,
     speedup: Annotated[
-        float, typer.Option(min=0.01, help="How much faster than real time arrivals come.")
-    ] = 1.25,
+        float | None,
+        typer.Option(
+            min=0.01, help=_by_engine("How much faster than real time arrivals come.", "speedup")
+        ),
+    ] = None,
     as_json: options.Json = False,
     directory: Annotated[
         Path | None, typer.Option("--dir", help="Where to keep the run's data; emptied first.")

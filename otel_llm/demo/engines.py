@@ -2,13 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from otel_llm.demo.child import Child
 from otel_llm.demo.workload import PlannedCall
 
 EngineKind = Literal["reference", "vllm"]
 """Two reference engines, or one real vLLM."""
+
+
+class Pace(NamedTuple):
+    """How much the demo asks of its engines if nothing is said.
+
+    Attributes:
+        requests: calls to make.
+        speedup: how much faster than real time they arrive.
+    """
+
+    requests: int
+    speedup: float
+
+
+PACE: dict[EngineKind, Pace] = {"reference": Pace(320, 1.25), "vllm": Pace(200, 1.0)}
+"""What two cores can serve, the rest of the demo beside it: they queue, and they catch up."""
 
 
 class Engines(Protocol):

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from otel_llm.demo import client, evidence, summary
 from otel_llm.demo.child import DemoError
-from otel_llm.demo.engines import EngineKind
+from otel_llm.demo.engines import PACE, EngineKind
 from otel_llm.demo.reference import ReferenceEngines
 from otel_llm.demo.stack import Stack
 from otel_llm.demo.vllm.engine import VllmEngine
@@ -43,8 +43,8 @@ def default_dir() -> Path:
 
 
 def run_demo(
-    requests: int = 320,
-    speedup: float = 1.25,
+    requests: int | None = None,
+    speedup: float | None = None,
     json_output: bool = False,
     work_dir: Path | None = None,
     engine: EngineKind = "reference",
@@ -53,8 +53,8 @@ def run_demo(
     """Run the demo.
 
     Args:
-        requests: calls to make.
-        speedup: how much faster than real time the arrivals are replayed.
+        requests: calls to make; None for as many as the engine's pace says.
+        speedup: how much faster than real time the arrivals are replayed; None likewise.
         json_output: end with one JSON object in place of the summary.
         work_dir: where to keep data, journals' state and logs; emptied first.
         engine: what serves the calls: two reference engines, or one real vLLM.
@@ -72,7 +72,7 @@ def run_demo(
         raise DemoError(message)
     cli = find_cli(vllm) if engine == "vllm" else None
     try:
-        calls = plan(requests, speedup)
+        calls = plan(requests or PACE[engine].requests, speedup or PACE[engine].speedup)
     except ValueError as error:
         message = f"--requests: {error}."
         raise DemoError(message) from error
@@ -81,7 +81,7 @@ def run_demo(
         fresh = _fresh(directory)
         engines = ReferenceEngines() if cli is None else VllmEngine(cli, fresh / "model")
         # Room for what is usually in flight and the flood's first wave, not for its third.
-        stack = Stack(fresh, engines, max_in_flight=36 + quota(requests))
+        stack = Stack(fresh, engines, max_in_flight=36 + quota(len(calls)))
         return _run(calls, stack, json_output)
 
 
