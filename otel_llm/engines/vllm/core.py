@@ -177,6 +177,12 @@ class Core:
             if not self.knows(request) and not self._arrivals.expects(request.request_id):
                 self._arrivals.arrived(arriving, request, tracing=tracing)
 
+    def refused(self, request_ids: Collection[str], reason: str) -> None:
+        """The engine core ends requests by itself. See `Arrivals.refused`."""
+        with self._guard:
+            for one in request_ids:
+                self._arrivals.refused(one, reason)
+
     def knows(self, request: CoreRequest) -> bool:
         """Whether a request's id is in the scheduler."""
         with self._guard:

@@ -198,6 +198,31 @@ def preprocess(original: Hooked) -> Hooked:
     return hooked
 
 
+def refuse(original: Hooked) -> Hooked:
+    """Of `EngineCoreProc._send_finish_outputs_to_client`: how it ends what it will not take in.
+
+    A core that shuts down, or that is paused in vLLM 0.33, refuses requests after `preprocess`.
+    """
+
+    @wraps(original)
+    def hooked(
+        self: Any,  # noqa: ANN401
+        req_ids: Any,  # noqa: ANN401
+        client_index: Any,  # noqa: ANN401
+        finish_reason: Any,  # noqa: ANN401
+        *args: Any,  # noqa: ANN401
+        **kwargs: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        returned = original(self, req_ids, client_index, finish_reason, *args, **kwargs)
+        with _guard:
+            core = getattr(self.scheduler, CORE, None)
+            if core is not None:
+                core.refused(req_ids, str(finish_reason))
+        return returned
+
+    return hooked
+
+
 def shutdown(original: Hooked) -> Hooked:
     """Of `EngineCore.shutdown`: the journal is closed in order.
 

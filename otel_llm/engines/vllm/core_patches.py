@@ -17,9 +17,14 @@ def core_patches(left_out: Callable[[], Sequence[str]] = tuple) -> tuple[Patch, 
         left_out: see `patches_of`.
     """
     from vllm.v1.core.sched.scheduler import Scheduler
-    from vllm.v1.engine.core import EngineCore
+    from vllm.v1.engine.core import EngineCore, EngineCoreProc
 
-    return patches_of(Scheduler, EngineCore, left_out)
+    return (
+        *patches_of(Scheduler, EngineCore, left_out),
+        _patch(
+            "vllm.core.refusal", EngineCoreProc, "_send_finish_outputs_to_client", core_hooks.refuse
+        ),
+    )
 
 
 def patches_of(

@@ -113,15 +113,19 @@ def arrival_ns(wall_s: float, anchor: Anchor) -> MonotonicNs:
 
 
 def end(request: CoreRequest) -> End:
-    """How a request ended."""
-    reason = str(request.get_finished_reason())
+    """How a request in the scheduler ended."""
+    return ending(str(request.get_finished_reason()), request.num_output_tokens)
+
+
+def ending(reason: str, output_tokens: int) -> End:
+    """How a request ended, from vLLM's finish reason."""
     outcome: RequestOutcome = "finished"
     if reason in ("abort", "error"):
         outcome = "cancelled" if reason == "abort" else "failed"
     return {
         "outcome": outcome,
         "finish_reason": reason,
-        "output_tokens": request.num_output_tokens,
+        "output_tokens": output_tokens,
         "error_type": "engine_error" if outcome == "failed" else None,
     }
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import torch
@@ -27,7 +28,7 @@ from vllm.utils.hashing import get_hash_fn_by_name
 from vllm.v1.core.kv_cache_utils import get_request_block_hasher, init_none_hash
 from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
-from vllm.v1.engine.core import EngineCore
+from vllm.v1.engine.core import EngineCoreProc, EngineShutdownState
 from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheConfig, KVCacheGroupSpec
 from vllm.v1.structured_output import StructuredOutputManager
 
@@ -175,11 +176,11 @@ def kv_cache_spec(shape: Shape) -> FullAttentionSpec:
     )
 
 
-def engine_core(shape: Shape) -> EngineCore:
-    """A real `EngineCore` with a real scheduler, and no executor.
+def engine_core(shape: Shape) -> EngineCoreProc:
+    """A real engine core with a real scheduler, and no executor.
 
-    `EngineCore.__init__` starts a model, so it is left out; what `preprocess_add_request`,
-    `add_request`, `abort_requests` and `reset_prefix_cache` read is set as it would set it.
+    `EngineCoreProc.__init__` opens sockets and starts a model, so it is left out; what taking in
+    requests and aborts needs is set as it would set it.
     """
     config = vllm_config(shape)
     structured = StructuredOutputManager(config)
@@ -188,13 +189,19 @@ def engine_core(shape: Shape) -> EngineCore:
         kv_cache_tensors=[],
         kv_cache_groups=[KVCacheGroupSpec(["layer"], kv_cache_spec(shape))],
     )
-    core: Any = object.__new__(EngineCore)
+    core: Any = object.__new__(EngineCoreProc)
     core.vllm_config = config
     core.log_stats = shape.log_stats
     core.structured_output_manager = structured
     core.mm_receiver_cache = None
     core.aborts_queue = queue.Queue()
-    core.model_executor = None
+    core.output_queue = queue.Queue()
+    core.shutdown_state = EngineShutdownState.RUNNING
+    core.reject_new_requests = False  # since vLLM 0.33
+    core.model_executor = SimpleNamespace(
+        supported_tasks=("embed",) if shape.pooling else ("generate",), shutdown=lambda: None
+    )
+    core._pooler_config_logged = True
     core.async_scheduling = shape.asynchronous
     core.use_spec_decode = core.check_for_draft_tokens = bool(shape.drafts)
     with _runner(second=shape.second_runner):
@@ -212,5 +219,5 @@ def engine_core(shape: Shape) -> EngineCore:
         hash_function = get_hash_fn_by_name(config.cache_config.prefix_caching_hash_algo)
         init_none_hash(hash_function)
         core.request_block_hasher = get_request_block_hasher(shape.block_size, hash_function)
-    made: EngineCore = core
+    made: EngineCoreProc = core
     return made

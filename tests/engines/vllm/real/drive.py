@@ -12,7 +12,12 @@ from vllm.pooling_params import PoolingParams
 from vllm.sampling_params import SamplingParams
 from vllm.v1.core.sched.output import SchedulerOutput
 from vllm.v1.core.sched.scheduler import Scheduler
-from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, EngineCoreRequest
+from vllm.v1.engine import (
+    EngineCoreOutput,
+    EngineCoreOutputs,
+    EngineCoreRequest,
+    EngineCoreRequestType,
+)
 from vllm.v1.outputs import DraftTokenIds, LogprobsLists, ModelRunnerOutput
 from vllm.v1.request import Request
 from vllm.v1.serial_utils import MsgpackDecoder, MsgpackEncoder
@@ -126,18 +131,21 @@ class Engine:
         prompt: int | Sequence[int] = 8,
         **given: Any,  # noqa: ANN401
     ) -> Request:
-        """Send a request over the wire, preprocess it and put it into the scheduler's queue."""
+        """Send a request over the wire, preprocess it and put it into the scheduler's queue.
+
+        The scheduler does not get it where the engine core refuses it.
+        """
         made = request_id
         if not isinstance(made, EngineCoreRequest):
             made = request(str(request_id), prompt, **({"pooling": self.shape.pooling} | given))
-        arrived, _wave = self.core.preprocess_add_request(over_the_wire(made))
-        self.scheduler.add_request(arrived)
+        arrived, wave = self.core.preprocess_add_request(over_the_wire(made))
+        self.core._handle_client_request(EngineCoreRequestType.ADD, (arrived, wave))
         self.requests[arrived.request_id] = arrived
         return arrived
 
     def abort(self, *request_ids: str) -> None:
         """Abort requests as a client's disconnect does."""
-        self.core.abort_requests(list(request_ids))
+        self.core._handle_client_request(EngineCoreRequestType.ABORT, list(request_ids))
 
     def schedule(self) -> SchedulerOutput:
         """Schedule a step and put it in flight. An empty one is not executed, as in vLLM."""

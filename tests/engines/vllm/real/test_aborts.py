@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from vllm.v1.engine.core import EngineCoreProc, EngineShutdownState
 from vllm.v1.request import RequestStatus
 
 from tests.engines.vllm.real.conftest import MakeEngine
@@ -167,6 +168,38 @@ def test_an_error_of_the_engine(engine: MakeEngine, core_facts: CoreFacts) -> No
     assert (finished.outcome, finished.finish_reason) == ("failed", "error")
     assert finished.error_type is not None
     assert finished.discarded_tokens == 1
+
+
+def test_refused_at_shutdown(engine: MakeEngine, core_facts: CoreFacts) -> None:
+    """An engine core that shuts down lets nobody into the queue: an end with nothing scheduled."""
+    one = engine()
+    one.core.shutdown_state = EngineShutdownState.REQUESTED
+    one.add("a", 8)
+    assert "a" not in one.scheduler.requests
+    facts = core_facts()
+    facts.check()
+    finished = facts.finished["a"]
+    assert (finished.outcome, finished.finish_reason) == ("cancelled", "abort")
+    assert (finished.queued_ns, finished.unscheduled_tokens) == (None, 8)
+
+
+@pytest.mark.skipif(
+    not hasattr(EngineCoreProc, "_reject_add_while_paused"), reason="new in vLLM 0.33"
+)
+def test_refused_while_paused(engine: MakeEngine, core_facts: CoreFacts) -> None:
+    """A paused engine core fails what comes in, and takes the next one in when it goes on."""
+    one = engine()
+    one.core.reject_new_requests = True
+    one.add("a", 8)
+    one.core.reject_new_requests = False
+    one.add("b", 8, max_tokens=2)
+    one.run()
+    facts = core_facts()
+    facts.check()
+    finished = facts.finished["a"]
+    assert (finished.outcome, finished.finish_reason) == ("failed", "error")
+    assert finished.error_type is not None
+    assert facts.finished["b"].outcome == "finished"
 
 
 def test_twice(engine: MakeEngine, core_facts: CoreFacts) -> None:
