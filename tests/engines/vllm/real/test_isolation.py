@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from vllm.v1.core.sched.scheduler import Scheduler
+from vllm.v1.engine.core import EngineShutdownState
 from vllm.v1.engine.exceptions import EngineDeadError
 
 from otel_llm import recorder
@@ -88,6 +89,8 @@ async def live() -> Story:
         one.turn()
     one.clients[0].die()
     answers = [answer(each) for each in [*calls, last] if await ended(each)]
+    core_.shutdown_state = EngineShutdownState.REQUESTED
+    one.engine.add("refused", 4)
     core_.shutdown()
     one.close()
     steps = [sorted(step.output.num_scheduled_tokens.values()) for step in one.engine.steps]
@@ -242,7 +245,7 @@ CORE_STATE = sorted(
     for name in inspect.getsource(core.Core.__init__).split()
     if name.startswith("self._") and "guard" not in name
 )
-HALVES_STATE = ("_open", "ending", "_journal", "_clock")
+HALVES_STATE = ("_open", "ending", "_journal", "_clock", "now")
 
 
 @pytest.mark.usefixtures("journal_dir")
