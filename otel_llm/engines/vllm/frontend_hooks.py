@@ -74,7 +74,7 @@ def process_outputs(frontend: Frontend, original: Function) -> Function:
         if halves is None:
             return original(self, *args, **kwargs)
         try:
-            halves.begin()
+            halves.now_ns = halves.now()
         except Exception as error:  # noqa: BLE001  see `Guard`: this hook is in every step
             swallow(error)
         try:

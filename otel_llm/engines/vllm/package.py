@@ -22,8 +22,8 @@ class Tested(NamedTuple):
 
 
 TESTED = (
-    Tested("0.32", "served on a CPU"),
-    Tested("0.33", "every hook compared with its sources"),
+    Tested("0.32", "served on a CPU, and its classes driven step by step"),
+    Tested("0.33", "its classes driven step by step, without a device"),
 )
 
 

@@ -15,6 +15,7 @@ from otel_llm.engines.vllm.identity import take
 from otel_llm.facts.request import RequestDelivered
 from otel_llm.journal import directory
 from otel_llm.journal.reader import JournalReader
+from otel_llm.journal.writer import Journal, open_journal
 from otel_llm.settings import Settings
 from otel_llm.testing import FakeClock, Swallowed
 from tests.engines.vllm.api_server import (
@@ -93,8 +94,6 @@ def test_the_core_is_told_who_will_deliver(clock: FakeClock, settings: Settings)
 
 def test_no_journal() -> None:
     """Where there is no room for a journal, the core is told that nobody will deliver."""
-    from otel_llm.journal.writer import open_journal
-
     off = Settings(enabled=False)
     frontend = Frontend(
         lambda model: open_journal(
@@ -390,8 +389,21 @@ def test_closed(frontend: Frontend, clock: FakeClock, delivered: Delivered) -> N
     assert delivered() == {}
 
 
+def test_a_closed_one_patches_nothing_more() -> None:
+    """A hook that is left in place after the undo does not put others in."""
+    looked: list[str] = []
+
+    def no_journal(_model: str) -> Journal:
+        raise AssertionError
+
+    frontend = Frontend(no_journal, lambda: looked.append("again"))
+    frontend.close()
+    frontend.attach(LLMEngine())
+    assert not looked
+
+
 @pytest.mark.parametrize(
-    "method", ["prepare", "opened", "begin", "let_go", "finished", "aborted", "failed"]
+    "method", ["prepare", "opened", "now", "let_go", "finished", "aborted", "failed"]
 )
 def test_a_hook_that_raises(
     frontend: Frontend,

@@ -139,8 +139,10 @@ def test_headers_of_another_request_do_not_stick() -> None:
 def test_a_request_made_by_the_caller() -> None:
     """An `EngineCoreRequest` that the caller made keeps the headers in it."""
     engine = LLMEngine()
-    engine.add_request("another id", Request("0-0f", "0", trace_headers=TRACE), None)
-    assert take(engine.sent[0].trace_headers)[1] == TRACE
+    for name in ("0", "another id"):
+        engine.add_request(name, Request("0-0f", "0", trace_headers=TRACE), None)
+        assert take(engine.sent[-1].trace_headers)[1] == TRACE
+        engine.output_processor.abort_requests(["0-0f"], internal=True)
 
 
 def test_library_use(delivered: Delivered) -> None:

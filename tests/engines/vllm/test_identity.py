@@ -90,7 +90,7 @@ UNSERVED = [
 
 
 @pytest.mark.parametrize(("external", "api", "operation"), UNSERVED)
-@pytest.mark.parametrize("call", [None, Call(), Call("another call's")])
+@pytest.mark.parametrize("call", [None, Call(), Call("another call's"), Call("ab")])
 def test_unserved(external: str, api: str, operation: str, call: Call | None) -> None:
     """Without a note that fits, only what a kind always adds is taken off."""
     found = identify(external, call)
