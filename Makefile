@@ -39,7 +39,7 @@ test-stack: $(STAMP) ## The whole stack under load and failure: kills, outages, 
 
 test-vllm: $(STAMP) ## A real vLLM: its own classes with our hooks in them, then whole servers
 	python=$$(PYTHON=$(PYTHON) tests/vllm/env/build) && \
-	$$python -m pytest -q tests/engines/vllm/real $(ARGS) && \
+	$$python -m pytest -q tests/engines/vllm/real tests/benchmarks/vllm_hooks/real $(ARGS) && \
 	TEST_VLLM=$${python%/python}/vllm $(BIN)/python -m pytest -q -m vllm tests/contract tests/vllm $(ARGS)
 
 test-wheel: $(STAMP) ## Build the wheel, install it alone, and use it

@@ -20,7 +20,7 @@ from otel_llm.journal.directory import scan
 from otel_llm.journal.reader import JournalReader
 from otel_llm.patching import Patch, PatchSet
 
-WARM = 3
+WARM = 12
 STEPS = {1: 120, 16: 60, 64: 24, 256: 10}
 """Steps of one round, by members of the batch."""
 _MAKE_DO = 24

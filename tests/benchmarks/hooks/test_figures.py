@@ -49,8 +49,8 @@ def test_the_page_shows_them() -> None:
     }
     text = page.render(result)
     first = [line for line in text.splitlines() if line.startswith("|")][:6]
-    assert first[2] == "| 1 | 100.0 | 5.1 | 200.0 (197.0 to 203.0) | 300.0 | 90 |"
-    assert first[5] == "| 256 | 130.0 | 30.6 | 230.0 (227.0 to 233.0) | 330.0 | 94 |"
+    assert first[2] == "| 1 | 100.0 | 5.1 | 200.0 (197.0 to 203.0) | 300.0 | 11.0 | 0.11% | 90 |"
+    assert first[5] == "| 256 | 130.0 | 30.6 | 230.0 (227.0 to 233.0) | 330.0 | 14.0 | 0.14% | 94 |"
     assert "**0.991** of those without, 95 % interval 0.981 to 1.002 (12 pairs" in text
     assert "{" not in text
     assert "steady-64" in text
