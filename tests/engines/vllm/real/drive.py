@@ -86,6 +86,7 @@ class Flight:
         samples: the members whose last token so far is in this step, so that a token comes out.
         drafts: speculative tokens of each member.
         context: tokens of each member computed before the step.
+        counts: requests running and waiting, KV blocks in use, when it had been scheduled.
         emitted: output tokens each member gained, when the result is in.
         accepted: drafts of each member that were accepted, when the result is in.
     """
@@ -94,6 +95,7 @@ class Flight:
     samples: frozenset[str]
     drafts: dict[str, int]
     context: dict[str, int]
+    counts: tuple[int, int, int]
     emitted: dict[str, int] = field(default_factory=dict)
     accepted: dict[str, int] = field(default_factory=dict)
 
@@ -159,11 +161,16 @@ class Engine:
                 name: one.num_computed_tokens - output.num_scheduled_tokens[name]
                 for name, one in members.items()
             },
+            (*self.scheduler.get_request_counts(), self._blocks_in_use()),
         )
         self.flying.append(flight)
         if members:
             self.steps.append(flight)
         return output
+
+    def _blocks_in_use(self) -> int:
+        pool = self.scheduler.kv_cache_manager.block_pool
+        return self.shape.blocks - 1 - int(pool.get_num_free_blocks())
 
     def result(
         self,

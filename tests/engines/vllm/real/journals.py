@@ -115,6 +115,9 @@ class Facts:
         assert len(self.steps) == len(engine.steps)
         for step, flight in zip(self.steps, engine.steps, strict=True):
             assert set(step.members) == set(flight.output.num_scheduled_tokens)
+            made = step.scheduled
+            assert (made.running, made.waiting, made.kv_used) == flight.counts
+            assert made.kv_total == engine.shape.blocks - 1
             for name, member in step.members.items():
                 assert (member.tokens, member.context, member.drafts) == (
                     flight.output.num_scheduled_tokens[name],
