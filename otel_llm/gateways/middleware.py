@@ -1,8 +1,11 @@
 """The middleware: sees every message of every call, and changes none of them."""
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -59,7 +62,8 @@ class GatewayMiddleware:
             await self.app(scope, receive, send)
             return
         try:
-            await self.app(scope, self._receive(call, receive), self._send(call, send))
+            with _apart():
+                await self.app(scope, self._receive(call, receive), self._send(call, send))
         except BaseException as error:
             with self._end_guard:
                 call.end(error)
@@ -116,6 +120,27 @@ class GatewayMiddleware:
                 call.sent(message, sent_ns)
 
         return observed_send
+
+
+_serving: ContextVar[bool] = ContextVar("otel_llm_serving", default=False)
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """Keep a call apart from the one before it on its connection.
+
+    uvicorn begins a pipelined call inside of the one before, and asyncio hands on the context in
+    which reading was resumed. OpenTelemetry would take the other call's span for this one's parent,
+    and the caller's trace would be lost.
+    """
+    token = context.attach(context.Context()) if _serving.get() else None
+    mark = _serving.set(True)
+    try:
+        yield
+    finally:
+        _serving.reset(mark)
+        if token is not None:
+            context.detach(token)
 
 
 class SpanBinder:

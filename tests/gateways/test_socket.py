@@ -180,3 +180,27 @@ async def test_tenant_by_the_real_peer(facts: FactList) -> None:
         await client.post(PATH, headers=tenant)
         await client.post(PATH, headers={**tenant, "x-forwarded-for": "203.0.113.9"})
     assert [call.tenant for call in facts.calls] == ["acme", "acme"]
+
+
+async def test_a_call_is_kept_apart_from_the_one_before_on_its_connection(
+    facts: FactList, provider: TracerProvider, exporter: InMemorySpanExporter
+) -> None:
+    """The server begins a pipelined call inside of the one before; its trace is its caller's."""
+    traces = ["a1" * 16, "b2" * 16, "c3" * 16]
+
+    def answer(_: Request) -> Response:
+        return Response(b"{}", media_type="application/json")
+
+    async with serving(_app(facts, answer, provider=provider)) as url:
+        host, port = url.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        for trace in traces:
+            lines = [f"POST {PATH} HTTP/1.1", "host: gateway", "content-length: 2"]
+            lines += [f"traceparent: 00-{trace}-{trace[:16]}-01", "", "{}"]
+            writer.write("\r\n".join(lines).encode())
+        await _until(lambda: len(facts.calls) == len(traces))
+        writer.close()
+    assert [call.trace_id for call in facts.calls] == traces
+    assert [call.parent_span_id for call in facts.calls] == [trace[:16] for trace in traces]
+    parents = [s.parent for s in exporter.get_finished_spans()]
+    assert [f"{p.span_id:016x}" for p in parents if p] == [trace[:16] for trace in traces]
