@@ -17,13 +17,15 @@ class Pace(NamedTuple):
     Attributes:
         requests: calls to make.
         speedup: how much faster than real time they arrive.
+        in_flight: calls usually in flight; the gateway sheds when a flood adds too many to them.
     """
 
     requests: int
     speedup: float
+    in_flight: int
 
 
-PACE: dict[EngineKind, Pace] = {"reference": Pace(320, 1.25), "vllm": Pace(200, 1.0)}
+PACE: dict[EngineKind, Pace] = {"reference": Pace(320, 1.25, 36), "vllm": Pace(200, 1.0, 20)}
 """What two cores can serve, the rest of the demo beside it: they queue, and they catch up."""
 
 

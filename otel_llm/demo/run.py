@@ -71,8 +71,9 @@ def run_demo(
         message = "--vllm names the program of a real vLLM. Add --engine vllm."
         raise DemoError(message)
     cli = find_cli(vllm) if engine == "vllm" else None
+    pace = PACE[engine]
     try:
-        calls = plan(requests or PACE[engine].requests, speedup or PACE[engine].speedup)
+        calls = plan(requests or pace.requests, speedup or pace.speedup)
     except ValueError as error:
         message = f"--requests: {error}."
         raise DemoError(message) from error
@@ -81,7 +82,7 @@ def run_demo(
         fresh = _fresh(directory)
         engines = ReferenceEngines() if cli is None else VllmEngine(cli, fresh / "model")
         # Room for what is usually in flight and the flood's first wave, not for its third.
-        stack = Stack(fresh, engines, max_in_flight=36 + quota(len(calls)))
+        stack = Stack(fresh, engines, max_in_flight=pace.in_flight + quota(len(calls)))
         return _run(calls, stack, json_output)
 
 
