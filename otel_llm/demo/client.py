@@ -32,8 +32,7 @@ class Seen(msgspec.Struct, frozen=True):
         trace_id: the trace the client opened.
         ended: `refused` is a 429 or 503, `broken` any other failure.
         status_code: HTTP status; None if no response began.
-        characters: characters of content received. The reference engine's tokens are one
-            character each.
+        characters: characters of content received. A token of the demo's models is one character.
         ttft_s: from sending the call to its first content, in seconds.
         duration_s: from sending the call to its end, in seconds.
         error: what broke it; empty if nothing did.
