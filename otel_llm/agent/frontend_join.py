@@ -1,8 +1,11 @@
 """Reads an API server's journal: its half of each request, written once, at the request's end."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
+
+import msgspec
 
 from otel_llm.agent.identity import identify, rooted
 from otel_llm.agent.join import Join, Limits
@@ -37,8 +40,8 @@ class FrontendJoin(Join):
 
     def _handle(self, record: Record) -> list[Joined]:
         assert isinstance(record, RequestDelivered)  # noqa: S101  the only kind but anchors
-        # An id may serve again once its request has ended.
-        key = f"{record.request_id} {record.finished_ns}"
+        # The whole record, not its id: an id may serve again, and two may even end in one instant.
+        key = hashlib.sha256(msgspec.msgpack.encode(record)).hexdigest()
         if key in self._delivered:
             return []
         self._delivered.add(key)

@@ -4,6 +4,7 @@ One rule per field. A value that breaks its rule is mended (cut, clamped, taken 
 record still means something without it, else the record is dropped.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -25,6 +26,8 @@ from otel_llm.facts import (
 )
 
 MAX_TEXT = 256
+ID_PREFIX, ID_DIGEST = 200, 32
+"""Characters and hexadecimal digits that are left of an id longer than `MAX_TEXT`."""
 MAX_HEADER = 2048
 MAX_KERNEL_NAME = 4096
 MAX_ITEMS = 65_536
@@ -72,6 +75,16 @@ def _text(most: int) -> Rule:
     return Rule("text", lambda text: len(text) <= most, lambda text: text[:most])
 
 
+def bounded_id(text: str) -> str:
+    """An id too long for its column, still told apart from every other.
+
+    A caller may choose the greater part of an id (`X-Request-Id`), and an engine put what makes it
+    unique at its end. Each process's record of a request is bounded to the same text.
+    """
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{text[:ID_PREFIX]}~{digest[:ID_DIGEST]}"
+
+
 def _hex(digits: int) -> Rule:
     return Rule(
         "trace",
@@ -95,7 +108,9 @@ def _optional(rule: Rule, mend: Callable[[Any], Any] | None = None) -> Rule:
 
 
 _TEXT = _text(MAX_TEXT)
+_ID = _TEXT._replace(mend=bounded_id)
 _MAYBE_TEXT = _optional(_TEXT, _TEXT.mend)
+_MAYBE_ID = _optional(_ID, _ID.mend)
 _COUNT_16, _COUNT_32, _COUNT_64 = _count(16), _count(32), _count(63)
 _MAYBE_16, _MAYBE_32 = _optional(_COUNT_16), _optional(_COUNT_32)
 _STAMP = Rule("time", lambda ns: 0 <= ns <= MAX_STAMP_NS)
@@ -123,8 +138,8 @@ RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
     },
     RequestArrived: {
         "index": _NUMBER,
-        "request_id": _TEXT,
-        "api_request_id": _TEXT,
+        "request_id": _ID,
+        "api_request_id": _ID,
         "operation": _TEXT,
         "model": _TEXT,
         "arrival_ns": _STAMP,
@@ -156,8 +171,8 @@ RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
         "unscheduled_tokens": _COUNT_32,
     },
     RequestDelivered: {
-        "request_id": _TEXT,
-        "api_request_id": _TEXT,
+        "request_id": _ID,
+        "api_request_id": _ID,
         "operation": _TEXT,
         "model": _TEXT,
         "arrival_ns": _STAMP,
@@ -239,7 +254,7 @@ RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
         "cached_tokens": _MAYBE_32,
         "output_tokens": _MAYBE_32,
         "attempts": _COUNT_16,
-        "response_id": _MAYBE_TEXT,
+        "response_id": _MAYBE_ID,
         "request_bytes": _COUNT_64,
         "response_bytes": _COUNT_64,
     },

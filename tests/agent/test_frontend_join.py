@@ -52,6 +52,13 @@ def test_a_record_that_comes_twice() -> None:
     assert [half.index for half in found if isinstance(half, JoinedDelivery)] == [1, 2]
 
 
+def test_two_that_end_in_one_instant() -> None:
+    """One call of vLLM may end many: what differs in anything is another half, and is not lost."""
+    join = make()
+    _, *found = join.feed([anchor(), delivered(1), delivered(1, arrival_ns=at(-0.25))])
+    assert [half.index for half in found if isinstance(half, JoinedDelivery)] == [1, 2]
+
+
 def test_without_a_context() -> None:
     """Samples of one call share a trace, under the caller's rate."""
     join = make(trace_ratio=0.0)

@@ -6,15 +6,20 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given as examples
+from hypothesis import strategies as st
 
 from otel_llm.agent.hygiene import checked_result, clean, clean_producer
 from otel_llm.agent.rules import (
+    ID_DIGEST,
+    ID_PREFIX,
     MAX_HEADER,
     MAX_ITEMS,
     MAX_KERNEL_NAME,
     MAX_LEFT_OUT,
     MAX_TEXT,
     RULES,
+    bounded_id,
 )
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
 from otel_llm.facts import StepKernels
@@ -91,13 +96,16 @@ LONG = "x" * (MAX_TEXT + 1)
         (arrived(), "prompt_tokens", -7, 0, "tokens"),
         (arrived(), "max_tokens", 1 << 63, None, "tokens"),
         (arrived(), "sample_index", 70_000, 65_535, "tokens"),
-        (arrived(), "request_id", LONG, LONG[:-1], "text"),
+        (arrived(), "request_id", LONG, bounded_id(LONG), "text"),
+        (arrived(), "api_request_id", LONG, bounded_id(LONG), "text"),
         (arrived(), "traceparent", "0" * (MAX_HEADER + 1), None, "traceparent"),
         (arrived(), "tracestate", "0" * (MAX_HEADER + 1), None, "tracestate"),
         (arrived(), "frontend", "E" * 32, "", "text"),
         (arrived(), "frontend", "e" * 31, "", "text"),
         (arrived(), "lora", LONG, LONG[:-1], "text"),
-        (delivered(), "request_id", LONG, LONG[:-1], "text"),
+        (delivered(), "request_id", LONG, bounded_id(LONG), "text"),
+        (delivered(), "api_request_id", LONG, bounded_id(LONG), "text"),
+        (call(), "response_id", LONG, bounded_id(LONG), "text"),
         (delivered(), "output_tokens", 1 << 32, U32, "tokens"),
         (delivered(), "first_output_ns", -1, None, "time"),
         (delivered(), "tracestate", "0" * (MAX_HEADER + 1), None, "tracestate"),
@@ -176,6 +184,22 @@ def test_the_error_of_a_reading_is_clamped() -> None:
     """A clock error beyond its column is the largest that fits, not a wrapped small one."""
     wide = Anchor(EpochNs(2), MonotonicNs(1), 1 << 40)
     assert clean(wide, Counter()) == Anchor(EpochNs(2), MonotonicNs(1), U32)
+
+
+@examples(
+    prefix=st.integers(MAX_TEXT, 12_000).map(lambda length: "é" * length),
+    tails=st.lists(st.text(max_size=12), min_size=2, max_size=6, unique=True),
+)
+def test_long_ids_stay_apart(prefix: str, tails: list[str]) -> None:
+    """However long what ids share: each is bounded, keeps its start, and equals no other."""
+    ids = [prefix + "-" + tail for tail in tails]
+    for build in (arrived, delivered):
+        cleaned = [clean(build(request_id=one), Counter()) for one in ids]
+        found = [getattr(record, "request_id", "") for record in cleaned]
+        assert found == [bounded_id(one) for one in ids]
+        assert len(set(found)) == len(ids)
+        assert {len(one) for one in found} == {ID_PREFIX + 1 + ID_DIGEST}
+        assert all(one.startswith(prefix[:ID_PREFIX] + "~") for one in found)
 
 
 class Unread(list[int]):

@@ -135,6 +135,30 @@ def test_a_half_that_never_comes(bench: Bench, engine: Engine) -> None:
     assert len(rows(bench)) == 2
 
 
+@pytest.mark.parametrize("shared", [300, 10_240])
+def test_ids_that_share_a_long_start(bench: Bench, engine: Engine, shared: int) -> None:
+    """A caller's long id is the start of two requests' ids: each gets its own two halves."""
+    ids = {index: f"chatcmpl-{'x' * shared}-{index:08x}" for index in (1, 2)}
+    for index, request_id in ids.items():
+        engine.core.write(arrived(index, frontend=engine.frontend_id, request_id=request_id))
+    engine.core.write(scheduled(1, 3, (1, 2)))
+    engine.core.write(done(1, emitted=(1, 1)))
+    for index in ids:
+        engine.core.write(finished(index, first_output_ns=None, output_tokens=index))
+    for index in (2, 1):
+        engine.deliver(index, request_id=ids[index], output_tokens=index)
+    bench.turn()
+    found = rows(bench)
+    assert {row["output_tokens"] for row in found} == {1, 2}
+    assert len({row["request_id"] for row in found}) == len(found) == 2
+    for row in found:
+        assert row["output_tokens"] == row["delivered_tokens"] == row["request_index"]
+        assert not row["incomplete"]
+    assert bench.value("otel_llm_malformed_total", what="text") == 4
+    for reason in ("late", "state_full", "undecodable"):
+        assert not bench.lost(reason)
+
+
 def test_an_api_server_that_died(bench: Bench, engine: Engine) -> None:
     """Its requests go out at once, and its end is an event that counts as no engine's death."""
     engine.run(1)
