@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from otel_llm.cli import output
+from otel_llm.cli import interpreter, output
 from otel_llm.engines.vllm import package
 from otel_llm.settings import PREFIX, Settings, load
 
@@ -41,6 +41,8 @@ def run(
     )
     _ensure_journal_dir(settings)
     _tell_of_plugins()
+    if lack := interpreter.lack(path):
+        typer.echo(lack, err=True)
     os.execve(path, command, {**os.environ, **environment(settings)})  # noqa: S606  that is the point
 
 

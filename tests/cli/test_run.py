@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import venv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,99 @@ def test_plugins_of_vllm(
     result = run("run", "env")
     assert environments[0].get("VLLM_PLUGINS") == passed
     assert ("VLLM_PLUGINS lacks otel_llm" in result.stderr) is told
+
+
+ENTRY_POINT = "[vllm.general_plugins]\notel_llm = otel_llm.engines.vllm.plugin:load\n"
+ONE_LINE, LONG_PATH = "#!{}\n", "#!/bin/sh\n'''exec' \"{}\" \"$0\" \"$@\"\n' '''\n"
+
+
+@pytest.fixture
+def other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The Python of an environment of its own, with nothing in it."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    venv.create(tmp_path / "engine", symlinks=True)
+    return tmp_path / "engine" / "bin" / "python"
+
+
+def script(path: Path, text: str) -> str:
+    """An executable file."""
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
+    return str(path)
+
+
+def install(python: Path, entry_points: str) -> None:
+    """What pip leaves of otel-llm beside a Python."""
+    [packages] = python.parents[1].glob("lib/python*/site-packages")
+    found = packages / "otel_llm-1.0.dist-info"
+    found.mkdir()
+    (found / "METADATA").write_text("Metadata-Version: 2.1\nName: otel-llm\nVersion: 1.0\n")
+    (found / "entry_points.txt").write_text(entry_points)
+
+
+@pytest.mark.parametrize("head", [ONE_LINE, LONG_PATH, "#!/usr/bin/env -S python -u\n", None])
+def test_an_engine_in_another_python(
+    run: "Run", monkeypatch: pytest.MonkeyPatch, tmp_path: Path, other: Path, head: str | None
+) -> None:
+    """A Python without otel-llm is named with the remedy, one with it is not; both start."""
+    started: list[str] = []
+    monkeypatch.setattr(os, "execve", lambda path, _command, _env: started.append(path))
+    monkeypatch.setenv("PATH", str(other.parent), prepend=os.pathsep)
+    engine = str(other) if head is None else script(tmp_path / "serve", head.format(other))
+    told = run("run", "--", engine)
+    assert f"{other} runs {engine} and lacks otel-llm" in told.stderr
+    assert f"{other} -m pip install otel-llm" in told.stderr
+    install(other, ENTRY_POINT)
+    assert run("run", "--", engine).stderr == ""
+    assert started == [engine, engine]
+
+
+def test_an_otel_llm_without_the_hooks(
+    run: "Run", monkeypatch: pytest.MonkeyPatch, tmp_path: Path, other: Path
+) -> None:
+    """The entry point counts, not the package's name; a copy in the working directory does not."""
+    monkeypatch.setattr(os, "execve", lambda *_: None)
+    install(other, "")
+    [packages] = other.parents[1].glob("lib/python*/site-packages")
+    engine = script(tmp_path / "serve", ONE_LINE.format(other))
+    assert "lacks otel-llm" in run("run", "--", engine).stderr
+    (packages / "otel_llm-1.0.dist-info").rename(tmp_path / "otel_llm-1.0.dist-info")
+    (tmp_path / "otel_llm-1.0.dist-info" / "entry_points.txt").write_text(ENTRY_POINT)
+    monkeypatch.chdir(tmp_path)
+    assert "lacks otel-llm" in run("run", "--", engine).stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#!/bin/sh\n",
+        "#!\n",
+        "#!/usr/bin/env\n",
+        "#!'/python\n",
+        "no script",
+        f"#!{sys.executable}\n",
+    ],
+)
+def test_commands_that_are_not_judged(
+    run: "Run", monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
+) -> None:
+    """Our own Python, and what names none: nothing to say, and it starts."""
+    started: list[str] = []
+    monkeypatch.setattr(os, "execve", lambda path, _command, _env: started.append(path))
+    engine = script(tmp_path / "serve", text)
+    assert run("run", "--", engine).stderr == ""
+    assert started == [engine]
+
+
+def test_a_python_that_does_not_answer(
+    run: "Run", monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """That nothing is known of it is said; it starts."""
+    started: list[str] = []
+    monkeypatch.setattr(os, "execve", lambda path, _command, _env: started.append(path))
+    python = script(tmp_path / "python3", "#!/bin/sh\nexit 1\n")
+    assert f"Whether {python} has otel-llm is not known" in run("run", "--", python).stderr
+    assert started == [python]
 
 
 @pytest.mark.usefixtures("clean_environment")

@@ -8,7 +8,6 @@ from otel_llm.cli.checks.finding import Finding
 from otel_llm.engines.vllm import package, plugin
 
 _AREA = "vllm"
-_GROUP = "vllm.general_plugins"
 _RUN = "otel-llm run -- vllm serve MODEL"
 
 
@@ -19,6 +18,7 @@ def check() -> Iterator[Finding]:
         yield _version(version)
         yield _switch()
         yield from _entry_point()
+        yield _shutdown()
     else:
         detail = "not installed beside otel-llm: the hooks need both in one environment"
         yield Finding(_AREA, "version", "off", detail)
@@ -42,10 +42,19 @@ def _switch() -> Finding:
 
 
 def _entry_point() -> Iterator[Finding]:
-    names = {one.name for one in importlib.metadata.entry_points(group=_GROUP)}
+    names = {one.name for one in importlib.metadata.entry_points(group=package.GROUP)}
     if package.PLUGIN not in names:
         detail = "vLLM cannot find the hooks: otel-llm is not installed as a package"
         yield Finding(_AREA, "entry point", "problem", detail, "pip install otel-llm")
+
+
+def _shutdown() -> Finding:
+    """Not known of a server that runs: a word on what its default means for our rows."""
+    detail = (
+        "a stopped vLLM kills its engine core at once, and open requests end as engine_died; "
+        "`vllm serve --shutdown-timeout 30` gives them 30 s to finish"
+    )
+    return Finding(_AREA, "shutdown", "ok", detail)
 
 
 def _variables() -> Iterator[Finding]:

@@ -5,6 +5,8 @@ import sys
 from typing import NamedTuple
 
 ENGINE = "vllm"
+GROUP = "vllm.general_plugins"
+"""The entry points that vLLM loads in each of its processes."""
 PLUGIN = "otel_llm"
 """Name of our entry point, as `VLLM_PLUGINS` would list it."""
 

@@ -31,7 +31,7 @@ def look() -> dict[str, Finding]:
 def test_as_it_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tested version; the hooks are off until `otel-llm run` or the environment says on."""
     found = look()
-    assert set(found) == {"version", "hooks"}
+    assert set(found) == {"version", "hooks", "shutdown"}
     assert found["version"].status == "ok"
     assert "0.32.0+cpu is tested" in found["version"].detail
     assert (found["hooks"].status, found["hooks"].remedy[:12]) == ("off", "otel-llm run")
@@ -39,6 +39,14 @@ def test_as_it_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
     assert look()["hooks"].status == "ok"
     monkeypatch.setenv("OTEL_LLM_ENABLED", "false")
     assert look()["hooks"].status == "off"
+
+
+def test_what_stopping_does() -> None:
+    """That open requests read as an engine's death, and the option that lets them finish."""
+    told = look()["shutdown"]
+    assert told.status == "ok"
+    assert "engine_died" in told.detail
+    assert "--shutdown-timeout" in told.detail
 
 
 def test_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
