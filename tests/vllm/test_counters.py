@@ -1,7 +1,6 @@
 """A vLLM that traces and counts by itself: its own figures are the other side of ours."""
 
 import statistics
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,7 +10,7 @@ import pytest
 from otel_llm.conventions import SpanName
 from otel_llm.demo.client import Seen
 from tests.stack.harness import store, wait_for
-from tests.vllm.conftest import Serving
+from tests.vllm.conftest import Serving, Tell
 from tests.vllm.evidence import (
     Counters,
     Row,
@@ -87,8 +86,12 @@ def test_our_totals_are_those_of_vllm(uncancelled: Run) -> None:
     assert wrong_accounts(uncancelled.requests) == []
 
 
-def test_the_parts_of_a_request_add_up_to_the_time_vllm_tells(uncancelled: Run) -> None:
-    """Frontend + queue + prefill + decode + delivery is vLLM's own end-to-end time, within 1 ms."""
+def test_the_parts_of_a_request_add_up_to_the_time_vllm_tells(uncancelled: Run, tell: Tell) -> None:
+    """Frontend + queue + prefill + decode + delivery is vLLM's own end-to-end time, within 1 ms.
+
+    Held for 99 of 100 requests, with 8 calls in flight (`IN_FLIGHT`). Each larger gap is shown at
+    the end of the run, with its parts.
+    """
     told = defaultdict(list)
     for span in uncancelled.native:
         told[span["external_id"]].append(span)
@@ -101,8 +104,13 @@ def test_the_parts_of_a_request_add_up_to_the_time_vllm_tells(uncancelled: Run) 
         gaps.append(abs(gap))
         if abs(gap) > GAP_LIMIT_S:
             shown = " ".join(f"{name}={mine[name] * 1e3:.3f}" for name in PARTS)
-            print(f"{row['request_id']}: gap {gap * 1e3:+.3f} ms; ms: {shown}", file=sys.stderr)  # noqa: T201
+            tell(f"{row['request_id']}: gap {gap * 1e3:+.3f} ms; ms: {shown}")
     gaps.sort()
+    over = sum(gap > GAP_LIMIT_S for gap in gaps)
+    tell(
+        f"{IN_FLIGHT} calls in flight: {over} of {len(gaps)} requests with a gap to vLLM's time"
+        f" over {GAP_LIMIT_S * 1e3:g} ms; the largest {gaps[-1] * 1e3:.3f} ms"
+    )
     assert len(gaps) == len(uncancelled.requests) >= CALLS
     assert gaps[int(len(gaps) * 0.99)] <= GAP_LIMIT_S, [f"{g * 1e3:.3f} ms" for g in gaps[-12:]]
 
