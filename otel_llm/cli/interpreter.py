@@ -47,7 +47,8 @@ def lack(path: str) -> str:
     if asked.stdout.strip() != "False":
         return ""
     remedy = f"{shlex.quote(python)} -m pip install otel-llm"
-    return f"{python} runs {path} and lacks otel-llm: its hooks cannot be found there. Do: {remedy}"
+    runs = "" if path == python else f" runs {path} and"
+    return f"{python}{runs} lacks otel-llm: the hooks cannot be found there. Do: {remedy}"
 
 
 def _python_of(path: str) -> str:

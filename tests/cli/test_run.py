@@ -99,7 +99,8 @@ def test_an_engine_in_another_python(
     monkeypatch.setenv("PATH", str(other.parent), prepend=os.pathsep)
     engine = str(other) if head is None else script(tmp_path / "serve", head.format(other))
     told = run("run", "--", engine)
-    assert f"{other} runs {engine} and lacks otel-llm" in told.stderr
+    runs = "" if head is None else f" runs {engine} and"
+    assert f"{other}{runs} lacks otel-llm" in told.stderr
     assert f"{other} -m pip install otel-llm" in told.stderr
     install(other, ENTRY_POINT)
     assert run("run", "--", engine).stderr == ""
