@@ -83,14 +83,15 @@ def settle(site: Site, seen: Sequence[Seen]) -> list[Row]:
     """
     client = store(site.stack)
     [last] = drive(site, mixed(1, 0.0), 1)
-    everyone = [*seen, last]
 
-    def arrived() -> bool:
+    def last_steps() -> bool:
         mine = [row for row in accounts(client) if row["trace_id"] == last.trace_id]
-        ended = bool(mine) and all(row["terms"] == row["in_steps"] for row in mine)
-        return ended and not open_requests(site) and evidence.settled(client, everyone)
+        return bool(mine) and all(row["emitted"] == row["output"] > 0 for row in mine)
 
-    wait_for(arrived, "all facts of all calls in the store")
+    wait_for(last_steps, "the last call's steps in the store")
+    wait_for(lambda: not open_requests(site), "no request open at the agent")
+    everyone = [*seen, last]
+    wait_for(lambda: evidence.settled(client, everyone), "rows and spans of each call")
     return accounts(client)
 
 
