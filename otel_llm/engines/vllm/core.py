@@ -28,6 +28,9 @@ from otel_llm.facts.step import StepDone, StepScheduled
 from otel_llm.isolation import Guard
 from otel_llm.recorder import Recorder
 
+MOST_IN_FLIGHT = 64
+"""Steps whose result may be out. VLLM has at most one per stage of its pipeline, or two."""
+
 _now = cast("Callable[[], MonotonicNs]", time.monotonic_ns)
 
 
@@ -50,7 +53,8 @@ class Core:
         self._free, self._blocks = extract.blocks(scheduler)
         self._waiting = extract.counter(scheduler.waiting)
         self._holding = extract.counter(scheduler.kv_holding_waiting)
-        self._flights: dict[int, Flight] = {}  # in the order in which they were scheduled
+        # By the step's whole identity: after an undo a batch of an earlier `Core` may come in.
+        self._flights: dict[tuple[str, int, int], Flight] = {}  # in order of scheduling
         self._last = LastTokens()
         self._landing: Flight | None = None
         self._landed_ns = MonotonicNs(0)
@@ -85,9 +89,9 @@ class Core:
                 tokens = members.ones if one_each else list(tokens_of.values())
                 flight = Flight(0, members.ids, tokens)
             flight.seq = seq = next(self._numbers)
-            self._flights[seq] = flight
             producer = self._journal.producer
-            batch.otel_llm_step = (producer.instance_id, producer.dp_rank, seq)
+            batch.otel_llm_step = step = (producer.instance_id, producer.dp_rank, seq)
+            self._flights[step] = flight
             self._write(
                 StepScheduled(
                     seq, now, members.indices, phase, flight.tokens, context,
@@ -96,18 +100,20 @@ class Core:
                 ),
                 now,
             )  # fmt: skip
+            if len(self._flights) > MOST_IN_FLIGHT:
+                self._lapse()
         except Exception as error:  # noqa: BLE001  see `Guard`: this hook is in every step
             self._guard_schedule.swallow(error)
 
     def update_begins(self, batch: Batch, result: Result) -> None:
         """The scheduler is about to take in the result of a batch."""
         try:
-            seq = batch.otel_llm_step[2]
+            step = batch.otel_llm_step
         except AttributeError:  # it had no tokens, and was no step
             return
         try:
             self._landed_ns = _now()
-            self._landing = flight = self._flights.pop(seq, None)
+            self._landing = flight = self._flights.pop(step, None)
             if flight is not None and flight.drafts is not None:
                 # The scheduler shortens these lists at a stop token.
                 flight.sampled = extract.sampled(flight.ids, result)
@@ -145,6 +151,20 @@ class Core:
         self._landing = None
         with self._guard_update:
             self._report()
+
+    def _lapse(self) -> None:
+        """Give up the oldest step in flight, whose result is not coming any more.
+
+        VLLM's fault tolerance throws batches away. What such a step was worth to members that live
+        on is discarded; one without a token is looked at again, as its first is still to come.
+        """
+        flight = self._flights.pop(next(iter(self._flights)))
+        for place, one in enumerate(flight.ids):
+            account = None if place in flight.gone else self._members.accounts.get(one)
+            if account is not None:
+                account.discarded += flight.worth(place)
+                if not account.has_token:
+                    self._members.unsettled.add(one)
 
     def _judge(self, flight: Flight, gained: list[int]) -> list[int]:
         """Count the drafts of a result. Returns how many of each member were accepted."""
@@ -189,10 +209,16 @@ class Core:
             return getattr(request, "request_id", None) in self._members.accounts
         return True
 
-    def queued(self, request: CoreRequest) -> None:
-        """A request entered the scheduler's queue."""
+    def queued(self, request: CoreRequest, *, tracing: bool) -> None:
+        """A request entered the scheduler's queue.
+
+        One that was refused before has its end: it is in there only so that a KV connector frees
+        what it holds for it.
+        """
         with self._guard:
-            account = self._arrivals.account(request)
+            if self._arrivals.was_refused(request.request_id):
+                return
+            account = self._arrivals.account(request, tracing=tracing)
             self._members.accounts[request.request_id] = account
             account.handle.queued()
 
@@ -252,6 +278,7 @@ class Core:
             one = request.request_id
             account = self._members.accounts.pop(one, None)
             if account is None:
+                self._arrivals.forget(one)
                 return
             self._members.left(one)
             for flight in self._flights.values():
@@ -266,9 +293,10 @@ class Core:
         """Write the ends that have come up, behind the result that brought them."""
         ended, self._ended = self._ended, {}
         for one, (account, request) in ended.items():
-            account.report()
-            account.handle.finished(
-                **extract.end(request),
-                last_token_ns=self._last.take(one),
-                unscheduled_tokens=account.unscheduled(request.num_computed_tokens),
-            )
+            with self._guard:  # one that cannot be read must not cost the others their ends
+                account.report()
+                account.handle.finished(
+                    **extract.end(request),
+                    last_token_ns=self._last.take(one),
+                    unscheduled_tokens=account.unscheduled(request.num_computed_tokens),
+                )

@@ -8,10 +8,11 @@ import inspect
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, finalize
 
 from otel_llm.engines.vllm import extract
 from otel_llm.engines.vllm.core import Core
+from otel_llm.engines.vllm.core_arrivals import take_member
 from otel_llm.engines.vllm.package import ENGINE, installed_version
 from otel_llm.isolation import Guard
 from otel_llm.recorder import Recorder
@@ -20,7 +21,10 @@ Hooked = Callable[..., Any]
 CORE = "otel_llm_core"
 """The attribute of a scheduler that holds its `Core`. Two hooks name it literally, to be quick."""
 
-_attached: WeakSet[Any] = WeakSet()
+LeftOut = Callable[[], "Sequence[str] | None"]
+
+# Each with what closes its journal when it is collected.
+_attached: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 _guard = Guard("vllm.core")
 
 
@@ -36,14 +40,17 @@ def attach(scheduler: Any, left_out: Sequence[str] = ()) -> Core:  # noqa: ANN40
     )
     core = Core(scheduler, recorder)
     setattr(scheduler, CORE, core)
-    _attached.add(scheduler)
+    _attached[scheduler] = closing = finalize(scheduler, recorder.close)
+    closing.atexit = False  # the journal's own affair
     return core
 
 
 def detach(scheduler: Any) -> None:  # noqa: ANN401
     """Follow a scheduler no longer, and close its journal."""
     core = vars(scheduler).pop(CORE, None)
-    _attached.discard(scheduler)
+    closing = _attached.pop(scheduler, None)
+    if closing is not None:
+        closing.detach()
     if core is not None:
         core.recorder.close()
 
@@ -54,14 +61,20 @@ def close_all() -> None:
         detach(scheduler)
 
 
-def init(original: Hooked, left_out: Callable[[], Sequence[str]]) -> Hooked:
+def _follow(scheduler: Any, left_out: LeftOut) -> Core | None:  # noqa: ANN401
+    """Follow a scheduler, unless the hooks have been undone and stand under another patch."""
+    missing = left_out()
+    return None if missing is None else attach(scheduler, missing)
+
+
+def init(original: Hooked, left_out: LeftOut) -> Hooked:
     """Of `Scheduler.__init__`: follow it from now on."""
 
     @wraps(original)
     def hooked(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         original(self, *args, **kwargs)
         with _guard:
-            attach(self, left_out())
+            _follow(self, left_out)
 
     return hooked
 
@@ -121,20 +134,51 @@ def _expect(original: Hooked, *names: str) -> None:
         raise TypeError(message)
 
 
-def add_request(original: Hooked) -> Hooked:
-    """Of `Scheduler.add_request`."""
+def add_request(original: Hooked, left_out: LeftOut, disown: Callable[[str], None]) -> Hooked:
+    """Of `Scheduler.add_request`.
+
+    A scheduler that was there before the hooks is followed from its first request on that finds it
+    empty: what it holds has a past that nobody saw. What it takes in until then gives no facts, and
+    the API server in this process is told that there will be no other half.
+    """
 
     @wraps(original)
     def hooked(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         core = getattr(self, CORE, None)
+        tracing = False
+        with _guard:
+            tracing = _tracing(self.vllm_config)
+            if core is None:
+                core = _follow_late(self, request, left_out, disown, tracing=tracing)
         # Asked before: a session's last input ends it in here.
         entered = core is not None and not core.knows(request)
         returned = original(self, request, *args, **kwargs)
         if core is not None and entered:
-            core.queued(request)
+            core.queued(request, tracing=tracing)
         return returned
 
     return hooked
+
+
+def _tracing(config: Any) -> bool:  # noqa: ANN401  vLLM's VllmConfig
+    """Whether vLLM makes spans of its own."""
+    return config.observability_config.otlp_traces_endpoint is not None
+
+
+def _follow_late(
+    scheduler: Any,  # noqa: ANN401
+    request: Any,  # noqa: ANN401
+    left_out: LeftOut,
+    disown: Callable[[str], None],
+    *,
+    tracing: bool,
+) -> Core | None:
+    """Follow a scheduler that is empty; else see to it that nobody waits for facts of a request."""
+    if not scheduler.requests:
+        return _follow(scheduler, left_out)
+    take_member(request, request.trace_headers, tracing=tracing)
+    disown(request.request_id)
+    return None
 
 
 def free_request(original: Hooked) -> Hooked:
@@ -191,8 +235,7 @@ def preprocess(original: Hooked) -> Hooked:
         with _guard:
             core = getattr(self.scheduler, CORE, None)
             if core is not None:
-                config = self.vllm_config.observability_config
-                core.arrived(request, made[0], tracing=config.otlp_traces_endpoint is not None)
+                core.arrived(request, made[0], tracing=_tracing(self.vllm_config))
         return made
 
     return hooked

@@ -1,6 +1,7 @@
 """The API server of this process: its output processors, and the journal that they share."""
 
 import multiprocessing
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from otel_llm.journal.writer import Journal
 
 HALVES = "otel_llm_halves"
 """Attribute of an `OutputProcessor` that holds its `Halves`."""
+
+_all: "weakref.WeakSet[Frontend]" = weakref.WeakSet()
 
 
 class Frontend:
@@ -39,6 +42,7 @@ class Frontend:
         self._closed = False
         self._lock = threading.Lock()
         self._processors: weakref.WeakSet[Any] = weakref.WeakSet()
+        _all.add(self)
 
     def attach(self, engine: Any) -> None:  # noqa: ANN401  vLLM's AsyncLLM or LLMEngine
         """Follow an engine's output processor, if it is not followed yet."""
@@ -75,6 +79,15 @@ class Frontend:
                     self._journal.close()
                     self._journal = None
 
+    def disown(self, request_id: str) -> None:
+        """The engine core, in this process, takes a request in without following it."""
+        with self._lock:
+            for processor in self._processors:
+                vars(processor)[HALVES].disown(request_id)
+
+    def _after_fork_in_child(self) -> None:
+        self._lock = threading.Lock()  # another thread may have held it when the process forked
+
     def _count_swallowed(self) -> None:
         if self._journal is not None:
             self._journal.count_swallowed()
@@ -90,3 +103,11 @@ class Frontend:
             self._processors.clear()
             if self._journal is not None:
                 self._journal.close()
+
+
+def _new_locks() -> None:
+    for one in _all:
+        one._after_fork_in_child()  # noqa: SLF001  the frontend's other half
+
+
+os.register_at_fork(after_in_child=_new_locks)

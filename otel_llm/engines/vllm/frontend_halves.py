@@ -186,6 +186,12 @@ class Halves:
         for half in halves:
             self._deliver(half, now, "failed", "error", error_type)
 
+    def disown(self, request_id: str) -> None:
+        """Let go of a request without a record: the engine core does not follow it."""
+        half = self._open.pop(request_id, None)
+        if half is not None:
+            _uncover(half.state)
+
     def close(self) -> None:
         """Let go of every request that is open, without a record."""
         for half in [*self._take_ending(), *self._open.values()]:

@@ -58,7 +58,7 @@ class Call(NamedTuple):
 
 
 _HEX = "[0-9a-f]{16}"
-_BEAM = re.compile(rf"-{_HEX}-beam-(\d+)$")
+_BEAM = re.compile(rf"-{_HEX}-beam-(\d{{1,6}})$")
 RESPONSES = Call(kind=Kind("", "chat", r"_\d+"))
 """A call of the Responses API, whose caller may choose the whole id."""
 

@@ -1,5 +1,6 @@
 """`instrument()` puts all hooks into vLLM's classes in this process; `uninstrument()` undoes it."""
 
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -23,14 +24,18 @@ class Instrumentation:
         self._frontend = Frontend(partial(_open, version, self.left_out), self.look_again)
         self._left_out = package.beyond_reach(version)
         self._sets: dict[str, PatchSet] = {}
+        self._undone = False
 
     def left_out(self) -> list[str]:
         """Hooks that are not in place so far, as `name: reason`."""
         return list(self._left_out)
 
+    def _for_core(self) -> list[str] | None:
+        return None if self._undone else self.left_out()
+
     def put_in(self) -> None:
         """Apply every patch that fits this vLLM."""
-        self._add("vllm.core", lambda: _core_patches(self.left_out))
+        self._add("vllm.core", lambda: _core_patches(self._for_core, self._frontend.disown))
         self._add("vllm.frontend", lambda: frontend_patches(self._frontend))
         self.look_again()
 
@@ -55,6 +60,7 @@ class Instrumentation:
 
     def take_out(self) -> list[Problem]:
         """Undo every patch, the latest first, and let go of all that the hooks held."""
+        self._undone = True
         problems = [one for patches in reversed(self._sets.values()) for one in patches.undo()]
         for close in (self._frontend.close, _close_cores):
             with Guard("vllm.undo"):  # what one part cannot let go of must not hold up the rest
@@ -99,13 +105,23 @@ def _open(version: str, left_out: Callable[[], list[str]], model: str) -> Journa
     )
 
 
-def _core_patches(left_out: Callable[[], list[str]]) -> tuple[Patch, ...]:
+def _core_patches(
+    left_out: Callable[[], list[str] | None], disown: Callable[[str], None]
+) -> tuple[Patch, ...]:
     from otel_llm.engines.vllm.core_patches import core_patches
 
-    return core_patches(left_out)
+    return core_patches(left_out, disown)
 
 
 def _close_cores() -> None:
     from otel_llm.engines.vllm.core_hooks import close_all
 
     close_all()
+
+
+def _new_lock() -> None:
+    global _lock  # noqa: PLW0603  another thread may have held it when the process forked
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_new_lock)

@@ -8,8 +8,11 @@ from typing import TypeVar
 
 import pytest
 
+from otel_llm.engines.vllm import core, extract
+from otel_llm.engines.vllm.core_hooks import CORE
 from otel_llm.facts.request import RequestArrived, RequestFinished
 from otel_llm.facts.step import PHASE_DECODE, PHASE_PREFILL, StepDone, StepScheduled
+from otel_llm.testing import Swallowed
 from tests.engines.vllm.core_followed import Kept, followed
 from tests.engines.vllm.core_objects import ModelRunnerOutput, Request, SchedulerOutput
 from tests.engines.vllm.core_scheduler import Scheduler, Shape
@@ -233,3 +236,42 @@ def test_drafts_of_a_step() -> None:
     assert (scheduled.tokens, scheduled.drafts) == ([4, 5], [3, 0])
     assert (done.emitted, done.accepted) == ([2, 1], [1, 0])
     assert (of(kept, StepScheduled)[0].drafts, of(kept, StepDone)[0].accepted) == ([], [])
+
+
+def test_steps_that_were_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault tolerance drops batches: they are not kept, and their tokens are discarded."""
+    monkeypatch.setattr(core, "MOST_IN_FLIGHT", 2)
+    with calm(Shape(ahead=True)) as (scheduler, kept):
+        scheduler.add_request(Request("a", 5))
+        follower = vars(scheduler)[CORE]
+        for _ in range(4):
+            scheduler.schedule()
+        assert [one.seq for one in follower._flights.values()] == [3, 4]
+        assert follower._members.unsettled == {"a"}, "its first token is still to come"
+        scheduler.finish_requests(["a"])
+    (finished,) = of(kept, RequestFinished)
+    scheduled = sum(sum(one.tokens) for one in of(kept, StepScheduled))
+    assert finished.discarded_tokens == scheduled - 5 == 3
+
+
+def test_an_end_that_cannot_be_read(
+    engine: tuple[Scheduler, Kept], monkeypatch: pytest.MonkeyPatch, swallowed: Swallowed
+) -> None:
+    """It is counted; the ends that came up with it are written."""
+    scheduler, kept = engine
+    for name in "abc":
+        scheduler.add_request(Request(name, 3, max_tokens=1))
+    read = extract.end
+
+    def fail(request: Request) -> extract.End:
+        if request.request_id == "b":
+            raise ValueError
+        return read(request)
+
+    monkeypatch.setattr(extract, "end", fail)
+    step(scheduler)
+    assert [one.index for one in of(kept, RequestFinished)] == [
+        one.index for one in of(kept, RequestArrived) if one.request_id != "b"
+    ]
+    assert swallowed.places == ["vllm.core.request"]
+    swallowed.clear()

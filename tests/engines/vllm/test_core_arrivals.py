@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from otel_llm.engines.vllm import identity
+from otel_llm.engines.vllm.core_hooks import CORE
 from otel_llm.engines.vllm.identity import Origin
 from otel_llm.facts.request import RequestArrived, RequestFinished
 from tests.engines.vllm.core_followed import Kept, followed
@@ -101,3 +102,22 @@ def test_a_session_s_further_inputs_are_no_requests() -> None:
         scheduler.finish_requests(["a"])
     assert len(arrivals(kept)) == 1
     assert sum(isinstance(one, RequestFinished) for one in kept) == 1
+
+
+def test_refused_and_put_in_all_the_same() -> None:
+    """VLLM 0.33 does so for a KV connector's sake. It is one request; its id may come again."""
+    with followed(Shape(), random.Random(1)) as (scheduler, kept):
+        core = EngineCore(scheduler)
+        for _ in range(2):
+            made, _wave = core.preprocess_add_request(sent("a"))
+            follower: Any = vars(scheduler)[CORE]
+            follower.refused(["a"], "error")
+            scheduler.add_request(made)
+            scheduler.finish_requests(["a"])
+        assert not follower._arrivals.was_refused("a")
+        for number in range(2000):
+            core.preprocess_add_request(sent(f"b{number}"))
+            follower.refused([f"b{number}"], "error")
+        assert len(follower._arrivals._refused) == 1024
+    assert len(arrivals(kept)) == 2002
+    assert sum(isinstance(one, RequestFinished) for one in kept) == 2002

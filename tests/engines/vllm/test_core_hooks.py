@@ -1,5 +1,6 @@
 """The hooks do no harm: to what vLLM returns and raises, when they fail, when they are undone."""
 
+import gc
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,8 @@ from otel_llm.engines.vllm.core_arrivals import Arrivals
 from otel_llm.engines.vllm.core_flight import Flight
 from otel_llm.engines.vllm.core_members import Members
 from otel_llm.engines.vllm.core_patches import close_all, patches_of
-from otel_llm.facts.request import RequestFinished
+from otel_llm.engines.vllm.identity import put
+from otel_llm.facts.request import RequestArrived, RequestFinished
 from otel_llm.facts.step import StepDone, StepScheduled
 from otel_llm.journal.directory import scan
 from otel_llm.journal.reader import JournalReader
@@ -25,6 +27,7 @@ from otel_llm.testing import Swallowed
 from tests.engines.vllm.core_followed import followed
 from tests.engines.vllm.core_objects import Request, SchedulerOutput
 from tests.engines.vllm.core_scheduler import EngineCore, Scheduler, Shape
+from tests.engines.vllm.test_core_arrivals import ORIGIN
 
 PLACES: list[tuple[object, str]] = [
     (Members, "look"),
@@ -161,9 +164,9 @@ def test_a_step_whose_update_raised_has_no_result() -> None:
 
 
 @contextmanager
-def patched(*left_out: str) -> Iterator[PatchSet]:
+def patched(*left_out: str, disown: Callable[[str], None] = lambda _: None) -> Iterator[PatchSet]:
     """The hooks in the modelled classes, and out again."""
-    patches = PatchSet(*patches_of(Scheduler, EngineCore, lambda: left_out))
+    patches = PatchSet(*patches_of(Scheduler, EngineCore, lambda: left_out, disown))
     assert patches.apply() == []
     try:
         yield patches
@@ -187,9 +190,59 @@ def test_a_scheduler_gets_a_journal_of_its_own(
         assert hasattr(scheduler, core_hooks.CORE)
         close_all()
         assert not hasattr(scheduler, core_hooks.CORE)
-        scheduler.add_request(Request("a", 3))
-        assert not hasattr(scheduler.schedule(), "otel_llm_step")
+        assert reader.counters.clean_close
     reader.close()
+
+
+def test_one_that_nobody_holds_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler that is collected without a shutdown leaves no journal that looks alive."""
+    monkeypatch.setenv("OTEL_LLM_JOURNAL_DIR", str(tmp_path / "j"))
+    monkeypatch.setenv("OTEL_LLM_JOURNAL_BYTES", str(1 << 20))
+    with patched():
+        scheduler = Scheduler(Shape(), random.Random(1))
+        reader = JournalReader.open(scan(tmp_path / "j")[0])
+        assert not reader.counters.clean_close
+        del scheduler
+        gc.collect()
+        assert reader.counters.clean_close
+    reader.close()
+
+
+def test_one_that_was_there_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is followed from the first request on that finds it empty; those before are disowned."""
+    monkeypatch.setenv("OTEL_LLM_JOURNAL_DIR", str(tmp_path / "j"))
+    monkeypatch.setenv("OTEL_LLM_JOURNAL_BYTES", str(1 << 20))
+    scheduler = Scheduler(Shape(), random.Random(1))
+    scheduler.add_request(Request("a", 3))
+    disowned: list[str] = []
+    with patched(disown=disowned.append):
+        second: Any = Request("b", 3)
+        second.trace_headers = put({"traceparent": "00-ab"}, ORIGIN)
+        scheduler.add_request(second)
+        assert (disowned, second.trace_headers) == (["b"], None)
+        assert not hasattr(scheduler.schedule(), "otel_llm_step")
+        assert scan(tmp_path / "j") == []
+        scheduler.finish_requests(["a", "b"])
+        third: Any = Request("c", 3)
+        third.trace_headers = put(None, ORIGIN)
+        scheduler.add_request(third)
+        assert scheduler.schedule().otel_llm_step[2] == 1  # type: ignore[attr-defined]
+        assert (disowned, third.trace_headers) == (["b"], None)
+        (path,) = scan(tmp_path / "j")
+        reader = JournalReader.open(path)
+        arrived = [one for one in reader.read() if isinstance(one, RequestArrived)]
+        assert [(one.request_id, one.frontend) for one in arrived] == [("c", ORIGIN.frontend)]
+    reader.close()
+
+
+def test_hooks_that_are_undone_follow_nothing() -> None:
+    """Under somebody else's patch they stay in place, and ask first."""
+    patches = PatchSet(*patches_of(Scheduler, EngineCore, lambda: None))
+    assert patches.apply() == []
+    scheduler = Scheduler(Shape(), random.Random(1))
+    scheduler.add_request(Request("a", 3))
+    assert not hasattr(scheduler, core_hooks.CORE)
+    assert patches.undo() == []
 
 
 def test_undone_and_put_in_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

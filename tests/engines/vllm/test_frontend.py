@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import threading
 import weakref
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from otel_llm.engines.vllm import instrument
 from otel_llm.engines.vllm.frontend import HALVES, Frontend
 from otel_llm.engines.vllm.identity import take
 from otel_llm.facts.request import RequestDelivered
@@ -438,3 +440,21 @@ def test_a_hook_that_raises(
     reader = JournalReader.open(directory.scan(Path(settings.journal_dir))[0])
     assert reader.counters.swallowed == count
     reader.close()
+
+
+def test_a_fork_while_another_thread_works(frontend: Frontend) -> None:
+    """The child's locks are free, whoever held the parent's."""
+    with frontend._lock, instrument._lock:
+        child = os.fork()
+        if child == 0:
+            free = frontend._lock.acquire(timeout=5) and _from_another_thread(instrument._lock)
+            os._exit(0 if free else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def _from_another_thread(lock: Any) -> bool:  # noqa: ANN401  an RLock
+    taken: list[bool] = []
+    thread = threading.Thread(target=lambda: taken.append(lock.acquire(timeout=5)))
+    thread.start()
+    thread.join()
+    return taken == [True]

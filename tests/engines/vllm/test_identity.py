@@ -155,3 +155,10 @@ def test_no_headers() -> None:
 def test_a_member_of_somebody_else(value: str) -> None:
     """A member that cannot be read counts as none, and is taken out all the same."""
     assert take({MEMBER: value, "traceparent": "t"}) == (None, {"traceparent": "t"})
+
+
+def test_a_beam_of_too_many_digits() -> None:
+    """Whatever a caller chose as its id, reading it does not fail."""
+    chosen = f"cmpl-x-{'a' * 16}-beam-{'9' * 5000}"
+    assert identify(chosen).beam is None
+    assert identify(chosen, Call("x")).beam is None

@@ -1,13 +1,14 @@
 """Hooks taken out, and put in, while vLLM is at work."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from vllm.v1.request import RequestStatus
 
 from otel_llm.engines.vllm.instrument import instrument, uninstrument
+from otel_llm.facts.request import RequestArrived, RequestDelivered
 from tests.engines.vllm.real.api import Servers, call
 from tests.engines.vllm.real.config import Shape
 from tests.engines.vllm.real.drive import Engine
@@ -54,7 +55,7 @@ def test_out_with_steps_in_flight(drafts: int, journal_dir: Path) -> None:
 
 
 def test_in_again_with_steps_in_flight(journal_dir: Path) -> None:
-    """A scheduler whose hooks were taken out is followed no longer; the next one is, once."""
+    """What a scheduler took in before is followed no longer; the next one is, once."""
     instrument()
     engine = _busy()
     uninstrument()
@@ -72,7 +73,7 @@ def test_in_again_with_steps_in_flight(journal_dir: Path) -> None:
 
 
 def test_in_while_a_scheduler_is_at_work(journal_dir: Path) -> None:
-    """A scheduler that was made before the hooks works on, without facts."""
+    """What a scheduler takes in before it is empty has no facts, if the hooks came later."""
     engine = _busy()
     instrument()
     engine.add("c", 8, max_tokens=2)
@@ -97,3 +98,53 @@ async def test_out_with_calls_being_served(journal_dir: Path) -> None:
     assert sum(len(output.outputs[0].token_ids) for output in asked.result()) == 9
     (frontend,) = read(journal_dir, "frontend")
     assert frontend.delivered == {}
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_in_again_with_a_live_engine(journal_dir: Path, busy: bool) -> None:
+    """The next request that finds it empty has both halves; one before it has neither."""
+    instrument()
+    servers = Servers(Engine(Shape(asynchronous=True)), depth=2)
+    (llm,) = servers.llms
+    await servers.serve(call(llm, "cmpl-x-0", [5, 6, 7, 8], max_tokens=4))
+    uninstrument()
+    early = [call(llm, "cmpl-early-0", [5, 6, 7], max_tokens=9)] if busy else []
+    for _ in range(5):
+        await asyncio.sleep(0)
+        servers.turn()
+    instrument()
+    if busy:
+        early.append(call(llm, "cmpl-busy-0", [5, 6, 9], max_tokens=9))
+    await servers.serve(*early)
+    assert all(one.done() for one in early)
+    await servers.serve(call(llm, "cmpl-y-0", [5, 6, 7, 8], max_tokens=4))
+    servers.close()
+    engine = next(one for one in read(journal_dir, "engine") if _calls(one.arrived) == {"cmpl-y"})
+    frontend = next(
+        one for one in read(journal_dir, "frontend") if _calls(one.delivered) == {"cmpl-y"}
+    )
+    assert len(read(journal_dir, "engine")) == len(read(journal_dir, "frontend")) == 2
+    assert set(engine.arrived) == set(frontend.delivered)
+    (arrived,) = engine.arrived.values()
+    assert arrived.frontend == frontend.producer.instance_id
+    engine.check()
+    assert len(engine.steps) >= 4
+    for state in servers.engine.requests.values():
+        assert state.trace_headers is None
+
+
+def test_in_with_steps_of_its_past_in_flight(journal_dir: Path) -> None:
+    """A result of before, which carries an earlier step's identity, is no result of this one."""
+    instrument()
+    engine = _busy()
+    uninstrument()
+    instrument()
+    engine.abort("a", "b")
+    engine.add("c", 8, max_tokens=2)
+    engine.run(depth=2)
+    (late,) = [one for one in read(journal_dir, "engine") if set(one.arrived) == {"c"}]
+    late.check()
+
+
+def _calls(facts: Mapping[str, RequestArrived] | Mapping[str, RequestDelivered]) -> set[str]:
+    return {one.api_request_id for one in facts.values()}
