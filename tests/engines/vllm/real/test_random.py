@@ -142,9 +142,9 @@ def test_a_long_run(
     data=st.data(),
     depth=st.integers(1, 3),
     drafts=st.integers(0, 3),
-    blocks=st.integers(14, 40),
+    blocks=st.integers(18, 40),  # vLLM itself asks for room for the longest request
     batched_tokens=st.integers(8, 40),
-    max_model_len=st.sampled_from([50, 256]),
+    max_model_len=st.sampled_from([50, 68]),
     caching=st.booleans(),
     second_runner=st.booleans(),
     policy=st.sampled_from(["fcfs", "priority"]),
