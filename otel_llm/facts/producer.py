@@ -6,6 +6,7 @@ import msgspec
 
 ProducerKind = Literal["engine", "frontend", "gateway"]
 
+
 class Producer(msgspec.Struct, frozen=True):
     """The identity that every fact of one journal shares. It stands in the journal's header.
 

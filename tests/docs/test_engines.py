@@ -12,7 +12,7 @@ PAGE = (ROOT / "docs" / "engines.md").read_text(encoding="utf-8")
 def test_tested_versions_are_named() -> None:
     """Each release stands there with how it was tested, and no other."""
     [row] = [line for line in PAGE.splitlines() if line.startswith("| vLLM |")]
-    assert re.findall(r"\b0\.\d+", row) == [one.release for one in package.TESTED]
+    assert sorted(set(re.findall(r"\b0\.\d+", row))) == [one.release for one in package.TESTED]
 
 
 def test_every_hook_is_explained() -> None:
