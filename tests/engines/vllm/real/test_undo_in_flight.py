@@ -136,10 +136,12 @@ async def test_in_again_with_a_live_engine(journal_dir: Path, busy: bool) -> Non
 def test_in_with_steps_of_its_past_in_flight(journal_dir: Path) -> None:
     """A result of before, which carries an earlier step's identity, is no result of this one."""
     instrument()
-    engine = _busy()
+    engine = Engine(Shape(asynchronous=True))
+    engine.add("a", 8, max_tokens=6)
+    engine.schedule()
     uninstrument()
     instrument()
-    engine.abort("a", "b")
+    engine.abort("a")
     engine.add("c", 8, max_tokens=2)
     engine.run(depth=2)
     (late,) = [one for one in read(journal_dir, "engine") if set(one.arrived) == {"c"}]
