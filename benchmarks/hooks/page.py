@@ -28,8 +28,8 @@ core and what would be the API server take turns in one process, so both halves'
 the step. Time in the hooks is taken in place as above; shares are medians over medians, the \
 largest of the batches. Throughput is taken in pairs of runs on one engine, with and without \
 hooks, the first of a pair turning; the ratio is the median of the pairs' ratios, with 95 % \
-bounds from order statistics. A step of the model leaves nothing of the hooks in the \
-processor's caches, which is most of the distance to *alone*.
+bounds from order statistics. A step of the model leaves little of the hooks in the \
+processor's caches, so they take longer there than *alone*.
 
 **The recorder.** `step_scheduled` and `step_done` with the batch's arrays at hand; \
 `recorder_step_us_with_lists` gathers them from request objects each time. Imports run in fresh \
