@@ -143,6 +143,10 @@ def test_in_with_steps_of_its_past_in_flight(journal_dir: Path) -> None:
     instrument()
     engine.abort("a")
     engine.add("c", 8, max_tokens=2)
+    engine.schedule()
+    engine.result()
+    (during,) = [one for one in read(journal_dir, "engine") if set(one.arrived) == {"c"}]
+    assert [step.done for step in during.steps] == [None]
     engine.run(depth=2)
     (late,) = [one for one in read(journal_dir, "engine") if set(one.arrived) == {"c"}]
     late.check()
