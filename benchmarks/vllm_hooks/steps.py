@@ -52,10 +52,10 @@ class Bench:
         self._patches = patches
         self._plain = PatchSet(*patches)
         self._meter = Meter(patches)
-        known = set(scan(journals))
+        known = set(scan(journals, "engine"))
         with in_place(self._plain):
             self._rig = Rig(model, asynchronous=asynchronous, drafts=drafts)
-        self._journals = [path for path in scan(journals) if path not in known]
+        (self._journal,) = (path for path in scan(journals, "engine") if path not in known)
 
     def steady(self, members: int) -> Round:
         """In place: microseconds in the hooks per step, the median of a round's steps."""
@@ -120,8 +120,7 @@ class Bench:
 
     def _written(self) -> int:
         """Bytes in the engine core's journal so far."""
-        (path,) = (one for one in self._journals if one.name.startswith("engine-"))
-        reader = JournalReader.open(path)
+        reader = JournalReader.open(self._journal)
         while reader.read():
             pass
         position = reader.cursor.position

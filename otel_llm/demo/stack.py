@@ -78,8 +78,7 @@ class Stack:
 
     def _check_hooks(self) -> None:
         """An engine without hooks would serve all calls, and each would be found incomplete."""
-        found = [p for p in scan(Path(self.journal_dir)) if p.name.startswith("engine-")]
-        if len(found) < len(self.engine_names):
+        if len(scan(Path(self.journal_dir), "engine")) < len(self.engine_names):
             message = (
                 "The engine serves, but its hooks are off: it writes no journal. Install otel-llm "
                 f"into the engine's own environment. Its log is in {self.log_dir}."

@@ -53,8 +53,8 @@ class PhaseWatch:
                 reader.close()
 
     def _open(self) -> Iterator[JournalReader]:
-        for path in scan(self._directory):
-            if path.name not in self._readers and path.name.startswith("engine-"):
+        for path in scan(self._directory, "engine"):
+            if path.name not in self._readers:
                 self._readers[path.name] = JournalReader.open(path)
         yield from self._readers.values()
 

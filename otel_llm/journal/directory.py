@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from otel_llm.errors import JournalError
+from otel_llm.facts.producer import ProducerKind
 from otel_llm.private_dir import why_not_private
 from otel_llm.settings import Settings
 
@@ -57,10 +58,20 @@ def ensure(directory: Path, settings: Settings) -> int:
     return handle
 
 
-def scan(directory: Path) -> list[Path]:
-    """The journals in a directory, in order of name. Empty if there is no such directory."""
+def scan(directory: Path, kind: ProducerKind | None = None) -> list[Path]:
+    """The journals in a directory, in order of name. Empty if there is no such directory.
+
+    Args:
+        directory: where to look.
+        kind: whose journals; None for all.
+    """
+    begins = "" if kind is None else f"{kind}-"
     try:
-        return sorted(path for path in directory.iterdir() if re.fullmatch(_NAME, path.name))
+        return sorted(
+            path
+            for path in directory.iterdir()
+            if path.name.startswith(begins) and re.fullmatch(_NAME, path.name)
+        )
     except (FileNotFoundError, NotADirectoryError):
         return []
 
