@@ -42,23 +42,32 @@ neighbour is busy. Figures are medians of the quiet rounds; the table of spreads
 were quiet; where fewer than {rounds.FEWEST} were, all count. Journals have the default size and \
 are on tmpfs; the recorder's wraps around during the run."""
 
+_SIZES = tuple(map(str, measure.BATCHES))
+
 
 def render(result: dict[str, Any]) -> str:
     """The page's text."""
+    parts = (_head, _vllm, _recorder, _method)
+    return "\n".join(part(result) for part in parts)
+
+
+def _head(result: dict[str, Any]) -> str:
     machine, versions, vllm = result["machine"], result["versions"], result["vllm_versions"]
-    sizes = tuple(map(str, measure.BATCHES))
     return f"""# What the hooks cost
 
 `make bench-hooks`, {result["taken"]}, on {machine["processor"]} ({machine["cores"]} cores, \
 {machine["system"]}); Python {versions["python"]}, msgspec {versions["msgspec"]}, otel-llm \
 {versions["otel-llm"]}; vLLM {vllm["vllm"]} on Python {vllm["python"]}, torch {vllm["torch"]}.
+"""
 
-## vLLM
+
+def _vllm(result: dict[str, Any]) -> str:
+    return f"""## vLLM
 
 | requests in the batch | all hooks of a vLLM step, us | goal, us | as a difference, us (95 %) \
 | alone, us | in an engine that generates, us | share of 10 ms | bytes per step |
 |---|---|---|---|---|---|---|---|
-{_lines(_step_row(result, size) for size in sizes)}
+{_lines(_step_row(result, size) for size in _SIZES)}
 
 Tokens per second with hooks: **{result["vllm_throughput_ratio"]:.3f}** of those without, 95 % \
 interval {result["vllm_throughput_ratio_low"]:.3f} to {result["vllm_throughput_ratio_high"]:.3f} \
@@ -77,28 +86,34 @@ Other steps, in place, us:
 
 | requests in the batch | result before the next step | one arrives and ends | with drafts |
 |---|---|---|---|
-{_lines(_other_row(result, size) for size in sizes)}
+{_lines(_other_row(result, size) for size in _SIZES)}
 
 By hook, in place, us:
 
 | requests in the batch | hook | us |
 |---|---|---|
 {_lines(_hook_rows(result["step_us_by_hook"]))}
+"""
 
-## The recorder alone
+
+def _recorder(result: dict[str, Any]) -> str:
+    return f"""## The recorder alone
 
 | requests in the batch | both calls of a step, us | with list building, us | switched off, us \
 | bytes per step |
 |---|---|---|---|---|
-{_lines(_recorder_row(result, size) for size in sizes)}
+{_lines(_recorder_row(result, size) for size in _SIZES)}
 
 The other calls of a request's whole life, from arrival to end: {result["recorder_request_us"]} us \
 in all.
 
 Importing what an engine imports: {result["import_ms"]} ms (goal: under \
 {result["goal"]["import_ms"]} ms), of which msgspec alone takes {result["import_msgspec_ms"]} ms.
+"""
 
-## Method
+
+def _method(result: dict[str, Any]) -> str:
+    return f"""## Method
 
 {result["method"]}
 
