@@ -29,8 +29,7 @@ def _version(version: str) -> Finding:
     how = {one.release: one.how for one in package.TESTED}.get(package.release_of(version))
     if how is not None:
         return Finding(_AREA, "version", "ok", f"{version} is tested: {how}")
-    tested = " and ".join(one.release for one in package.TESTED)
-    detail = f"{version} is unknown (tested: {tested}): only hooks that fit it are put in"
+    detail = f"{version} is unknown (tested: {package.RELEASES}): only hooks that fit it are put in"
     remedy = "start it, and look here again for hooks left out"
     return Finding(_AREA, "version", "warning", detail, remedy)
 
@@ -65,9 +64,9 @@ def _variables() -> Iterator[Finding]:
         yield Finding(_AREA, "VLLM_PLUGINS", "warning", detail, remedy)
     if package.is_set("VLLM_USE_RUST_FRONTEND"):
         detail = (
-            "the Rust front end runs no hooks: steps and the engine core's half of each request"
+            "the Rust front end runs no hooks: steps and the engine core's half of each request "
+            "are recorded; the API server's half, with the caller's trace context, is not"
         )
-        detail += " are recorded; the API server's half, with the caller's trace context, is not"
         remedy = "unset VLLM_USE_RUST_FRONTEND"
         yield Finding(_AREA, "VLLM_USE_RUST_FRONTEND", "warning", detail, remedy)
     if package.is_set("VLLM_DISABLE_REQUEST_ID_RANDOMIZATION"):

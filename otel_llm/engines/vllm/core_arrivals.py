@@ -56,15 +56,9 @@ class Arrivals:
             request: what vLLM made of it.
             tracing: vLLM makes spans of its own.
         """
-        origin, headers = take_member(request, arriving.trace_headers, tracing=tracing)
-        prompt = request.num_prompt_tokens
-        handle = self._recorder.request_arrived(
-            **extract.arrival(arriving, origin, headers, self._model),
-            prompt_tokens=prompt,
-            arrival_ns=extract.arrival_ns(arriving.arrival_time, self._clock.anchor()),
-        )
+        handle = self._handle(arriving, request, tracing=tracing)
         self.forget(arriving.request_id)
-        self._handles[arriving.request_id] = (handle, prompt)
+        self._handles[arriving.request_id] = (handle, request.num_prompt_tokens)
 
     def expects(self, request_id: str) -> bool:
         """Whether a request has arrived and is not in the queue yet."""
@@ -101,10 +95,16 @@ class Arrivals:
         """
         handle, _prompt = self._handles.pop(request.request_id, (None, 0))
         if handle is None:
-            origin, headers = take_member(request, request.trace_headers, tracing=tracing)
-            handle = self._recorder.request_arrived(
-                **extract.arrival(request, origin, headers, self._model),
-                prompt_tokens=request.num_prompt_tokens,
-                arrival_ns=extract.arrival_ns(request.arrival_time, self._clock.anchor()),
-            )
+            handle = self._handle(request, request, tracing=tracing)
         return Account(handle, request.num_prompt_tokens)
+
+    def _handle(
+        self, asked: ArrivingRequest | CoreRequest, request: CoreRequest, *, tracing: bool
+    ) -> RequestHandle:
+        """Record an arrival, told by what `asked` still knows of it."""
+        origin, headers = take_member(request, asked.trace_headers, tracing=tracing)
+        return self._recorder.request_arrived(
+            **extract.arrival(asked, origin, headers, self._model),
+            prompt_tokens=request.num_prompt_tokens,
+            arrival_ns=extract.arrival_ns(asked.arrival_time, self._clock.anchor()),
+        )

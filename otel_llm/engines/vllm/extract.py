@@ -12,6 +12,8 @@ from otel_llm.engines.vllm.core_host import ArrivingRequest, CoreRequest, Result
 from otel_llm.engines.vllm.identity import Origin, identify
 from otel_llm.facts.request import RequestOutcome
 
+_OUTCOMES: dict[str, RequestOutcome] = {"abort": "cancelled", "error": "failed"}
+
 
 class Served(NamedTuple):
     """What a scheduler works for.
@@ -117,11 +119,14 @@ def end(request: CoreRequest) -> End:
     return ending(str(request.get_finished_reason()), request.num_output_tokens)
 
 
+def outcome_of(reason: str) -> RequestOutcome:
+    """What vLLM's finish reason says of the end."""
+    return _OUTCOMES.get(reason, "finished")
+
+
 def ending(reason: str, output_tokens: int) -> End:
     """How a request ended, from vLLM's finish reason."""
-    outcome: RequestOutcome = "finished"
-    if reason in ("abort", "error"):
-        outcome = "cancelled" if reason == "abort" else "failed"
+    outcome = outcome_of(reason)
     return {
         "outcome": outcome,
         "finish_reason": reason,

@@ -19,7 +19,6 @@ from otel_llm.journal.writer import Journal
 STREAM_FINISHED = "stream_finished"
 """Finish reason of a session of streamed input: its caller had no more to say."""
 
-_OUTCOMES: dict[str, RequestOutcome] = {"abort": "cancelled", "error": "failed"}
 _SHADOWED = "make_request_output"
 
 
@@ -150,7 +149,7 @@ class Halves:
         if half is None:
             return
         error = "GenerationError" if reason == "error" else None  # what vLLM raises to the caller
-        self._deliver(half, self.now_ns, _OUTCOMES.get(reason, "finished"), reason, error)
+        self._deliver(half, self.now_ns, extract.outcome_of(reason), reason, error)
 
     def aborted(self, request_ids: list[str]) -> None:
         """The caller, or the API server for it, gave requests up."""

@@ -11,9 +11,12 @@ from typing import Any
 
 from otel_llm.engines.vllm.frontend import HALVES, Frontend
 from otel_llm.engines.vllm.frontend_context import Arriving, Carried, arriving, noted
+from otel_llm.engines.vllm.frontend_halves import Halves
 
 Function = Callable[..., Any]
 Read = Callable[[tuple[Any, ...], Mapping[str, Any]], Any]
+Tell = Callable[[Halves, Any, tuple[Any, ...], Mapping[str, Any]], None]
+"""What to tell the halves of a call: its result, its `args` without `self`, its `kwargs`."""
 
 
 def parameter(function: Function, name: str) -> Read:
@@ -102,9 +105,8 @@ def _errors(outputs: Any) -> dict[str, str]:  # noqa: ANN401  vLLM's EngineCoreO
     }
 
 
-def finish_request(frontend: Frontend, original: Function) -> Function:
-    """Of `OutputProcessor`: a request that ended by itself is forgotten."""
-    state_of = parameter(original, "req_state")
+def _and_then(frontend: Frontend, original: Function, tell: Tell) -> Function:
+    """A hook of `OutputProcessor` that tells of a call once vLLM has done it."""
 
     @functools.wraps(original)
     def hook(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
@@ -112,57 +114,47 @@ def finish_request(frontend: Frontend, original: Function) -> Function:
         with frontend.guard:
             halves = self.__dict__.get(HALVES)
             if halves is not None:
-                halves.let_go(state_of(args, kwargs))
+                tell(halves, result, args, kwargs)
         return result
 
     return hook
+
+
+def finish_request(frontend: Frontend, original: Function) -> Function:
+    """Of `OutputProcessor`: a request that ended by itself is forgotten."""
+    state_of = parameter(original, "req_state")
+    return _and_then(
+        frontend, original, lambda halves, _, args, kwargs: halves.let_go(state_of(args, kwargs))
+    )
 
 
 def update_stats_from_finished(frontend: Frontend, original: Function) -> Function:
     """Of `OutputProcessor`: called next, and only here with the reason."""
     state_of, reason_of = parameter(original, "req_state"), parameter(original, "finish_reason")
-
-    @functools.wraps(original)
-    def hook(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        result = original(self, *args, **kwargs)
-        with frontend.guard:
-            halves = self.__dict__.get(HALVES)
-            if halves is not None:
-                halves.finished(state_of(args, kwargs), str(reason_of(args, kwargs)))
-        return result
-
-    return hook
+    return _and_then(
+        frontend,
+        original,
+        lambda halves, _, args, kwargs: halves.finished(
+            state_of(args, kwargs), str(reason_of(args, kwargs))
+        ),
+    )
 
 
 def abort_requests(frontend: Frontend, original: Function) -> Function:
     """Of `OutputProcessor`: the caller has gone, or the server gives requests up for it."""
-
-    @functools.wraps(original)
-    def hook(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        aborted = original(self, *args, **kwargs)
-        with frontend.guard:
-            halves = self.__dict__.get(HALVES)
-            if halves is not None and aborted:
-                halves.aborted(aborted)
-        return aborted
-
-    return hook
+    return _and_then(frontend, original, lambda halves, aborted, *_: halves.aborted(aborted or []))
 
 
 def propagate_error(frontend: Frontend, original: Function) -> Function:
     """Of `OutputProcessor`: the engine has failed, and every caller is told."""
     error_of = parameter(original, "e")
-
-    @functools.wraps(original)
-    def hook(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        result = original(self, *args, **kwargs)
-        with frontend.guard:
-            halves = self.__dict__.get(HALVES)
-            if halves is not None:
-                halves.failed(type(error_of(args, kwargs)).__name__, everything=True)
-        return result
-
-    return hook
+    return _and_then(
+        frontend,
+        original,
+        lambda halves, _, args, kwargs: halves.failed(
+            type(error_of(args, kwargs)).__name__, everything=True
+        ),
+    )
 
 
 def start(frontend: Frontend, original: Function) -> Function:

@@ -2,10 +2,11 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from otel_llm.engines.vllm import package
+from otel_llm.engines.vllm.core_patches import close_all, core_patches
 from otel_llm.engines.vllm.frontend import Frontend
 from otel_llm.engines.vllm.frontend_patches import frontend_patches, late_patches
 from otel_llm.isolation import Guard
@@ -20,9 +21,8 @@ class Instrumentation:
     """The hooks in this process."""
 
     def __init__(self) -> None:
-        version = package.installed_version()
-        self._frontend = Frontend(partial(_open, version, self.left_out), self.look_again)
-        self._left_out = package.beyond_reach(version)
+        self._frontend = Frontend(partial(open_frontend, self.left_out), self.look_again)
+        self._left_out = package.beyond_reach(package.installed_version())
         self._sets: dict[str, PatchSet] = {}
         self._undone = False
 
@@ -35,7 +35,7 @@ class Instrumentation:
 
     def put_in(self) -> None:
         """Apply every patch that fits this vLLM."""
-        self._add("vllm.core", lambda: _core_patches(self._for_core, self._frontend.disown))
+        self._add("vllm.core", lambda: core_patches(self._for_core, self._frontend.disown))
         self._add("vllm.frontend", lambda: frontend_patches(self._frontend))
         self.look_again()
 
@@ -62,7 +62,7 @@ class Instrumentation:
         """Undo every patch, the latest first, and let go of all that the hooks held."""
         self._undone = True
         problems = [one for patches in reversed(self._sets.values()) for one in patches.undo()]
-        for close in (self._frontend.close, _close_cores):
+        for close in (self._frontend.close, close_all):
             with Guard("vllm.undo"):  # what one part cannot let go of must not hold up the rest
                 close()
         return problems
@@ -94,29 +94,21 @@ def uninstrument() -> list[Problem]:
         return [] if current is None else current.take_out()
 
 
-def _open(version: str, left_out: Callable[[], list[str]], model: str) -> Journal:
+def open_frontend(left_out: Callable[[], Sequence[str]], model: str) -> Journal:
+    """Open the journal of an API server's half.
+
+    Args:
+        left_out: hooks that are not in place so far, as `name: reason`.
+        model: the served model.
+    """
     return open_journal(
         kind="frontend",
         service=package.ENGINE,
         engine=package.ENGINE,
-        engine_version=version,
+        engine_version=package.installed_version(),
         model=model,
         left_out=left_out(),
     )
-
-
-def _core_patches(
-    left_out: Callable[[], list[str] | None], disown: Callable[[str], None]
-) -> tuple[Patch, ...]:
-    from otel_llm.engines.vllm.core_patches import core_patches
-
-    return core_patches(left_out, disown)
-
-
-def _close_cores() -> None:
-    from otel_llm.engines.vllm.core_hooks import close_all
-
-    close_all()
 
 
 def _new_lock() -> None:

@@ -27,6 +27,8 @@ TESTED = (
     Tested("0.32", "served on a CPU, and its classes driven step by step"),
     Tested("0.33", "its classes driven step by step, without a device"),
 )
+RELEASES = " and ".join(one.release for one in TESTED)
+"""The tested releases, as text."""
 
 
 def installed_version() -> str:
@@ -61,8 +63,7 @@ def beyond_reach(version: str) -> list[str]:
     """
     found = []
     if not is_tested(version):
-        releases = " and ".join(one.release for one in TESTED)
-        reason = f"{version or 'this version'} is unknown (tested: {releases}); hooks that fit it"
+        reason = f"{version or 'this version'} is unknown (tested: {RELEASES}); hooks that fit it"
         found.append(f"vllm.version: {reason} are in place")
     if is_set("VLLM_USE_RUST_FRONTEND"):
         found.append("vllm.frontend: VLLM_USE_RUST_FRONTEND=1 serves the API without Python")
