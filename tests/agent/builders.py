@@ -1,5 +1,7 @@
 """Facts for tests. Numbers are deliberately odd, so that a mixed-up field cannot pass."""
 
+import msgspec
+
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
 from otel_llm.facts import (
     PHASE_DECODE,
@@ -39,17 +41,7 @@ ENGINE = Producer(
     model="tiny",
     dp_rank=3,
 )
-FRONTEND = Producer(
-    kind="frontend",
-    instance_id=FRONTEND_ID,
-    boot_id="boot-1",
-    time_namespace=1,
-    service="chat-prod",
-    host="node-7",
-    engine="reference",
-    engine_version="0.1",
-    model="tiny",
-)
+FRONTEND = msgspec.structs.replace(ENGINE, kind="frontend", instance_id=FRONTEND_ID, dp_rank=0)
 GATEWAY = Producer(
     kind="gateway",
     instance_id=GATEWAY_ID,
