@@ -43,6 +43,7 @@ def merged(ours: Recorded, vllm: dict[str, Any]) -> dict[str, Any]:
     return {
         "vllm_versions": vllm["versions"],
         "step_us": medians("steady"),
+        "floor_us": {"passing": medians("passing"), "least": medians("least")},
         "step_us_difference": {size: _interval(quiet[f"difference-{size}"]) for size in _SIZES},
         "step_us_alone": medians("alone"),
         "step_us_sync": medians("sync"),
@@ -76,12 +77,12 @@ def _interval(values: Sequence[float]) -> dict[str, float]:
     return {"median": round(median(values), 1), "low95": round(low, 1), "high95": round(high, 1)}
 
 
-def _in_engine(engine: dict[str, dict[str, float]]) -> dict[str, Any]:
+def _in_engine(engine: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Shares of a step of the engine that generates; the largest over the batches stands alone."""
     return {
         "hook_share_of_step": round(max(one["share"] for one in engine.values()), 6),
         "hook_share_of_10_ms": round(max(one["hooks_us"] for one in engine.values()) / 10_000, 6),
-        "engine": {size: {k: round(v, 6) for k, v in one.items()} for size, one in engine.items()},
+        "engine": _rounded(engine, 6),
     }
 
 
@@ -97,7 +98,7 @@ def _throughput(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _rounded(value: Any) -> Any:  # noqa: ANN401  numbers in dicts of any depth
+def _rounded(value: Any, digits: int = 2) -> Any:  # noqa: ANN401  numbers in dicts of any depth
     if isinstance(value, dict):
-        return {key: _rounded(one) for key, one in value.items()}
-    return round(value, 2)
+        return {key: _rounded(one, digits) for key, one in value.items()}
+    return round(value, digits)

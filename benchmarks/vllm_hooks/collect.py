@@ -1,13 +1,14 @@
 """All figures taken in vLLM's Python. Import it when the environment is set."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from benchmarks.rounds import Round, in_turn
 from benchmarks.vllm_hooks.engine import Engine, Say
+from benchmarks.vllm_hooks.floor import floors
 from benchmarks.vllm_hooks.patches import all_patches
 from benchmarks.vllm_hooks.steps import Bench
 from otel_llm.demo.vllm.model import write_model
@@ -29,13 +30,14 @@ def collect(folder: Path, say: Say, *, quick: bool) -> dict[str, Any]:
         quick: a few of each, to see that it runs.
     """
     model = write_model(folder / "model")
-    patches = all_patches()
-    figures = _steps(model, patches, folder / "journals", say, quick=quick)
+    patches, floor = all_patches(), floors(folder)
+    figures = _steps(model, patches, floor, folder / "journals", say, quick=quick)
     say("a real vLLM with a tiny model starts")
-    engine = Engine(model, patches)
+    engine = Engine(model, patches, floor)
     figures["engine"] = {}
     for members in BATCHES:
         share = figures["engine"][str(members)] = engine.share(members)
+        share["floor_us"] = engine.others_us(members)
         say(f"batch of {members}: {share['hooks_us']:.1f} us in steps of {share['step_ms']:.1f} ms")
     figures["throughput"] = engine.throughput(say, 0.0 if quick else THROUGHPUT_WITHIN_S)
     versions = {name: metadata.version(name) for name in ("vllm", "torch", "msgspec")}
@@ -43,17 +45,25 @@ def collect(folder: Path, say: Say, *, quick: bool) -> dict[str, Any]:
 
 
 def _steps(
-    model: Path, patches: tuple[Patch, ...], journals: Path, say: Say, *, quick: bool
+    model: Path,
+    patches: Sequence[Patch],
+    floor: Mapping[str, Sequence[Patch]],
+    journals: Path,
+    say: Say,
+    *,
+    quick: bool,
 ) -> dict[str, Any]:
     """The cost of a step, by kind of measurement and batch: rounds in microseconds."""
 
     def bench(*, asynchronous: bool, drafts: int = 0) -> Bench:
-        return Bench(model, patches, journals, asynchronous=asynchronous, drafts=drafts)
+        return Bench(model, patches, journals, floor, asynchronous=asynchronous, drafts=drafts)
 
     ahead, behind = bench(asynchronous=True), bench(asynchronous=False)
     speculative = bench(asynchronous=True, drafts=DRAFTS)
     kinds: dict[str, Callable[[int], Round]] = {
         "steady": ahead.steady,
+        "passing": ahead.other("passing"),
+        "least": ahead.other("least"),
         "difference": ahead.difference,
         "alone": behind.alone,
         "sync": behind.steady,

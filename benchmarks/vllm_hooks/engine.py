@@ -7,7 +7,7 @@ The engine core and what would be the API server run in one process and one thre
 import itertools
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -35,11 +35,15 @@ class Engine:
     Args:
         model: the model's directory.
         patches: the hooks.
+        others: other hooks, by name.
     """
 
-    def __init__(self, model: Path, patches: Sequence[Patch]) -> None:
+    def __init__(
+        self, model: Path, patches: Sequence[Patch], others: Mapping[str, Sequence[Patch]]
+    ) -> None:
         self._plain = PatchSet(*patches)
         self._meter = Meter(patches)
+        self._others = {name: Meter(hooks) for name, hooks in others.items()}
         with in_place(self._plain):
             self._engine = LLM(
                 model=str(model),
@@ -85,9 +89,7 @@ class Engine:
             Medians over the steps: time of a step in milliseconds, time in its hooks in
             microseconds; and the share.
         """
-        steps, hooks = self._timed(self._meter.timed, members)
-        _, stopwatches = self._timed(self._meter.empty, members)
-        hooks_ns = median(hooks) - median(stopwatches)
+        steps, hooks_ns = self._hooks(self._meter, members)
         return {
             "steps": len(steps),
             "step_ms": median(steps) / 1e6,
@@ -95,17 +97,27 @@ class Engine:
             "share": hooks_ns / median(steps),
         }
 
-    def _timed(self, hooks: PatchSet, members: int) -> tuple[list[int], list[int]]:
+    def others_us(self, members: int) -> dict[str, float]:
+        """Time in each of the other hooks per step, in microseconds."""
+        return {name: self._hooks(meter, members)[1] / 1e3 for name, meter in self._others.items()}
+
+    def _hooks(self, meter: Meter, members: int) -> tuple[list[int], float]:
+        """Nanoseconds of each step, and the median of those in hooks."""
+        steps, hooks = self._timed(meter, meter.timed, members)
+        _, stopwatches = self._timed(meter, meter.empty, members)
+        return steps, median(hooks) - median(stopwatches)
+
+    def _timed(self, meter: Meter, hooks: PatchSet, members: int) -> tuple[list[int], list[int]]:
         """Nanoseconds of each step, and what the stopwatches show for it."""
         steps, shown = [], []
         with in_place(hooks):
             self._add(members, SHARE_STEPS[members])
             self._engine.step()  # the prompts
             while self._engine.has_unfinished_requests():
-                spent, began = self._meter.spent_ns(), time.perf_counter_ns()
+                spent, began = meter.spent_ns(), time.perf_counter_ns()
                 self._engine.step()
                 steps.append(time.perf_counter_ns() - began)
-                shown.append(self._meter.spent_ns() - spent)
+                shown.append(meter.spent_ns() - spent)
         return steps, shown
 
     def _rate(self, *, hooks: bool) -> float:

@@ -3,10 +3,12 @@
 - in place: stopwatches around every hook, while the scheduler and the output processor work;
 - as a difference: the same objects do the same steps with the hooks in and with the hooks out;
 - alone: the hooks of one step over and over, around functions that do nothing.
+
+Other hooks, named by the caller, are timed in place too, to see what any hook costs there.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -33,6 +35,7 @@ class Bench:
         model: a model's directory.
         patches: the hooks.
         journals: the directory that they write to.
+        others: other hooks, by name.
         asynchronous: see `Rig`.
         drafts: see `Rig`.
 
@@ -45,6 +48,7 @@ class Bench:
         model: Path,
         patches: Sequence[Patch],
         journals: Path,
+        others: Mapping[str, Sequence[Patch]],
         *,
         asynchronous: bool,
         drafts: int = 0,
@@ -52,6 +56,7 @@ class Bench:
         self._patches = patches
         self._plain = PatchSet(*patches)
         self._meter = Meter(patches)
+        self._others = {name: Meter(hooks) for name, hooks in others.items()}
         known = set(scan(journals, "engine"))
         with in_place(self._plain):
             self._rig = Rig(model, asynchronous=asynchronous, drafts=drafts)
@@ -59,7 +64,12 @@ class Bench:
 
     def steady(self, members: int) -> Round:
         """In place: microseconds in the hooks per step, the median of a round's steps."""
-        return lambda: self._metered(members, self._rig.step)
+        return lambda: self._metered(self._meter, members, self._rig.step)
+
+    def other(self, name: str) -> Callable[[int], Round]:
+        """As `steady`, of one of the other hooks."""
+        meter = self._others[name]
+        return lambda members: lambda: self._metered(meter, members, self._rig.step)
 
     def arriving(self, members: int) -> Round:
         """As `steady`, but one member arrives with the step, is prefilled in it and ends by it."""
@@ -68,7 +78,7 @@ class Bench:
             self._rig.add(max_tokens=1)
             self._rig.step()
 
-        return lambda: self._metered(members - 1, step)
+        return lambda: self._metered(self._meter, members - 1, step)
 
     def difference(self, members: int) -> Round:
         """As a difference: microseconds of CPU time per step; hooks in, out, out, in."""
@@ -101,7 +111,7 @@ class Bench:
         """In place: microseconds per step in each hook that the steps of steady decode call."""
         with self._filled(members):
             timed, empty = (
-                self._shown(hooks, members, self._rig.step)
+                self._shown(self._meter, hooks, members, self._rig.step)
                 for hooks in (self._meter.timed, self._meter.empty)
             )
         return {
@@ -136,27 +146,27 @@ class Bench:
         with in_place(self._plain):
             self._rig.empty()
 
-    def _metered(self, members: int, step: Callable[[], None]) -> float:
+    def _metered(self, meter: Meter, members: int, step: Callable[[], None]) -> float:
         """Microseconds in the hooks per step."""
         with self._filled(members):
             shown = [
-                median(sum(one.values()) for one in self._shown(hooks, members, step))
-                for hooks in (self._meter.timed, self._meter.empty)
+                median(sum(one.values()) for one in self._shown(meter, hooks, members, step))
+                for hooks in (meter.timed, meter.empty)
             ]
         return shown[0] - shown[1]
 
     def _shown(
-        self, hooks: PatchSet, members: int, step: Callable[[], None]
+        self, meter: Meter, hooks: PatchSet, members: int, step: Callable[[], None]
     ) -> list[dict[str, float]]:
         """Microseconds by hook that the stopwatches show for each of some steps."""
         shown = []
         with in_place(hooks):
             for _ in range(WARM):
                 step()
-            before = self._meter.by_hook_ns()
+            before = meter.by_hook_ns()
             for _ in range(STEPS.get(members, _MAKE_DO)):
                 step()
-                after = self._meter.by_hook_ns()
+                after = meter.by_hook_ns()
                 shown.append({name: (after[name] - before[name]) / 1000 for name in after})
                 before = after
             self._rig.drain()

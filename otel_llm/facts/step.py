@@ -2,14 +2,23 @@
 
 A step is written twice: when it is scheduled, with its batch, and when its result is in. A step
 with no second half was in flight when its engine died.
+
+A journal may hold both in short, where every member decodes one token: a large batch takes half of
+the bytes then. Whoever reads a journal gets them whole.
 """
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from otel_llm.clock import MonotonicNs
 
 PHASE_PREFILL = 0
 PHASE_DECODE = 1
+
+MAX_MEMBERS = 1 << 16
+"""Most members of a batch that a record may stand for in short."""
 
 
 class StepScheduled(msgspec.Struct, frozen=True, array_like=True):
@@ -27,6 +36,7 @@ class StepScheduled(msgspec.Struct, frozen=True, array_like=True):
         kv_used: KV-cache blocks in use at schedule time.
         kv_total: KV-cache blocks there are.
         drafts: shape (batch,); of `tokens`, how many are speculative. Empty if none is.
+        short: `phase` and `tokens` are left out, as every member decodes one token.
     """
 
     seq: int
@@ -40,6 +50,15 @@ class StepScheduled(msgspec.Struct, frozen=True, array_like=True):
     kv_used: int = 0
     kv_total: int = 0
     drafts: list[int] = []
+    short: bool = False
+
+    def whole(self) -> "StepScheduled":
+        """The same, with nothing left out."""
+        if not self.short:
+            return self
+        members = len(self.request_index)
+        phase, tokens = bytes([PHASE_DECODE]) * members, [1] * members
+        return msgspec.structs.replace(self, phase=phase, tokens=tokens, short=False)
 
 
 class StepDone(msgspec.Struct, frozen=True, array_like=True):
@@ -54,6 +73,8 @@ class StepDone(msgspec.Struct, frozen=True, array_like=True):
         accepted: shape (batch,); speculative tokens that were accepted. Empty if none was proposed.
         cudagraph_mode: how the step ran on CUDA graphs, in the engine's words, for example `FULL`
             or `NONE`; empty if not told.
+        ones: so many members gained one token each, and no other gained any: `emitted` is left out.
+            0 if it is not.
     """
 
     seq: int
@@ -62,3 +83,10 @@ class StepDone(msgspec.Struct, frozen=True, array_like=True):
     execute_ns: int | None = None
     accepted: list[int] = []
     cudagraph_mode: str = ""
+    ones: Annotated[int, Meta(ge=0, le=MAX_MEMBERS)] = 0
+
+    def whole(self) -> "StepDone":
+        """The same, with nothing left out."""
+        if not self.ones:
+            return self
+        return msgspec.structs.replace(self, emitted=[1] * self.ones, ones=0)

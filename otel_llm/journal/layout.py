@@ -18,7 +18,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 MAGIC = b"OTLLMJNL"
-VERSION = 2
+VERSION = 3
 HEADER_BYTES = 8192
 PRODUCER_AT = 256
 MAX_PRODUCER_BYTES = HEADER_BYTES - PRODUCER_AT

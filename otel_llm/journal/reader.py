@@ -29,7 +29,7 @@ from otel_llm.journal.layout import (
     checksum,
     max_frame,
 )
-from otel_llm.journal.records import KINDS, Record
+from otel_llm.journal.records import KINDS, Record, whole
 
 _CHUNK = 256 << 10
 _READ_BYTES = 8 << 20
@@ -251,7 +251,7 @@ class JournalReader:
             if decode is None:
                 self._undecodable += 1
             else:
-                records.append(cast("Record", decode(payload)))
+                records.append(whole(cast("Record", decode(payload))))
         except _UNDECODABLE:
             self._undecodable += 1
         return aligned(length)

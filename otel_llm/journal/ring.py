@@ -52,7 +52,8 @@ class Ring:
 
     def __init__(self, handle: int, size: int, producer: bytes) -> None:
         self._handle = handle
-        self._map = mmap.mmap(handle, size)
+        # Every page is there from the start: a step that reaches a new one does not wait for it.
+        self._map = mmap.mmap(handle, size, mmap.MAP_SHARED | mmap.MAP_POPULATE)
         self._capacity = size - HEADER_BYTES
         self._end = size
         self._max_frame = max_frame(self._capacity)

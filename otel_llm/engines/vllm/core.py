@@ -81,12 +81,13 @@ class Core:
                 or cached.resumed_req_ids
             ):
                 flight, phase, context = members.look(batch, scheduler.requests, now)
+                short = False
             else:
                 if ids != members.ids:
                     members.settle(ids, scheduler.requests)
                 phase, context = members.phase, cached.num_computed_tokens
-                one_each = batch.total_num_scheduled_tokens == len(ids)
-                tokens = members.ones if one_each else list(tokens_of.values())
+                short = batch.total_num_scheduled_tokens == len(ids)
+                tokens = members.ones if short else list(tokens_of.values())
                 flight = Flight(0, members.ids, tokens)
             flight.seq = seq = next(self._numbers)
             producer = self._journal.producer
@@ -94,9 +95,11 @@ class Core:
             self._flights[step] = flight
             self._write(
                 StepScheduled(
-                    seq, now, members.indices, phase, flight.tokens, context,
+                    seq, now, members.indices,
+                    b"" if short else phase, [] if short else flight.tokens, context,
                     len(scheduler.running), self._waiting() + self._holding(),
-                    self._blocks - self._free.num_free_blocks, self._blocks, flight.drafts or [],
+                    self._blocks - self._free.num_free_blocks, self._blocks,
+                    flight.drafts or [], short,
                 ),
                 now,
             )  # fmt: skip
@@ -128,18 +131,21 @@ class Core:
         self._landing = None
         try:
             gained = list(map(len, result.sampled_token_ids))
-            size = len(flight.ids)
-            if gained.count(1) != size or len(gained) != size:  # else their order does not matter
+            ones = len(flight.ids)
+            if gained.count(1) != ones or len(gained) != ones:  # else their order does not matter
                 gained = extract.sampled(flight.ids, result)
+                ones = 0
             if flight.gone or flight.dropped:
                 flight.strike(gained)
+                ones = 0
             accepted = self._judge(flight, gained) if flight.drafts is not None else []
             if flight.first:
                 self._first_tokens(flight.first, gained)
             stats = result.cudagraph_stats
             mode = "" if stats is None else str(stats.runtime_mode)
             landed = self._landed_ns
-            self._write(StepDone(flight.seq, landed, gained, None, accepted, mode), landed)
+            emitted = [] if ones else gained
+            self._write(StepDone(flight.seq, landed, emitted, None, accepted, mode, ones), landed)
             self._last.landed(flight.ids, gained, landed)
             if self._ended:
                 self._report()

@@ -5,7 +5,7 @@ from typing import Any
 from benchmarks.hooks import figures
 
 SIZES = ("1", "16", "64", "256")
-KINDS = ("steady", "difference", "alone", "sync", "arriving", "drafts")
+KINDS = ("steady", "difference", "alone", "sync", "arriving", "drafts", "passing", "least")
 
 
 def vllm() -> dict[str, Any]:
@@ -22,7 +22,13 @@ def vllm() -> dict[str, Any]:
         "by_hook_us": {size: {"Scheduler.schedule": 7.123} for size in SIZES},
         "bytes_per_step": {size: 90.5 + place for place, size in enumerate(SIZES)},
         "engine": {
-            size: {"steps": 9, "step_ms": 5.0, "hooks_us": 11.0 + place, "share": 0.002 + place}
+            size: {
+                "steps": 9,
+                "step_ms": 5.0,
+                "hooks_us": 11.0 + place,
+                "share": 0.002 + place,
+                "floor_us": {"passing": 1.5 + place, "least": 7.5 + place},
+            }
             for place, size in enumerate(SIZES)
         },
         "throughput": {

@@ -11,7 +11,7 @@ import msgspec
 from otel_llm.engines.vllm import core_hooks
 from otel_llm.engines.vllm.core import Core
 from otel_llm.engines.vllm.core_patches import patches_of
-from otel_llm.journal.records import Record
+from otel_llm.journal.records import Record, whole
 from otel_llm.journal.writer import Journal
 from otel_llm.patching import PatchSet
 from otel_llm.recorder import Recorder
@@ -26,7 +26,9 @@ class Kept(list[Record]):
 
     def write(self, record: Record, _now_ns: int | None = None) -> None:
         """As `Journal.write`: what becomes of the record's lists later is nothing to it."""
-        self.append(msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=type(record)))
+        self.append(
+            whole(msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=type(record)))
+        )
 
     def count_swallowed(self) -> None:
         """As `Journal.count_swallowed`; the tests' own fixture sees what is swallowed."""

@@ -16,6 +16,7 @@ else:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # vLLM's own, at import
+        from benchmarks.vllm_hooks.floor import floors
         from benchmarks.vllm_hooks.patches import all_patches
         from benchmarks.vllm_hooks.steps import Bench
         from otel_llm.demo.vllm.model import write_model
@@ -33,13 +34,18 @@ else:
     @pytest.fixture
     def bench(journals: Path, tmp_path: Path) -> MakeBench:
         """Makes a bench of a shape."""
-        model = write_model(tmp_path / "model")
+        model, others = write_model(tmp_path / "model"), floors(tmp_path)
 
         def make(*, asynchronous: bool, drafts: int = 0) -> Bench:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 return Bench(
-                    model, all_patches(), journals, asynchronous=asynchronous, drafts=drafts
+                    model,
+                    all_patches(),
+                    journals,
+                    others,
+                    asynchronous=asynchronous,
+                    drafts=drafts,
                 )
 
         return make

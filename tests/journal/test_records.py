@@ -1,0 +1,73 @@
+"""What a journal holds in short is read whole."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_llm.clock import MonotonicNs
+from otel_llm.facts import PHASE_DECODE, StepDone, StepScheduled
+from otel_llm.facts.step import MAX_MEMBERS
+from otel_llm.journal.reader import JournalReader
+from otel_llm.journal.records import whole
+from otel_llm.journal.writer import Journal
+
+PathOf = Callable[[Journal], Path]
+
+NOW = MonotonicNs(7)
+
+
+@given(st.lists(st.integers(1, 2**40), min_size=1, max_size=40))
+def test_a_batch_that_decodes_is_written_out(members: list[int]) -> None:
+    """Every member of a short batch decodes one token; the rest of the record stays as it is."""
+    context = [index % 1000 for index in members]
+    short = StepScheduled(3, NOW, members, b"", [], context, 5, 6, 7, 8, [], short=True)
+    phase = bytes([PHASE_DECODE]) * len(members)
+    meant = StepScheduled(3, NOW, members, phase, [1] * len(members), context, 5, 6, 7, 8, [])
+    assert whole(short) == meant
+    assert whole(meant) is meant
+
+
+@given(st.integers(1, 300))
+def test_a_result_of_one_token_each_is_written_out(ones: int) -> None:
+    """So many members gained one token; a result that tells nothing goes on telling nothing."""
+    short = StepDone(3, NOW, [], 11, [], "FULL", ones)
+    assert whole(short) == StepDone(3, NOW, [1] * ones, 11, [], "FULL")
+    assert whole(StepDone(3, NOW)) == StepDone(3, NOW)
+
+
+def test_a_reader_gives_them_whole(journal: Journal, path_of: PathOf) -> None:
+    """Nobody behind the reader meets the short form."""
+    journal.write(StepScheduled(1, NOW, [4, 9], b"", [], [30, 40], short=True))
+    journal.write(StepDone(1, NOW, ones=2))
+    reader = JournalReader.open(path_of(journal))
+    _anchor, scheduled, done = reader.read()
+    reader.close()
+    assert isinstance(scheduled, StepScheduled)
+    assert (scheduled.tokens, scheduled.phase, scheduled.short) == ([1, 1], b"\x01\x01", False)
+    assert isinstance(done, StepDone)
+    assert (done.emitted, done.ones) == ([1, 1], 0)
+
+
+@pytest.mark.parametrize("ones", [-1, MAX_MEMBERS + 1, 2**62])
+def test_no_number_in_a_journal_makes_a_reader_allocate(
+    journal: Journal, path_of: PathOf, ones: int
+) -> None:
+    """A result for more members than any batch has is no record, and is counted."""
+    journal.write(StepDone(1, NOW, ones=ones))
+    reader = JournalReader.open(path_of(journal))
+    assert [type(one).__name__ for one in reader.read()] == ["Anchor"]
+    assert reader.lost.undecodable == 1
+    reader.close()
+
+
+def test_short_takes_less() -> None:
+    """A batch of 256 takes 500 bytes less when it is scheduled, and 250 less for its result."""
+    members, encode = list(range(256)), msgspec.msgpack.encode
+    short = StepScheduled(1, NOW, members, b"", [], members, short=True)
+    assert len(encode(whole(short))) - len(encode(short)) > 500
+    done = StepDone(1, NOW, ones=256)
+    assert len(encode(whole(done))) - len(encode(done)) > 250
