@@ -11,6 +11,8 @@ from benchmarks.hooks.measure import BATCHES
 GOAL_IMPORT_MS = 50
 GOAL_SHARE = 0.005
 GOAL_RATIO = 0.97
+FLOORS = ("passing", "least", "writing")
+"""Hooks that do less than ours; see `benchmarks.vllm_hooks.floor`."""
 _SIZES = tuple(map(str, BATCHES))
 
 
@@ -43,7 +45,7 @@ def merged(ours: Recorded, vllm: dict[str, Any]) -> dict[str, Any]:
     return {
         "vllm_versions": vllm["versions"],
         "step_us": medians("steady"),
-        "floor_us": {"passing": medians("passing"), "least": medians("least")},
+        "floor_us": {kind: medians(kind) for kind in FLOORS},
         "step_us_difference": {size: _interval(quiet[f"difference-{size}"]) for size in _SIZES},
         "step_us_alone": medians("alone"),
         "step_us_sync": medians("sync"),

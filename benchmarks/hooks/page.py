@@ -5,6 +5,7 @@ from typing import Any
 
 from benchmarks import rounds
 from benchmarks.hooks import measure
+from benchmarks.hooks.figures import FLOORS
 
 METHOD = f"""\
 **On vLLM's own classes.** `AsyncScheduler`, `Scheduler`, `EngineCore`'s intake and \
@@ -22,14 +23,15 @@ hooks in, out, out, in. The median of rounds, and its 95 % bounds from order sta
 - *alone* (`step_us_alone`): the hooks of one step over and over around functions that do \
 nothing, less those functions: what they take when all they touch is in the processor's caches. \
 Each result comes before the next step.
-- *floor* (`floor_us`): hooks that do as little as a hook in Python can, timed in place like ours.
+- *floor* (`floor_us`): hooks that do less than ours, timed in place like ours.
 
 **In an engine that generates.** vLLM's `LLMEngine` with a tiny model on one thread; the engine \
 core and what would be the API server take turns in one process, so both halves' hooks add to \
 the step. Time in the hooks is taken in place as above; shares are medians over medians, the \
 largest of the batches. Throughput is taken in pairs of runs on one engine, with and without \
-hooks, the first of a pair turning; the ratio is the median of the pairs' ratios, with 95 % \
-bounds from order statistics. A step of the model leaves little of the hooks in the \
+hooks, the first of a pair turning: 32 requests at once, each of as many output tokens as the \
+mean of the Azure trace of conversations has; the ratio is the median of the pairs' ratios, with \
+95 % bounds from order statistics. A step of the model leaves little of the hooks in the \
 processor's caches, so they take longer there than *alone*.
 
 **The recorder.** `step_scheduled` and `step_done` with the batch's arrays at hand; \
@@ -83,12 +85,13 @@ While it generates, the hooks take at most {result["hook_share_of_step"]:.3%} of
 |---|---|---|---|
 {_lines(_engine_row(size, one) for size, one in result["engine"].items())}
 
-What any hook costs at the same three places, us: one that only calls on, and one that also reads \
-the clock and copies 40 bytes into a mapped file:
+What less would cost at the same places, us, in place and in an engine that generates: hooks that \
+only *call on*; that also read the clock and *copy* 40 bytes into a mapped file; that only *write* \
+the step's two records, made before, into a journal:
 
-| requests in the batch | calls on, in place | copies 40 bytes, in place | calls on, in an engine \
-that generates | copies 40 bytes, in an engine that generates |
-|---|---|---|---|---|
+| requests in the batch | call on | copy | write | ours | call on, generating | copy, generating \
+| write, generating | ours, generating |
+|---|---|---|---|---|---|---|---|---|
 {_lines(_floor_row(result, size) for size in _SIZES)}
 
 Other steps, in place, us:
@@ -128,8 +131,8 @@ def _method(result: dict[str, Any]) -> str:
 
 ## Spread
 
-Microseconds; milliseconds for imports. `steady` is in place, `passing` and `least` are the floor, \
-`sync`, `arriving` and `drafts` the other steps.
+Microseconds; milliseconds for imports. `steady` is in place, `passing`, `least` and `writing` are \
+the floor, `sync`, `arriving` and `drafts` the other steps.
 
 | row | min | quartile | median | quartile | max | quiet rounds | median of every round |
 |---|---|---|---|---|---|---|---|
@@ -153,8 +156,8 @@ def _step_row(result: dict[str, Any], size: str) -> str:
 
 def _floor_row(result: dict[str, Any], size: str) -> str:
     in_place, engine = result["floor_us"], result["engine"][size]["floor_us"]
-    kinds = ("passing", "least")
-    figures = [in_place[kind][size] for kind in kinds] + [engine[kind] for kind in kinds]
+    figures = [in_place[kind][size] for kind in FLOORS] + [result["step_us"][size]]
+    figures += [engine[kind] for kind in FLOORS] + [result["engine"][size]["hooks_us"]]
     return f"| {size} | " + " | ".join(f"{one:.1f}" for one in figures) + " |"
 
 

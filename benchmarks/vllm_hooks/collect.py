@@ -64,6 +64,7 @@ def _steps(
         "steady": ahead.steady,
         "passing": ahead.other("passing"),
         "least": ahead.other("least"),
+        "writing": ahead.other("writing"),
         "difference": ahead.difference,
         "alone": behind.alone,
         "sync": behind.steady,

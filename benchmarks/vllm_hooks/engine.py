@@ -22,7 +22,8 @@ from otel_llm.patching import Patch, PatchSet
 Say = Callable[[str], None]
 MEMBERS = 32
 PROMPT = 64
-OUTPUT = 32
+OUTPUT = 211
+"""Mean output of the conversations in the Azure LLM inference trace 2023."""
 PAIRS = 200
 FEWEST_PAIRS = 12
 SHARE_STEPS = {1: 200, 16: 150, 64: 100, 256: 40}

@@ -5,7 +5,17 @@ from typing import Any
 from benchmarks.hooks import figures
 
 SIZES = ("1", "16", "64", "256")
-KINDS = ("steady", "difference", "alone", "sync", "arriving", "drafts", "passing", "least")
+KINDS = (
+    "steady",
+    "difference",
+    "alone",
+    "sync",
+    "arriving",
+    "drafts",
+    "passing",
+    "least",
+    "writing",
+)
 
 
 def vllm() -> dict[str, Any]:
@@ -27,7 +37,9 @@ def vllm() -> dict[str, Any]:
                 "step_ms": 5.0,
                 "hooks_us": 11.0 + place,
                 "share": 0.002 + place,
-                "floor_us": {"passing": 1.5 + place, "least": 7.5 + place},
+                "floor_us": {
+                    n: place + d for n, d in (("passing", 1.5), ("least", 7.5), ("writing", 9))
+                },
             }
             for place, size in enumerate(SIZES)
         },

@@ -24,6 +24,7 @@ def test_each_figure_comes_from_its_own_rounds() -> None:
     assert found["step_us_drafts"]["256"] == 630.0
     assert found["floor_us"]["passing"] == {"1": 700.0, "16": 710.0, "64": 720.0, "256": 730.0}
     assert found["floor_us"]["least"]["256"] == 830.0
+    assert found["floor_us"]["writing"]["1"] == 900.0
     assert found["recorder_step_us"] == {"1": 0.5, "16": 1.5, "64": 2.5, "256": 3.5}
     assert found["import_ms"] == 13.5
     assert found["goal"]["step_us"] == {"1": 5.1, "16": 6.6, "64": 11.4, "256": 30.6}
@@ -56,7 +57,7 @@ def test_the_page_shows_them() -> None:
     assert "**0.991** of those without, 95 % interval 0.981 to 1.002 (12 pairs" in text
     assert "{" not in text
     assert "steady-64" in text
-    assert "| 256 | 730.0 | 830.0 | 4.5 | 10.5 |" in text
+    assert "| 256 | 730.0 | 830.0 | 930.0 | 130.0 | 4.5 | 10.5 | 12.0 | 14.0 |" in text
 
 
 def test_vllm_is_measured_in_its_own_python(tmp_path: Path) -> None:

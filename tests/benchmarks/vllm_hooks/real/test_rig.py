@@ -71,8 +71,8 @@ def test_every_measure_gives_a_figure(
         "Scheduler.schedule", "Scheduler.update_from_output", "OutputProcessor.process_outputs",
     }  # fmt: skip
     assert made.bytes_per_step(3) > made.bytes_per_step(1) > 50
-    assert made.other("passing")(3)() < made.steady(3)()
-    assert made.other("least")(3)() < made.steady(3)()
+    for less in ("passing", "least", "writing"):
+        assert made.other(less)(3)() < made.steady(3)()
 
 
 def test_nothing_is_swallowed(bench: Callable[..., Bench], journals: Path) -> None:
