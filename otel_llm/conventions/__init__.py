@@ -1,0 +1,39 @@
+"""Every name, declared once: spans, attributes, metrics, tables.
+
+Standard names where a convention exists (`gen_ai.*`, `http.*`); ours are `otel_llm.*`. The GenAI
+conventions are unreleased and moving, so their names stand in this package alone. Dashboards and
+alert rules import from here: renaming one breaks the build, not the on-call.
+"""
+
+from otel_llm.conventions.metrics import ALL_METRICS, Layer, Metric, MetricKind, Metrics
+from otel_llm.conventions.spans import (
+    GENAI_DIALECT,
+    MAX_TENANTS,
+    OTHER_TENANT,
+    TRACESTATE_KEY,
+    UNKNOWN_TENANT,
+    Attr,
+    EventName,
+    SpanName,
+)
+from otel_llm.conventions.tables import ALL_TABLES, Column, Table, Tables
+
+__all__ = [
+    "ALL_METRICS",
+    "ALL_TABLES",
+    "GENAI_DIALECT",
+    "MAX_TENANTS",
+    "OTHER_TENANT",
+    "TRACESTATE_KEY",
+    "UNKNOWN_TENANT",
+    "Attr",
+    "Column",
+    "EventName",
+    "Layer",
+    "Metric",
+    "MetricKind",
+    "Metrics",
+    "SpanName",
+    "Table",
+    "Tables",
+]
