@@ -5,6 +5,7 @@ conventions are unreleased and moving, so their names stand in this package alon
 alert rules import from here: renaming one breaks the build, not the on-call.
 """
 
+from otel_llm.conventions.columns import Column, Table
 from otel_llm.conventions.metrics import ALL_METRICS, Layer, Metric, MetricKind, Metrics
 from otel_llm.conventions.spans import (
     GENAI_DIALECT,
@@ -16,7 +17,7 @@ from otel_llm.conventions.spans import (
     EventName,
     SpanName,
 )
-from otel_llm.conventions.tables import ALL_TABLES, Column, Table, Tables
+from otel_llm.conventions.tables import ALL_TABLES, Tables
 
 __all__ = [
     "ALL_METRICS",
