@@ -7,6 +7,7 @@ alert rules import from here: renaming one breaks the build, not the on-call.
 
 from otel_llm.conventions.columns import Column, Table
 from otel_llm.conventions.metrics import ALL_METRICS, Layer, Metric, MetricKind, Metrics
+from otel_llm.conventions.rollups import ALL_ROLLUPS, Rollups
 from otel_llm.conventions.spans import (
     GENAI_DIALECT,
     MAX_TENANTS,
@@ -21,6 +22,7 @@ from otel_llm.conventions.tables import ALL_TABLES, Tables
 
 __all__ = [
     "ALL_METRICS",
+    "ALL_ROLLUPS",
     "ALL_TABLES",
     "GENAI_DIALECT",
     "MAX_TENANTS",
@@ -34,6 +36,7 @@ __all__ = [
     "Metric",
     "MetricKind",
     "Metrics",
+    "Rollups",
     "SpanName",
     "Table",
     "Tables",

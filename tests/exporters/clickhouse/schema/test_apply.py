@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from otel_llm.conventions import ALL_TABLES, Table
+from otel_llm.conventions import ALL_ROLLUPS, ALL_TABLES, Table
 from otel_llm.errors import StoreError
 from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.engine import Engine
@@ -41,7 +41,7 @@ def described(client: Client, table: str) -> list[tuple[str, str, str]]:
     ]
 
 
-@pytest.mark.parametrize("table", ALL_TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [*ALL_TABLES, *ALL_ROLLUPS], ids=lambda table: table.name)
 def test_tables_hold_the_declared_columns(client: Client, table: Table) -> None:
     """DESCRIBE TABLE and conventions say the same, in the same order."""
     declared = [(column.name, column.type, column.default) for column in table.columns]
@@ -59,7 +59,7 @@ def test_every_table_remembers_blocks_it_has_seen(client: Client) -> None:
     asked = "SELECT name, create_table_query FROM system.tables WHERE engine LIKE '%MergeTree'"
     rows = client.query(f"{asked} AND database = 'otel'").result_rows
     tables: dict[str, str] = {name: sql for name, sql in rows}  # noqa: C416  rows are untyped
-    assert set(tables) >= {table.name for table in ALL_TABLES} | set(COLUMNS)
+    assert set(tables) >= {table.name for table in (*ALL_TABLES, *ALL_ROLLUPS)} | set(COLUMNS)
     del tables[schema.MIGRATIONS_TABLE]
     without = [t for t, sql in tables.items() if "non_replicated_deduplication_window" not in sql]
     assert without == []
