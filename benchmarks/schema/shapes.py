@@ -14,7 +14,7 @@ _ID_TYPES = {
 
 def ids(store: Store) -> Figures:
     """Ids as text or binary: bytes of a trace id, and a look-up by it."""
-    some, figures = store.run("SELECT trace_id FROM llm_requests LIMIT 1 OFFSET 500000"), {}
+    some, figures = store.run("SELECT trace_id FROM llm_requests LIMIT 1 OFFSET 250000"), {}
     for name, (kind, expression, literal) in _ID_TYPES.items():
         store.run("DROP TABLE IF EXISTS ids")
         store.run(
@@ -135,10 +135,15 @@ def _sketch(store: Store, call: str, per: float = 1) -> Figures:
 def rollups(store: Store) -> Figures:
     """What a rollup takes beside its table, and what reading it saves."""
     asked = {
-        "base": """SELECT toStartOfMinute(finished) AS minute, model,
+        "sums from the table": """SELECT toStartOfMinute(finished) AS minute, count(),
+            sum(output_tokens) FROM llm_requests GROUP BY minute""",
+        "sums from the rollup": """SELECT minute, sum(requests), sum(output_tokens)
+            FROM llm_requests_1m GROUP BY minute""",
+        "quantiles from the table": """SELECT toStartOfMinute(finished) AS minute, model,
             quantilesDD(0.01, 0.5, 0.95)(dateDiff('us', arrival, finished)), count()
             FROM llm_requests GROUP BY minute, model""",
-        "rollup": """SELECT minute, model, quantilesDDMerge(0.01, 0.5, 0.95)(e2e_us), sum(requests)
+        "quantiles from the rollup": """SELECT minute, model,
+            quantilesDDMerge(0.01, 0.5, 0.95)(e2e_us), sum(requests)
             FROM llm_requests_1m GROUP BY minute, model""",
     }
     store.run("OPTIMIZE TABLE llm_requests_1m FINAL")
@@ -146,6 +151,7 @@ def rollups(store: Store) -> Figures:
     taken = store.bytes("llm_requests_1m")
     return {
         "rows": rows,
+        "requests_per_row": round(ROWS["llm_requests"] / rows, 1),
         "bytes_per_row": round(taken / rows, 1),
         "share_of_base_bytes": round(
             store.bytes("llm_requests_1m") / store.bytes("llm_requests"), 3

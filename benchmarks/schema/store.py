@@ -17,12 +17,12 @@ from otel_llm.exporters.clickhouse.engine import Engine, Handle
 Figures = dict[str, Any]
 
 ROWS = {
-    "llm_gateway_calls": 200_000,
-    "llm_requests": 1_000_000,
-    "llm_steps": 200_000,
-    "llm_kernels": 3_000_000,
-    "llm_step_kernels": 400_000,
-    "gpu_power": 1_000_000,
+    "llm_gateway_calls": 100_000,
+    "llm_requests": 500_000,
+    "llm_steps": 100_000,
+    "llm_kernels": 2_000_000,
+    "llm_step_kernels": 200_000,
+    "gpu_power": 500_000,
 }
 """Rows of each table."""
 
@@ -101,8 +101,8 @@ class Store:
         """Make a table as one of the schema is made, but for some text, with the same rows."""
         [sql] = [each.sql for each in schema.statements() if each.creates == ("TABLE", table)]
         for pattern, text in (rf"EXISTS {table}$", f"EXISTS {name}"), *changes:
-            sql, changed = re.subn(pattern, text, sql, flags=re.MULTILINE)
-            if not changed:
+            sql, found = re.subn(pattern, text, sql, flags=re.MULTILINE)
+            if not found:
                 message = f"{pattern} is not in the statement of {table}"
                 raise ValueError(message)
         self.run(f"DROP TABLE IF EXISTS {name}")
