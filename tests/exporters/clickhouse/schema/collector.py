@@ -1,6 +1,6 @@
 """Names and types of the columns in the tables that the collector's clickhouseexporter makes.
 
-As its release 0.162.0 makes them; where ours differ, docs/schema.md says how.
+As its templates of 2026 make them (logs: from 0.152 on), but for what docs/schema.md says differs.
 """
 
 _TEXT, _LOW, _MAP = "String", "LowCardinality(String)", "Map(LowCardinality(String), String)"
