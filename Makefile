@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help venv vllm demo demo-vllm test test-stack test-vllm test-wheel lint format generate \
-	check-generated example bench-hooks bench-gateway gpu-probe clean
+	check-generated example bench-hooks bench-gateway bench-schema gpu-probe clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -75,6 +75,9 @@ bench-hooks: $(STAMP) ## Cost of the hooks, in a real vLLM too; writes benchmark
 bench-gateway: $(STAMP) ## Cost of the middleware; writes benchmarks/results/gateway.*
 	$(BIN)/python -m benchmarks.gateway
 	$(MAKE) generate
+
+bench-schema: $(STAMP) ## Codecs, keys, indexes and shapes of the tables; writes results/schema.*
+	$(BIN)/python -m benchmarks.schema
 
 gpu-probe: ## Ask an NVIDIA GPU what it can do; see benchmarks/gpu_probe/README.md
 	$(PYTHON) benchmarks/gpu_probe/probe.py --stage all --out $(or $(OUT),gpu-probe-results)

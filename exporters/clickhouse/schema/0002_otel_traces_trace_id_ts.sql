@@ -1,4 +1,6 @@
 -- When each trace began and ended, so that a trace is read from few parts of otel_traces.
+-- shard by cityHash64(TraceId)
+-- keep 30 days by Start
 CREATE TABLE IF NOT EXISTS otel_traces_trace_id_ts
 (
     TraceId String CODEC(ZSTD(1)),
@@ -9,4 +11,5 @@ CREATE TABLE IF NOT EXISTS otel_traces_trace_id_ts
 ENGINE = MergeTree
 PARTITION BY toDate(Start)
 ORDER BY (TraceId, Start)
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
+    non_replicated_deduplication_window = 10000
