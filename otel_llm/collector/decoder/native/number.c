@@ -59,7 +59,7 @@ static const uint64_t powers_of_five[28] = {
     7450580596923828125u,
 };
 
-/* Exact, because 5 to the power of the scale and the digits fit in 128 bits: numbers from 1e-11 up
+/* Exact, because 5 to the power of the scale and the digits fit in 128 bits: numbers from 1e-10 up
  * to 2^53 are scaled to 17 or 18 digits. */
 static Interval interval_of(double number)
 {
@@ -158,7 +158,7 @@ static Decimal shortest(double number)
     Decimal decimal = {.digits = "0", .count = 1};
     if (number == 0)
         return decimal;
-    if (number >= 1e-11 && number < 0x1p53) {
+    if (number >= 1e-10 && number < 0x1p53) {
         shortest_in(number, &decimal);
         return decimal;
     }
