@@ -21,7 +21,7 @@ KINDS = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
 CODES = ("Unset", "Ok", "Error")
 
 
-def trace_rows(request: Any) -> list[Row]:
+def trace_rows(request: Message) -> list[Row]:
     """Rows of `otel_traces`."""
     return [
         _span(span, _shared(group.resource), scope.scope)
@@ -31,7 +31,7 @@ def trace_rows(request: Any) -> list[Row]:
     ]
 
 
-def _shared(resource: Any) -> Row:
+def _shared(resource: Message) -> Row:
     attributes = pairs(resource.attributes)
     return {
         "ResourceAttributes": attributes,
@@ -39,7 +39,7 @@ def _shared(resource: Any) -> Row:
     }
 
 
-def _span(span: Span, shared: Row, scope: Any) -> Row:
+def _span(span: Span, shared: Row, scope: Message) -> Row:
     return shared | {
         "Timestamp": when(span.start_time_unix_nano),
         "TraceId": identity(span.trace_id),
@@ -64,7 +64,7 @@ def _span(span: Span, shared: Row, scope: Any) -> Row:
     }
 
 
-def log_rows(request: Any) -> list[Row]:
+def log_rows(request: Message) -> list[Row]:
     """Rows of `otel_logs`."""
     return [
         _shared(group.resource)
@@ -96,7 +96,7 @@ def _record(record: LogRecord) -> Row:
     }
 
 
-def metric_rows(request: Any) -> dict[str, list[Row]]:
+def metric_rows(request: Message) -> dict[str, list[Row]]:
     """Rows of each `otel_metrics_*` that gets any."""
     rows: dict[str, list[Row]] = {}
     for group in request.resource_metrics:
@@ -114,7 +114,7 @@ def metric_rows(request: Any) -> dict[str, list[Row]]:
     return {table: each for table, each in rows.items() if each}
 
 
-def _described(group: Any, scope: Any, metric: Any) -> Row:
+def _described(group: Message, scope: Message, metric: Message) -> Row:
     return _shared(group.resource) | {
         "ResourceSchemaUrl": group.schema_url,
         "ScopeName": scope.scope.name,
@@ -128,7 +128,7 @@ def _described(group: Any, scope: Any, metric: Any) -> Row:
     }
 
 
-def _points(kind: str, data: Any) -> Iterator[Row]:
+def _points(kind: str, data: Message) -> Iterator[Row]:
     for point in data.data_points:
         row = {
             "Attributes": pairs(point.attributes),
@@ -158,7 +158,7 @@ def _points(kind: str, data: Any) -> Iterator[Row]:
         yield row
 
 
-def _quantiles(point: Any) -> Row:
+def _quantiles(point: Message) -> Row:
     return {
         "ValueAtQuantiles.Quantile": [number(each.quantile) for each in point.quantile_values],
         "ValueAtQuantiles.Value": [number(each.value) for each in point.quantile_values],
@@ -176,7 +176,7 @@ def _exemplars(exemplars: Iterable[Any]) -> Row:
     }
 
 
-def _scaled(point: Any) -> Row:
+def _scaled(point: Message) -> Row:
     return {
         "Scale": point.scale,
         "ZeroCount": point.zero_count,
