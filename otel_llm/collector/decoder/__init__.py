@@ -11,7 +11,16 @@ from typing import Literal, NamedTuple
 from otel_llm.collector.decoder import _native
 from otel_llm.collector.decoder.errors import MalformedError
 
-__all__ = ["COLUMNS", "Checked", "MalformedError", "NativeBlock", "Signal", "check", "decode"]
+__all__ = [
+    "COLUMNS",
+    "Checked",
+    "MalformedError",
+    "NativeBlock",
+    "Signal",
+    "check",
+    "decode",
+    "from_json",
+]
 
 Signal = Literal["traces", "logs", "metrics"]
 
@@ -79,3 +88,21 @@ def decode(signal: Signal, bodies: Sequence[bytes]) -> list[NativeBlock]:
         MalformedError: one of them is no such request.
     """
     return [NativeBlock(*block) for block in _native.decode(_NUMBERS[signal], tuple(bodies))]
+
+
+def from_json(signal: Signal, body: bytes) -> bytes:
+    """The protobuf of an OTLP/JSON request, as far as rows are made of it.
+
+    Ids are hex, 64-bit integers strings or numbers, enums numbers or names, other bytes base64.
+    Members that the message does not have are passed over.
+
+    Args:
+        signal: which request it is.
+        body: JSON in UTF-8.
+
+    Raises:
+        MalformedError: it is no JSON, or a member is not of its field's kind.
+
+    Source: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding
+    """
+    return _native.from_json(_NUMBERS[signal], body)
