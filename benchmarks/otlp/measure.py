@@ -12,7 +12,7 @@ from otel_llm.collector.decoder import COLUMNS, check, decode
 from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.engine import Engine
 
-REPEATS = 5
+REPEATS = 3
 PER_BLOCK = 64
 """Requests decoded together: a block of 64,000 rows."""
 
