@@ -83,11 +83,11 @@ static void write_record(Session *session, const Record *record)
     table_resource(session, table, RESOURCE_ATTRIBUTES, SERVICE);
     to++;
     column_string(to++, value_text(&record->body, &session->scratch.text));
-    column_low(to++, session->resource.schema_url);
+    column_low(to++, session_resource(session)->schema_url);
     to++;
-    column_low(to++, session->scope.schema_url);
-    column_string(to++, session->scope.name);
-    column_low(to++, session->scope.version);
+    column_low(to++, session_scope(session)->schema_url);
+    column_string(to++, session_scope(session)->name);
+    column_low(to++, session_scope(session)->version);
     table_scope_attributes(session, table, SCOPE_ATTRIBUTES);
     to++;
     column_attributes(session, to++, pairs, 0, attributes_count(pairs));

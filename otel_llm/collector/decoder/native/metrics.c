@@ -133,15 +133,16 @@ static Column *write_common(Session *session, Table *table, const Metric *metric
                             const Point *point)
 {
     const Buffer *pairs = &session->scratch.lists[ATTRIBUTES];
+    const Scope *scope = session_scope(session);
     Column *to = table->columns;
     table->rows++;
     table_resource(session, table, RESOURCE_ATTRIBUTES, SERVICE);
     table_scope_attributes(session, table, SCOPE_ATTRIBUTES);
-    column_string(to + 1, session->resource.schema_url);
-    column_string(to + 2, session->scope.name);
-    column_string(to + 3, session->scope.version);
-    column_add(to + 5, &session->scope.dropped, sizeof session->scope.dropped);
-    column_string(to + 6, session->scope.schema_url);
+    column_string(to + 1, session_resource(session)->schema_url);
+    column_string(to + 2, scope->name);
+    column_string(to + 3, scope->version);
+    column_add(to + 5, &scope->dropped, sizeof scope->dropped);
+    column_string(to + 6, scope->schema_url);
     column_low(to + 8, metric->name);
     column_string(to + 9, metric->description);
     column_string(to + 10, metric->unit);

@@ -34,6 +34,7 @@ static void walk(void *with)
     Task *task = with;
     for (size_t i = 0; i < task->count; i++)
         session_request(&task->session, task->bodies[i]);
+    session_finish(&task->session);
 }
 
 static void raise_failure(PyObject *module, const Failure *failure)

@@ -34,8 +34,14 @@ void session_free(Session *session)
         for (size_t j = 0; j < session->tables[i].spec->columns_count; j++)
             column_free(session->tables[i].columns + j);
     }
-    buffer_free(&session->resource.attributes);
-    buffer_free(&session->scope.attributes);
+    for (size_t i = 0; i < session->resources.size / sizeof(Resource); i++)
+        buffer_free(&((Resource *)session->resources.data)[i].attributes);
+    for (size_t i = 0; i < session->scopes.size / sizeof(Scope); i++)
+        buffer_free(&((Scope *)session->scopes.data)[i].attributes);
+    buffer_free(&session->resources);
+    buffer_free(&session->scopes);
+    buffer_free(&session->waiting);
+    dictionary_free(&session->names);
     scratch_free(&session->scratch);
 }
 
@@ -47,6 +53,16 @@ size_t attributes_bound(const Buffer *list)
         bound += PAIR_BOUND + slice_size(pair->key) + value_bound(&pair->value);
     }
     return bound;
+}
+
+/* The next resource or scope of a list, zeroed; only counting, the one that is there again. */
+static void *begin(Buffer *list, size_t *current, size_t size, bool writing)
+{
+    if (writing || list->size == 0) {
+        memset(buffer_item(list, size), 0, size);
+        *current = list->size / size - 1;
+    }
+    return list->data + *current * size;
 }
 
 static void read_resource(Resource *resource, Slice message)
@@ -78,10 +94,11 @@ static void read_scope(Scope *scope, Slice message)
 static void begin_scope(Session *session, Slice message)
 {
     const char *where = session->signal->scopes;
-    Scope *scope = &session->scope;
     Slice none = slice_of("");
     Field field;
-    *scope = (Scope){scope->serial + 1, none, none, none, scope->attributes, 0, 0};
+    Scope *scope = begin(&session->scopes, &session->scope, sizeof *scope, session->writing);
+    Buffer kept = scope->attributes;
+    *scope = (Scope){.name = none, .version = none, .schema_url = none, .attributes = kept};
     scope->attributes.size = 0;
     while (wire_next(&message, &field, where)) {
         if (field.number == 1)
@@ -91,7 +108,49 @@ static void begin_scope(Session *session, Slice message)
     }
     scope->bound = slice_size(scope->name) + slice_size(scope->version) +
                    slice_size(scope->schema_url) + attributes_bound(&scope->attributes);
-    session->expanded += scope->bound;
+    session->expanded += sizeof *scope + scope->bound;
+}
+
+/* Counting, an item is read at once; writing, when all are there. */
+static void take_item(Session *session, Slice message)
+{
+    if (!session->writing) {
+        session->signal->read(session, message);
+        return;
+    }
+    Item item = {.message = message, .resource = session->resource, .scope = session->scope};
+    item.sequence = session->waiting.size;
+    if (session->signal->key) {
+        Slice name = slice_of("");
+        session->signal->key(message, &name, &item.time);
+        item.service = dictionary_number(&session->names, session_service(session));
+        item.name = dictionary_number(&session->names, name);
+    }
+    *(Item *)buffer_item(&session->waiting, sizeof item) = item;
+}
+
+/* Sorted items lie far from each other: one that comes soon is asked of the memory now. */
+static void expect(const Item *item)
+{
+    enum { LINE = 64, LINES = 4 };
+    for (size_t i = 0; i < LINES * LINE && i < slice_size(item->message); i += LINE)
+        __builtin_prefetch(item->message.at + i);
+}
+
+void session_finish(Session *session)
+{
+    const Item *items = (const Item *)session->waiting.data;
+    size_t count = session->waiting.size / sizeof *items;
+    if (session->signal->key)
+        session_sort(session);
+    for (size_t i = 0; i < count; i++) {
+        const Item *item = items + i;
+        if (i + 2 < count)
+            expect(items + i + 2);
+        session->resource = item->resource;
+        session->scope = item->scope;
+        session->signal->read(session, item->message);
+    }
 }
 
 static void scope_items(Session *session, Slice message)
@@ -100,16 +159,18 @@ static void scope_items(Session *session, Slice message)
     begin_scope(session, message);
     while (wire_next(&message, &field, session->signal->scopes)) {
         if (field.number == 2)
-            session->signal->read(session, field_bytes(&field, session->signal->item));
+            take_item(session, field_bytes(&field, session->signal->item));
     }
 }
 
 static void begin_resource(Session *session, Slice message)
 {
     const char *where = session->signal->resources;
-    Resource *resource = &session->resource;
     Field field;
-    *resource = (Resource){resource->serial + 1, resource->attributes, slice_of(""), 0};
+    Resource *resource =
+        begin(&session->resources, &session->resource, sizeof *resource, session->writing);
+    Buffer kept = resource->attributes;
+    *resource = (Resource){.attributes = kept, .schema_url = slice_of("")};
     resource->attributes.size = 0;
     while (wire_next(&message, &field, where)) {
         if (field.number == 1)
@@ -118,7 +179,7 @@ static void begin_resource(Session *session, Slice message)
             resource->schema_url = field_bytes(&field, where);
     }
     resource->bound = attributes_bound(&resource->attributes) + slice_size(resource->schema_url);
-    session->expanded += resource->bound;
+    session->expanded += sizeof *resource + resource->bound;
 }
 
 static void resource_scopes(Session *session, Slice message)
@@ -147,7 +208,7 @@ bool session_item(Session *session, bool possible, size_t bound)
     session->items++;
     session->rejected += !possible;
     if (possible)
-        session->expanded += ROW_BOUND + session->resource.bound + session->scope.bound;
+        session->expanded += ROW_BOUND + session_resource(session)->bound + session_scope(session)->bound;
     session->expanded += bound;
     return possible && session->writing;
 }
@@ -159,10 +220,9 @@ void column_attributes(Session *session, Column *column, const Buffer *list, siz
     column_map(column, pairs, count, &session->scratch.text);
 }
 
-/* What the collector's exporter calls the service: the attribute's text, and nothing without it. */
-static Slice service_of(Session *session)
+Slice session_service(Session *session)
 {
-    const Buffer *list = &session->resource.attributes;
+    const Buffer *list = &session_resource(session)->attributes;
     Slice name = slice_of("service.name");
     for (size_t i = attributes_count(list); i-- > 0;) {
         if (slice_equal(attributes(list)[i].key, name))
@@ -171,32 +231,44 @@ static Slice service_of(Session *session)
     return slice_of("");
 }
 
+static Use *use_of(Session *session, const Table *table, Use *uses)
+{
+    return uses + (table - session->tables);
+}
+
+/* False if the map was written before, and was written again just now. */
+static bool first_use(Use *use, Column *column)
+{
+    if (use->written)
+        column_map_again(column, use->map);
+    return !use->written;
+}
+
+static void write_use(Session *session, Use *use, Column *column, Buffer *list)
+{
+    use->written = true;
+    use->map = column_map(column, (Attribute *)list->data, attributes_count(list),
+                          &session->scratch.text);
+}
+
 void table_resource(Session *session, Table *table, size_t map, size_t service)
 {
-    const Resource *resource = &session->resource;
-    if (table->resource == resource->serial) {
-        column_map_again(table->columns + map, table->resource_map);
-    } else {
-        table->resource = resource->serial;
-        table->service =
-            dictionary_number(&table->columns[service].dictionary, service_of(session));
-        table->resource_map =
-            column_map(table->columns + map, (Attribute *)resource->attributes.data,
-                       attributes_count(&resource->attributes), &session->scratch.text);
+    Resource *resource = session_resource(session);
+    Use *use = use_of(session, table, resource->uses);
+    if (first_use(use, table->columns + map)) {
+        use->service =
+            dictionary_number(&table->columns[service].dictionary, session_service(session));
+        write_use(session, use, table->columns + map, &resource->attributes);
     }
-    column_number(table->columns + service, table->service);
+    column_number(table->columns + service, use->service);
 }
 
 void table_scope_attributes(Session *session, Table *table, size_t map)
 {
-    const Scope *scope = &session->scope;
-    if (table->scope == scope->serial) {
-        column_map_again(table->columns + map, table->scope_map);
-        return;
-    }
-    table->scope = scope->serial;
-    table->scope_map = column_map(table->columns + map, (Attribute *)scope->attributes.data,
-                                  attributes_count(&scope->attributes), &session->scratch.text);
+    Scope *scope = session_scope(session);
+    Use *use = use_of(session, table, scope->uses);
+    if (first_use(use, table->columns + map))
+        write_use(session, use, table->columns + map, &scope->attributes);
 }
 
 static size_t varint_size(uint64_t number)

@@ -22,32 +22,46 @@ typedef struct {
     const TableSpec *spec;
     Column columns[MOST_COLUMNS];
     uint64_t rows;
-    /* What rows of one resource and scope repeat, as of these: written once, then copied. */
-    uint64_t resource, scope;
-    MapRange resource_map, scope_map;
-    uint32_t service;
 } Table;
 
+/* What a table has of a resource or scope: written with its first row, then copied. */
 typedef struct {
-    uint64_t serial;
+    bool written;
+    uint32_t service;
+    MapRange map;
+} Use;
+
+typedef struct {
     Buffer attributes;
     Slice schema_url;
     size_t bound;
+    Use uses[MOST_TABLES];
 } Resource;
 
 typedef struct {
-    uint64_t serial;
     Slice name, version, schema_url;
     Buffer attributes;
     uint32_t dropped;
     size_t bound;
+    Use uses[MOST_TABLES];
 } Scope;
+
+/* An item that waits to be read, and where it comes among the rows: by service, name and time. */
+typedef struct {
+    Slice message;
+    size_t resource, scope;
+    uint32_t service, name; /* in the dictionary of names, then their rank in it */
+    uint64_t time;
+    size_t sequence; /* so that the order is always the same */
+} Item;
 
 typedef struct Session Session;
 
 typedef struct {
     const char *request, *resources, *scopes, *item; /* names of the messages */
     void (*read)(Session *session, Slice item);
+    /* Name and time of an item; NULL where rows stay in the order they came. */
+    void (*key)(Slice message, Slice *name, uint64_t *time);
     const TableSpec *tables;
     size_t tables_count;
 } Signal;
@@ -77,8 +91,10 @@ struct Session {
     bool writing; /* fill the tables, and do not only count */
     uint64_t items, rejected, expanded;
     Table tables[MOST_TABLES];
-    Resource resource;
-    Scope scope;
+    Buffer resources, scopes; /* all of them when writing, else the current one */
+    size_t resource, scope;   /* the current ones */
+    Buffer waiting;           /* when writing, those that were not read yet */
+    Dictionary names;         /* of services and items, by which these are put in order */
     Scratch scratch;
 };
 
@@ -87,6 +103,24 @@ extern const Signal TRACES, LOGS, METRICS;
 void session_begin(Session *session, const Signal *signal, bool writing);
 void session_free(Session *session);
 void session_request(Session *session, Slice body);
+
+/* When writing: reads what the requests had, in the order of the table's key. ClickHouse then has
+ * nothing to sort. */
+void session_finish(Session *session);
+void session_sort(Session *session);
+
+static inline Resource *session_resource(const Session *session)
+{
+    return (Resource *)session->resources.data + session->resource;
+}
+
+static inline Scope *session_scope(const Session *session)
+{
+    return (Scope *)session->scopes.data + session->scope;
+}
+
+/* What the collector's exporter calls the service: the attribute's text, nothing without it. */
+Slice session_service(Session *session);
 
 /* Counts a row that will take `bound` bytes beside what it repeats; false if it is to be left out,
  * because an id or a time in it cannot be one. */

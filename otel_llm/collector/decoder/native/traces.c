@@ -245,8 +245,8 @@ static void write_span(Session *session, const Span *span)
     column_low(to + SPAN_NAME, span->name);
     column_low(to + SPAN_KIND, kind_name(span->kind));
     table_resource(session, table, RESOURCE_ATTRIBUTES, SERVICE);
-    column_string(to + SCOPE_NAME, session->scope.name);
-    column_string(to + SCOPE_VERSION, session->scope.version);
+    column_string(to + SCOPE_NAME, session_scope(session)->name);
+    column_string(to + SCOPE_VERSION, session_scope(session)->version);
     column_attributes(session, to + SPAN_ATTRIBUTES, &session->scratch.lists[ATTRIBUTES], 0,
                       attributes_count(&session->scratch.lists[ATTRIBUTES]));
     column_u64(to + DURATION, span->end > span->start ? span->end - span->start : 0);
@@ -263,6 +263,17 @@ static void read(Session *session, Slice message)
         write_span(session, &span);
 }
 
+static void key(Slice message, Slice *name, uint64_t *time)
+{
+    Field field;
+    while (wire_next(&message, &field, "Span")) {
+        if (field.number == 5)
+            *name = field_bytes(&field, "Span.name");
+        else if (field.number == 7)
+            *time = field_fixed64(&field, "Span.start_time_unix_nano");
+    }
+}
+
 static const TableSpec table = {"otel_traces", columns, COLUMNS};
 
 const Signal TRACES = {
@@ -271,6 +282,7 @@ const Signal TRACES = {
     .scopes = "ScopeSpans",
     .item = "Span",
     .read = read,
+    .key = key,
     .tables = &table,
     .tables_count = 1,
 };

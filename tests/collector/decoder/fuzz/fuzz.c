@@ -23,6 +23,7 @@ static void walk(void *with)
 {
     Task *task = with;
     session_request(&task->session, task->body);
+    session_finish(&task->session);
 }
 
 static void walk_json(void *with)
