@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +13,7 @@ from otel_llm.collector.decoder import COLUMNS, check, decode
 from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.engine import Engine
 
-REPEATS = 3
+REPEATS = 5
 PER_BLOCK = 64
 """Requests decoded together: a block of 64,000 rows."""
 
@@ -82,13 +83,15 @@ def _whole(engine: Engine, groups: Sequence[Sequence[bytes]]) -> None:
 
 
 def _insert(engine: Engine, block: bytes) -> None:
+    """With a token of its own, as the receiver inserts: without it ClickHouse hashes the block."""
     with engine.session() as handle:
+        handle.set({"insert_deduplication_token": uuid.uuid4().hex})
         handle.insert(_INSERT, "Native", block)
 
 
 def _parse(engine: Engine, data: bytes) -> None:
     with engine.session() as handle:
-        handle.set(parse.SETTINGS)
+        handle.set(parse.SETTINGS | {"insert_deduplication_token": uuid.uuid4().hex})
         handle.insert("INSERT INTO raw (resource, scope_spans)", "ProtobufList", data)
 
 

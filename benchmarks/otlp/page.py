@@ -10,8 +10,9 @@ METHOD = (
     f"The stages take turns, {measure.REPEATS} times; a figure is the median of spans by CPU "
     "seconds of the whole process, so that chDB's threads and merges count, and the stages that "
     "fill the table end when no merge is left. All fill `otel_traces` itself, with its skip "
-    "indexes and its view. The copy reads one sorted part of a table that is alike: it has neither "
-    "to parse nor to sort. ClickHouse parses with a schema that leaves out lists and maps in "
+    "indexes and its view; each insert has a deduplication token, without which ClickHouse hashes "
+    "the whole block. The copy reads one sorted part of a table that is alike: it has neither to "
+    "parse nor to sort. ClickHouse parses with a schema that leaves out lists and maps in "
     "attributes."
 )
 _NAMES = {
