@@ -70,7 +70,7 @@ void value_parse(Value *to, Slice message, int depth)
 void attribute_parse(Attribute *to, Slice message, int depth)
 {
     Field field = {0};
-    to->key = slice_of("");
+    to->key = (Slice){message.at, message.at}; /* where it is tells which of two comes later */
     to->value.kind = VALUE_NONE;
     while (wire_next(&message, &field, "KeyValue")) {
         if (field.number == 1)
