@@ -7,7 +7,8 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help venv vllm demo demo-vllm test test-stack test-vllm test-wheel fuzz-otlp lint format \
-	generate check-generated example bench-hooks bench-gateway bench-otlp gpu-probe clean
+	generate check-generated example bench-hooks bench-gateway bench-otlp \
+	bench-schema gpu-probe clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -82,6 +83,9 @@ bench-gateway: $(STAMP) ## Cost of the middleware; writes benchmarks/results/gat
 
 bench-otlp: $(STAMP) ## Decoding OTLP beside ClickHouse's own ways; writes benchmarks/results/otlp.*
 	$(BIN)/python -m benchmarks.otlp
+
+bench-schema: $(STAMP) ## Codecs, keys, indexes and shapes of the tables; writes results/schema.*
+	$(BIN)/python -m benchmarks.schema
 
 gpu-probe: ## Ask an NVIDIA GPU what it can do; see benchmarks/gpu_probe/README.md
 	$(PYTHON) benchmarks/gpu_probe/probe.py --stage all --out $(or $(OUT),gpu-probe-results)

@@ -11,7 +11,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 PER_REQUEST = 1000
-_START_NS = 1_790_000_000 * 10**9
+# Late enough that the table does not think they have expired.
+_START_NS = 2_000_000_000 * 10**9
 _SPANS_PER_TRACE = 8
 _NAMES = ("POST /v1/chat/completions", "chat", "queue", "prefill", "decode", "attempt")
 _MODELS = ("meta-llama/Llama-3.1-8B-Instruct", "Qwen/Qwen3-32B", "mistralai/Mistral-Small-3.2")

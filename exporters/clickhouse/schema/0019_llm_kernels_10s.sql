@@ -3,7 +3,7 @@
 -- keep 30 days by toDateTime(time)
 CREATE TABLE IF NOT EXISTS llm_kernels_10s
 (
-    instance_id String CODEC(ZSTD(1)),
+    instance_id String CODEC(ZSTD(3)),
     service LowCardinality(String) CODEC(ZSTD(1)),
     host LowCardinality(String) CODEC(ZSTD(1)),
     engine LowCardinality(String) CODEC(ZSTD(1)),
@@ -17,11 +17,13 @@ CREATE TABLE IF NOT EXISTS llm_kernels_10s
     name LowCardinality(String) CODEC(ZSTD(1)),
     class LowCardinality(String) CODEC(ZSTD(1)),
     kernels UInt64 CODEC(ZSTD(1)),
-    total_ns UInt64 CODEC(ZSTD(1)),
-    min_ns UInt64 CODEC(ZSTD(1)),
-    max_ns UInt64 CODEC(ZSTD(1))
+    total_ns UInt64 CODEC(T64, ZSTD(1)),
+    min_ns UInt64 CODEC(T64, ZSTD(1)),
+    max_ns UInt64 CODEC(T64, ZSTD(1)),
+    INDEX idx_time time TYPE minmax GRANULARITY 1
 )
 ENGINE = MergeTree
 PARTITION BY toDate(time)
 ORDER BY (service, name, device, time)
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
+    non_replicated_deduplication_window = 10000

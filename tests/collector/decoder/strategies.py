@@ -29,7 +29,7 @@ DOUBLE = st.floats(allow_nan=False) | st.just(math.nan)
 # Half of the texts come from a few, so that keys repeat.
 TEXT = st.sampled_from(["", "a", "b", "service.name", "k"]) | st.text(max_size=8)
 # Within the years whose partitions the store is ready to make a hundred of in one insert.
-TIME = st.integers(1_790_000_000 * 10**9, 1_790_000_000 * 10**9 + 10**15)
+TIME = st.integers(2_000_000_000 * 10**9, 2_000_000_000 * 10**9 + 10**15)
 TRACE_ID = st.sampled_from([b"", bytes(16)]) | st.binary(min_size=16, max_size=16)
 SPAN_ID = st.sampled_from([b"", bytes(8)]) | st.binary(min_size=8, max_size=8)
 
