@@ -6,8 +6,9 @@ STAMP := $(VENV)/.installed
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv vllm demo demo-vllm test test-stack test-vllm test-wheel lint format generate \
-	check-generated example bench-hooks bench-gateway bench-schema gpu-probe clean
+.PHONY: help venv vllm demo demo-vllm test test-stack test-vllm test-wheel fuzz-otlp lint format \
+	generate check-generated example bench-hooks bench-gateway bench-otlp \
+	bench-schema gpu-probe clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -15,7 +16,8 @@ help: ## Show this list
 
 venv: $(STAMP) ## Make the virtual environment with everything in it
 
-$(STAMP): pyproject.toml
+# The decoder is compiled by the installation, so its sources belong to it.
+$(STAMP): pyproject.toml setup.py $(wildcard otel_llm/collector/decoder/native/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
@@ -44,6 +46,9 @@ test-vllm: $(STAMP) ## A real vLLM: its own classes with our hooks in them, then
 
 test-wheel: $(STAMP) ## Build the wheel, install it alone, and use it
 	$(BIN)/python -m pytest -q tests/packaging $(ARGS)
+
+fuzz-otlp: $(STAMP) ## Fuzz the OTLP decoder with clang's libFuzzer; FUZZ_S=300 seconds
+	PYTHON=$(BIN)/python tests/collector/decoder/fuzz/run $(or $(FUZZ_S),60)
 
 lint: $(STAMP) ## Ruff and mypy, both strict
 	$(BIN)/ruff check .
@@ -76,6 +81,9 @@ bench-gateway: $(STAMP) ## Cost of the middleware; writes benchmarks/results/gat
 	$(BIN)/python -m benchmarks.gateway
 	$(MAKE) generate
 
+bench-otlp: $(STAMP) ## Decoding OTLP beside ClickHouse's own ways; writes benchmarks/results/otlp.*
+	$(BIN)/python -m benchmarks.otlp
+
 bench-schema: $(STAMP) ## Codecs, keys, indexes and shapes of the tables; writes results/schema.*
 	$(BIN)/python -m benchmarks.schema
 
@@ -83,4 +91,4 @@ gpu-probe: ## Ask an NVIDIA GPU what it can do; see benchmarks/gpu_probe/README.
 	$(PYTHON) benchmarks/gpu_probe/probe.py --stage all --out $(or $(OUT),gpu-probe-results)
 
 clean: ## Remove the environment and everything built
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo .fuzz

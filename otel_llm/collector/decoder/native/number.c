@@ -1,0 +1,222 @@
+#include "number.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MOST_DIGITS = 17 };
+
+/* digits[0].digits[1]... times 10 to the exponent, without zeros at the end. */
+typedef struct {
+    char digits[24];
+    int count;
+    int exponent;
+} Decimal;
+
+static int digits_of(uint64_t number, char *to)
+{
+    char reversed[20];
+    int count = 0;
+    do {
+        reversed[count++] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    for (int i = 0; i < count; i++)
+        to[i] = reversed[count - 1 - i];
+    return count;
+}
+
+void number_int(Buffer *to, int64_t number)
+{
+    char digits[20];
+    uint64_t size = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    if (number < 0)
+        buffer_byte(to, '-');
+    buffer_add(to, digits, (size_t)digits_of(size, digits));
+}
+
+static void trim(Decimal *decimal)
+{
+    while (decimal->count > 1 && decimal->digits[decimal->count - 1] == '0')
+        decimal->count--;
+}
+
+/* A number as an interval of integers: all decimals between `low` and `high`, times 10 to the power
+ * of -`scale`, read back as the number. */
+typedef struct {
+    unsigned __int128 value; /* the number itself, times 2 to the power of `shift` */
+    unsigned shift;
+    uint64_t low, high;
+    int scale;
+} Interval;
+
+static const uint64_t powers_of_five[28] = {
+    1u, 5u, 25u, 125u, 625u, 3125u, 15625u, 78125u, 390625u, 1953125u, 9765625u, 48828125u,
+    244140625u, 1220703125u, 6103515625u, 30517578125u, 152587890625u, 762939453125u,
+    3814697265625u, 19073486328125u, 95367431640625u, 476837158203125u, 2384185791015625u,
+    11920928955078125u, 59604644775390625u, 298023223876953125u, 1490116119384765625u,
+    7450580596923828125u,
+};
+
+/* Exact, because 5 to the power of the scale and the digits fit in 128 bits: numbers from 1e-10 up
+ * to 2^53 are scaled to 17 or 18 digits. */
+static Interval interval_of(double number)
+{
+    int exponent;
+    uint64_t digits = (uint64_t)ldexp(frexp(number, &exponent), DBL_MANT_DIG);
+    Interval made = {.scale = 16 - (((exponent - 1) * 1233) >> 12)}; /* log10(2) = 1233 / 4096 */
+    unsigned __int128 power = powers_of_five[made.scale];
+    /* Two bits more: half the distance to the next number, and a quarter of it below 2^n. */
+    unsigned below = digits == (uint64_t)1 << (DBL_MANT_DIG - 1) ? 1 : 2;
+    unsigned odd = digits & 1; /* the ends of the interval belong to even numbers */
+    made.shift = (unsigned)(DBL_MANT_DIG - exponent - made.scale + 2);
+    made.value = power * digits * 4;
+    made.low = (uint64_t)((made.value - power * below - !odd) >> made.shift) + 1;
+    made.high = (uint64_t)((made.value + power * 2 - odd) >> made.shift);
+    return made;
+}
+
+/* The value divided by 10 to the power of `dropped`, rounded, halves to even. */
+static uint64_t closest(const Interval *interval, uint64_t ten_to_dropped)
+{
+    uint64_t whole = (uint64_t)(interval->value >> interval->shift);
+    bool more = (interval->value & (((unsigned __int128)1 << interval->shift) - 1)) != 0;
+    uint64_t kept = whole / ten_to_dropped, rest = whole % ten_to_dropped * 2;
+    if (ten_to_dropped == 1) {
+        unsigned __int128 half = (unsigned __int128)1 << (interval->shift - 1);
+        unsigned __int128 part = interval->value & (half * 2 - 1);
+        return kept + (part > half || (part == half && (kept & 1)));
+    }
+    return kept + (rest > ten_to_dropped ||
+                   (rest == ten_to_dropped && (more || (kept & 1))));
+}
+
+/* Divides by a power of ten, if a multiple of it lies within. */
+static inline bool drop(uint64_t *low, uint64_t *high, uint64_t power, uint64_t *dropped)
+{
+    if (*high / power * power < *low)
+        return false;
+    *low = (*low + power - 1) / power;
+    *high /= power;
+    *dropped *= power;
+    return true;
+}
+
+static void shortest_in(double number, Decimal *decimal)
+{
+    Interval interval = interval_of(number);
+    uint64_t low = interval.low, high = interval.high, ten = 1;
+    int dropped = 0;
+    while (drop(&low, &high, 100000000, &ten))
+        dropped += 8;
+    while (drop(&low, &high, 10, &ten))
+        dropped++;
+    uint64_t best = closest(&interval, ten);
+    best = best < low ? low : best > high ? high : best;
+    decimal->count = digits_of(best, decimal->digits);
+    decimal->exponent = decimal->count - 1 + dropped - interval.scale;
+    trim(decimal);
+}
+
+static bool reads_back(const Decimal *decimal, double number)
+{
+    char text[40]; /* without a point, which would be the locale's */
+    snprintf(text, sizeof text, "%.*se%d", decimal->count, decimal->digits,
+             decimal->exponent - decimal->count + 1);
+    return strtod(text, NULL) == number;
+}
+
+static void round_to(double number, int count, Decimal *decimal)
+{
+    char text[40];
+    const char *at = text;
+    snprintf(text, sizeof text, "%.*e", count - 1, number);
+    decimal->count = 0;
+    for (; *at != 'e'; at++) {
+        if (*at >= '0' && *at <= '9')
+            decimal->digits[decimal->count++] = *at;
+    }
+    decimal->exponent = atoi(at + 1);
+}
+
+/* Rounded to `count` digits. Above a power of two doubles are wider apart than below, so there the
+ * next decimal may read back where the closest does not. */
+static bool rounded(double number, int count, Decimal *decimal)
+{
+    round_to(number, count, decimal);
+    if (reads_back(decimal, number))
+        return true;
+    if (decimal->digits[count - 1] == '9')
+        return false;
+    decimal->digits[count - 1]++;
+    return reads_back(decimal, number);
+}
+
+static Decimal shortest(double number)
+{
+    Decimal decimal = {.digits = "0", .count = 1};
+    if (number == 0)
+        return decimal;
+    if (number >= 1e-10 && number < 0x1p53) {
+        shortest_in(number, &decimal);
+        return decimal;
+    }
+    /* Below the smallest normal number even one digit may be enough; above it 15 always differ. */
+    int count = number < DBL_MIN ? 1 : DBL_DIG;
+    while (!rounded(number, count, &decimal) && count < MOST_DIGITS)
+        count++;
+    trim(&decimal);
+    return decimal;
+}
+
+static void zeros(Buffer *to, int count)
+{
+    for (int i = 0; i < count; i++)
+        buffer_byte(to, '0');
+}
+
+static void scientific(Buffer *to, const Decimal *decimal)
+{
+    buffer_byte(to, (uint8_t)decimal->digits[0]);
+    if (decimal->count > 1) {
+        buffer_byte(to, '.');
+        buffer_add(to, decimal->digits + 1, (size_t)decimal->count - 1);
+    }
+    buffer_byte(to, 'e');
+    if (decimal->exponent > 0)
+        buffer_byte(to, '+');
+    number_int(to, decimal->exponent);
+}
+
+static void positional(Buffer *to, const Decimal *decimal)
+{
+    int whole = decimal->exponent + 1;
+    if (whole <= 0) {
+        buffer_words(to, "0.");
+        zeros(to, -whole);
+        buffer_add(to, decimal->digits, (size_t)decimal->count);
+        return;
+    }
+    int shown = decimal->count < whole ? decimal->count : whole;
+    buffer_add(to, decimal->digits, (size_t)shown);
+    zeros(to, whole - shown);
+    if (decimal->count > whole) {
+        buffer_byte(to, '.');
+        buffer_add(to, decimal->digits + whole, (size_t)(decimal->count - whole));
+    }
+}
+
+void number_double(Buffer *to, double number)
+{
+    if (!isfinite(number))
+        return;
+    if (signbit(number))
+        buffer_byte(to, '-');
+    number = fabs(number);
+    Decimal decimal = shortest(number);
+    if (number != 0 && (number < 1e-6 || number >= 1e21))
+        scientific(to, &decimal);
+    else
+        positional(to, &decimal);
+}
