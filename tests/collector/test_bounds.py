@@ -2,34 +2,17 @@
 
 import gzip
 import socket
-import threading
-import time
-import tracemalloc
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from starlette.requests import Request
 
-from otel_llm.collector import receiver
-from otel_llm.collector.otlp_rows import ExpandedError, arrow_block
-from otel_llm.collector.otlp_size import decoded_over
+from otel_llm.collector.doors import intake
 from otel_llm.collector.stack import Stack
-from otel_llm.exporters.clickhouse.interface import body as bodies
-from tests.collector.test_receiver import HEADERS, message_of, pairs, request_of, span_of, text
-
-MIB = 1 << 20
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, at most 20 s."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.01)
+from tests.collector.serving import until
+from tests.collector.test_receiver import HEADERS, message_of, request_of, span_of, text
 
 
 def repeated(spans: int, value: str) -> bytes:
@@ -40,16 +23,9 @@ def repeated(spans: int, value: str) -> bytes:
     return request.SerializeToString()
 
 
-def message(field: int, body: bytes) -> bytes:
-    """A field that is a message, with its length in four bytes."""
-    size = len(body)
-    shifts = [size >> shift & 0x7F for shift in (0, 7, 14, 21)]
-    return bytes([field << 3 | 2, *(part | 0x80 for part in shifts[:3]), shifts[3]]) + body
-
-
 def test_a_small_body_that_expands_is_refused(stack: Stack) -> None:
     """8,000 spans that repeat a large resource: 413, counted, whatever the body's own size."""
-    before = stack.receiver.refused["oversize"]
+    before = stack.ingest.intake.refused["oversize"]
     body = gzip.compress(repeated(8000, "x" * 300_000))
     assert len(body) < 1000
     headers = {**HEADERS, "Content-Encoding": "gzip"}
@@ -57,61 +33,7 @@ def test_a_small_body_that_expands_is_refused(stack: Stack) -> None:
     answer = httpx.post(url, content=body, headers=headers, trust_env=False, timeout=60)
     assert answer.status_code == 413
     assert "smaller batches" in message_of(answer.content)
-    assert stack.receiver.refused["oversize"] == before + 1
-
-
-@pytest.mark.parametrize("where", ["resource", "scope name", "scope version", "row"])
-def test_what_spans_repeat_is_counted_before_it_is_made(where: str) -> None:
-    """Resource, scope and the row itself count once a span; no memory of that size is taken."""
-    request = ExportTraceServiceRequest.FromString(repeated(20_000, "x"))
-    group = request.resource_spans[0]
-    if where == "resource":
-        group.resource.attributes[0].value.string_value = "x" * 5000
-    elif where == "scope name":
-        group.scope_spans[0].scope.name = "x" * 5000
-    elif where == "scope version":
-        group.scope_spans[0].scope.version = "x" * 5000
-    limit = 4 * MIB if where == "row" else 64 * MIB
-    tracemalloc.start()
-    try:
-        with pytest.raises(ExpandedError):
-            arrow_block(request.SerializeToString(), limit)
-        assert tracemalloc.get_traced_memory()[1] < 2 * MIB
-    finally:
-        tracemalloc.stop()
-
-
-def test_an_ordinary_batch_is_far_from_the_bound() -> None:
-    """512 spans with a usual resource fit in what a body of 1 MiB may become."""
-    spans = [span_of(attributes=[]) for _ in range(512)]
-    assert arrow_block(request_of(*spans, resource={"k": text("v" * 500)}), 4 * MIB)
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [(2, 2, 1), (9, 2, 2, 1), (11, 2, 2, 1), (13, 2, 2, 1), (1, 1, 1)],
-    ids=["spans", "attributes", "events", "links", "resource attributes"],
-)
-def test_empty_messages_are_counted_before_they_are_decoded(fields: tuple[int, ...]) -> None:
-    """Two bytes each on the wire, many times that in memory: counted as what they become."""
-    first, *outer = fields
-    many = bytes([first << 3 | 2, 0]) * MIB
-    body = many
-    for field in outer:
-        body = message(field, body)
-    assert len(body) < 3 * MIB
-    assert decoded_over(body, 16 * MIB)
-    with pytest.raises(ExpandedError):
-        arrow_block(body, 16 * MIB)
-
-
-def test_a_large_honest_body_is_not_refused() -> None:
-    """Spans of a usual size take less than four times their body, decoded."""
-    attributes = pairs({f"some.attribute.{i}": text("some value") for i in range(15)})
-    body = request_of(*(span_of(attributes=attributes) for _ in range(4000)))
-    assert len(body) > MIB
-    assert not decoded_over(body, 4 * len(body))
-    assert not decoded_over(body[:-7] + b"\xff" * 7, 4 * len(body))
+    assert stack.ingest.intake.refused["oversize"] == before + 1
 
 
 def withheld(stack: Stack, size: int = 10) -> socket.socket:
@@ -127,77 +49,63 @@ def test_a_body_that_does_not_come_is_given_up(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """408 after the time limit, counted, and the connection is closed."""
-    monkeypatch.setattr(receiver, "_READ_TIMEOUT_S", 0.1)
-    before = stack.receiver.refused["incomplete"]
+    monkeypatch.setattr(intake, "READ_TIMEOUT_S", 0.1)
+    before = stack.ingest.intake.refused["incomplete"]
     with withheld(stack) as connection:
         answer = b""
         while part := connection.recv(4096):
             answer += part
     assert answer.startswith(b"HTTP/1.1 408 ")
-    assert stack.receiver.refused["incomplete"] == before + 1
+    assert stack.ingest.intake.refused["incomplete"] == before + 1
 
 
 def test_a_connection_that_breaks_is_counted(stack: Stack) -> None:
     """A sender that goes away within its body is no error of the server."""
-    before = stack.receiver.refused["incomplete"]
+    before = stack.ingest.intake.refused["incomplete"]
     withheld(stack).close()
-    until(lambda: stack.receiver.refused["incomplete"] == before + 1)
+    until(lambda: stack.ingest.intake.refused["incomplete"] == before + 1)
 
 
 def test_few_bodies_are_read_at_once(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 20 withheld bodies 8 are being read; the others wait and are read when those end."""
-    reading, most, total = 0, 0, 0
-    read = bodies.read_body
-
-    async def watched(request: Request, limit: int) -> bytes:
-        nonlocal reading, most, total
-        reading, total = reading + 1, total + 1
-        most = max(most, reading)
-        try:
-            return await read(request, limit)
-        finally:
-            reading -= 1
-
-    monkeypatch.setattr(receiver, "read_body", watched)
-    before = stack.receiver.refused["incomplete"]
-    connections = [withheld(stack) for _ in range(20)]
-    until(lambda: reading == 8)
-    with httpx.Client(trust_env=False) as client:
-        # The receiver has taken all 20 connections once it answers one that came after them.
-        client.get(f"{stack.run.otlp_url}/metrics").raise_for_status()
-    assert (reading, total) == (8, 8)
+    """With turns for two, the third body waits and then is told to come again; nothing is lost."""
+    monkeypatch.setattr(intake, "_WAIT_S", 0.2)
+    readers = stack.ingest._http._readers
+    monkeypatch.setattr(readers, "total_tokens", 2)
+    before = stack.ingest.intake.refused["busy"]
+    connections = [withheld(stack) for _ in range(2)]
+    until(lambda: readers.statistics().borrowed_tokens == 2)
+    answer = post(stack, request_of(span_of()))
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
+    assert stack.ingest.intake.refused["busy"] == before + 1
     for connection in connections:
         connection.close()
-    until(lambda: stack.receiver.refused["incomplete"] == before + 20)
-    assert (most, total) == (8, 20)
+    until(lambda: readers.statistics().borrowed_tokens == 0)
+    assert post(stack, request_of(span_of())).status_code == 200
 
 
-def test_few_bodies_are_written_at_once(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 12 requests 2 are being written and 6 more are held; all are stored in the end."""
-    lock, go = threading.Lock(), threading.Event()
-    running, most = 0, 0
+def test_bodies_together_are_bounded(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body is refused while others hold the memory, and is taken once they are gone."""
+    monkeypatch.setattr(stack.ingest.intake, "held", stack.ingest.intake.body_bytes * 4)
+    assert post(stack, request_of(span_of())).status_code == 429
+    monkeypatch.undo()
+    assert post(stack, request_of(span_of())).status_code == 200
+    until(lambda: stack.ingest.intake.held == 0)
 
-    def slow(_store: object, _body: bytes) -> None:
-        nonlocal running, most
-        with lock:
-            running += 1
-            most = max(most, running)
-        assert go.wait(20)
-        with lock:
-            running -= 1
 
-    monkeypatch.setattr(receiver.TraceStore, "write", slow)
+def test_a_full_spool_sends_senders_away(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """429 before the body is read, with the delay in the header and in RetryInfo."""
+    bounds = stack.ingest.spool._bounds._replace(spool_bytes=-1)
+    monkeypatch.setattr(stack.ingest.spool, "_bounds", bounds)
+    answer = post(stack, request_of(span_of()))
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "2")
+    status = status_pb2.Status.FromString(answer.content)
+    retry = error_details_pb2.RetryInfo()
+    assert status.details[0].Unpack(retry)
+    assert (status.code, retry.retry_delay.seconds) == (8, 2)
+
+
+def post(stack: Stack, body: bytes) -> httpx.Response:
+    """Send one request on a connection of its own."""
     url = f"{stack.run.otlp_url}/v1/traces"
-
-    def send(_index: int) -> int:
-        body = request_of(span_of())
-        return httpx.post(url, content=body, headers=HEADERS, trust_env=False).status_code
-
-    with ThreadPoolExecutor(12) as pool:
-        answers = pool.map(send, range(12))
-        try:
-            until(lambda: stack.receiver._writers.statistics().tasks_waiting == 6)
-        finally:
-            go.set()
-        assert list(answers) == [200] * 12
-    assert most == 2
+    return httpx.post(url, content=body, headers=HEADERS, trust_env=False, timeout=60)

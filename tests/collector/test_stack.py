@@ -20,7 +20,7 @@ PROGRAM = """
 import sys
 from otel_llm.collector.stack import run_stack
 from otel_llm.settings import load
-run_stack(load(data_dir=sys.argv[1], clickhouse_port=0, otlp_http_port=0))
+run_stack(load(data_dir=sys.argv[1], clickhouse_port=0, otlp_http_port=0, otlp_grpc_port=0))
 """
 
 
@@ -113,15 +113,21 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     """The error names the setting, the address and the remedy, and frees the directory."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        settings = Settings(data_dir=str(tmp_path), clickhouse_port=port, otlp_http_port=0)
+        settings = Settings(
+            data_dir=str(tmp_path), clickhouse_port=port, otlp_http_port=0, otlp_grpc_port=0
+        )
         with pytest.raises(SettingError, match=rf"clickhouse_port: cannot listen on .*:{port}"):
             Stack(settings)
-    Stack(Settings(data_dir=str(tmp_path), clickhouse_port=0, otlp_http_port=0)).close()
+    Stack(
+        Settings(data_dir=str(tmp_path), clickhouse_port=0, otlp_http_port=0, otlp_grpc_port=0)
+    ).close()
 
 
 def test_a_taken_directory_is_refused(tmp_path: Path) -> None:
     """Two stacks never share a data directory."""
-    settings = Settings(data_dir=str(tmp_path), clickhouse_port=0, otlp_http_port=0)
+    settings = Settings(
+        data_dir=str(tmp_path), clickhouse_port=0, otlp_http_port=0, otlp_grpc_port=0
+    )
     first = Stack(settings)
     try:
         with pytest.raises(StoreError, match=rf"in use by otel-llm up \(pid {os.getpid()}\)"):
@@ -135,7 +141,11 @@ def test_off_loopback_spans_need_the_token(tmp_path: Path) -> None:
     from tests.collector.serving import serving
 
     settings = Settings(
-        data_dir=str(tmp_path), clickhouse_port=0, otlp_http_port=0, bind_host="0.0.0.0"
+        data_dir=str(tmp_path),
+        clickhouse_port=0,
+        otlp_http_port=0,
+        otlp_grpc_port=0,
+        bind_host="0.0.0.0",
     )
     with serving(settings) as stack:
         url = stack.run.otlp_url.replace("0.0.0.0", "127.0.0.1") + "/v1/traces"

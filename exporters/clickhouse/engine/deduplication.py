@@ -101,6 +101,6 @@ def _parts(table: Path) -> dict[str, list[_Part]]:
 
 
 def _is_there(name: str, present: dict[str, list[_Part]]) -> bool:
-    """Whether a part is there, or one that it was merged into. A name that we cannot read counts."""
+    """Whether a part is there, or one it was merged into. A name that we cannot read counts."""
     part = _Part.parse(name)
     return part is None or any(other.holds(part) for other in present.get(part.partition, ()))
