@@ -96,6 +96,8 @@ class Spool:
                 self.repeated += 1
                 return known
             future: Future[None] = Future()
+            # Running: a sender that goes away must not cancel what others may wait for, too.
+            future.set_running_or_notify_cancel()
             if self._stopping:
                 future.set_exception(StoreError("The spool is closed."))
                 return future
@@ -174,6 +176,9 @@ class Spool:
             self._open.append([entry for entry, _ in batch])
         except OSError as error:
             self._fail(batch, error)
+            # Whether that file takes more is not known.
+            if self._open is not None:
+                self._close_segment(self._open)
             return
         self.commits += 1
         with self._changed:
