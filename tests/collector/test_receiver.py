@@ -388,7 +388,6 @@ GOOD = request_of(span_of(name="whole"))
         (request_of(span_of(span_id=b"much too long")), {}, 400, "malformed"),
         (request_of(span_of(parent_span_id=b"1")), {}, 400, "malformed"),
         (request_of(span_of(start_time_unix_nano=2**64 - 1)), {}, 400, "malformed"),
-        (GOOD.replace(b"whole", b"wh\xff\xfee"), {}, 400, "malformed"),
         (GOOD, {"Content-Encoding": "gzip"}, 400, "malformed"),
         (GOOD, {"Content-Encoding": "br"}, 400, "malformed"),
         (b"x" * ((1 << 20) + 1), {}, 413, "oversize"),
@@ -398,7 +397,7 @@ GOOD = request_of(span_of(name="whole"))
         (GOOD, {"Origin": "http://evil.example"}, 403, "forbidden"),
     ],
     ids=[
-        "text", "ones", "cut", "trace id", "span id", "parent", "time", "utf-8", "not gzip",
+        "text", "ones", "cut", "trace id", "span id", "parent", "time", "not gzip",
         "brotli", "large", "bomb", "text/plain", "host", "origin",
     ],
 )  # fmt: skip

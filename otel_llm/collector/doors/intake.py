@@ -35,6 +35,9 @@ _EXPANSION = 4
 """A request's rows may take this many times the largest body: they repeat their resource."""
 
 
+_REJECTED = "an id or a time that cannot be one"
+
+
 class Body(NamedTuple):
     """A request as it came.
 
@@ -154,9 +157,7 @@ class Intake:
         counts = {"requests": 1, "bytes": len(entry.body), "items": entry.items}
         for name, number in {**counts, "rejected": rejected}.items():
             self.accepted[body.signal, name] += number
-        if not rejected:
-            return Taken()
-        return Taken(rejected, f"{rejected} items have an id or a time that cannot be one")
+        return Taken(rejected, f"{rejected} items: {_REJECTED}" if rejected else "")
 
     def refuse(self, refusal: Refusal) -> None:
         """Count a refusal."""
@@ -184,7 +185,10 @@ class Intake:
         if checked.expanded > self.body_bytes * _EXPANSION:
             message = "The rows take too much memory with their resource; send smaller batches"
             raise Refusal("oversize", message)
-        return entry_of(body.signal, data, checked), checked.rejected
+        if checked.items and checked.rejected == checked.items:
+            raise Refusal("malformed", f"All items: {_REJECTED}")
+        kept = checked._replace(items=checked.items - checked.rejected)
+        return entry_of(body.signal, data, kept), checked.rejected
 
     async def _write(self, entry: Entry) -> None:
         if not self._spool.has_room(entry.size):

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 
-from otel_llm.collector.decoder import COLUMNS, FORMAT, MalformedError, NativeBlock, decode
+from otel_llm.collector.decoder import COLUMNS, MalformedError, NativeBlock, decode
 from otel_llm.collector.drain.batch import Batch
 from otel_llm.collector.drain.marks import Marks
 from otel_llm.collector.drain.quarantine import Quarantine
@@ -77,7 +77,7 @@ class Store:
         with self._engine.session() as handle:
             handle.set({"insert_deduplication_token": name})
             try:
-                handle.insert(f"INSERT INTO {block.table} ({columns})", FORMAT, block.body)
+                handle.insert(f"INSERT INTO {block.table} ({columns})", "Native", block.body)
             except EngineError as error:
                 if is_lasting(error):
                     raise RefusedError(name, batch, block.rows) from error
