@@ -11,7 +11,9 @@ from typing import Literal, NamedTuple
 from otel_llm.collector.decoder import _native
 from otel_llm.collector.decoder.errors import MalformedError
 
-__all__ = ["COLUMNS", "Checked", "MalformedError", "NativeBlock", "Signal", "check", "decode", "from_json"]
+__all__ = [
+    "COLUMNS", "Checked", "MalformedError", "NativeBlock", "Signal", "check", "decode", "from_json",
+]  # fmt: skip
 
 Signal = Literal["traces", "logs", "metrics"]
 
