@@ -16,7 +16,7 @@ from otel_llm.collector.spool import Bounds, Entry, Spool, entry_of, read_segmen
 from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.engine import Engine, Handle
 from otel_llm.exporters.clickhouse.errors import EngineError
-from tests.collector.test_receiver import request_of, span_of
+from tests.collector.doors.test_http import request_of, span_of
 
 DAY_NS = 86_400 * 10**9
 SECRET = "what the user typed"
@@ -122,6 +122,17 @@ def test_a_segment_that_is_stored_again_changes_nothing(way: Way, engine: Engine
         way.drain()
     assert names(engine) == ["a", "b"]
     assert len(names(engine, "otel_traces_trace_id_ts", "TraceId")) == 2
+
+
+def test_segments_with_the_same_rows_are_both_stored(way: Way, engine: Engine) -> None:
+    """Blocks are known by where they come from: other requests may give the same rows."""
+    unknown_field = b"\xf8\x01\x01"
+    body = body_of("same")
+    for sent in (body, body + unknown_field):
+        way.fill(sent)
+        way.drain()
+        way = way.again()
+    assert names(engine) == ["same", "same"]
 
 
 def test_a_store_that_fails_is_tried_again(

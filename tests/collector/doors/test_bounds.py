@@ -11,8 +11,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from otel_llm.collector.doors import intake
 from otel_llm.collector.stack import Stack
+from tests.collector.doors.test_http import HEADERS, message_of, request_of, span_of, text
 from tests.collector.serving import until
-from tests.collector.test_receiver import HEADERS, message_of, request_of, span_of, text
 
 
 def repeated(spans: int, value: str) -> bytes:
