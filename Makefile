@@ -4,9 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
+KILLS ?= 200
+SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv vllm demo demo-vllm test test-stack test-vllm test-wheel lint format generate \
+.PHONY: help venv vllm demo demo-vllm test test-stack kill-loop test-vllm test-wheel lint format generate \
 	check-generated example bench-hooks bench-gateway gpu-probe clean
 
 help: ## Show this list
@@ -37,6 +39,9 @@ test: $(STAMP) ## Unit and property tests, under 5 minutes on 2 cores
 
 test-stack: $(STAMP) ## The whole stack under load and failure: kills, outages, full disks
 	$(BIN)/python -m pytest -q -m "slow and not vllm" $(ARGS)
+
+kill-loop: $(STAMP) ## SIGKILL receiver, store and agent 200 times under load; KILLS=40 SEED=7 choose
+	KILLS=$(KILLS) SEED=$(SEED) $(BIN)/python -m pytest -q -m slow tests/stack/test_kill_loop.py $(ARGS)
 
 test-vllm: $(STAMP) ## A real vLLM: its own classes with our hooks in them, then whole servers
 	python=$$(PYTHON=$(PYTHON) tests/vllm/env/build) && \
