@@ -9,7 +9,7 @@ SEED ?= 0
 
 .DEFAULT_GOAL := help
 .PHONY: help venv vllm demo demo-vllm test test-stack kill-loop test-vllm test-wheel lint format generate \
-	check-generated example bench-hooks bench-gateway gpu-probe clean
+	check-generated example bench-hooks bench-gateway bench-ingest gpu-probe clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -80,6 +80,10 @@ bench-hooks: $(STAMP) ## Cost of the hooks, in a real vLLM too; writes benchmark
 
 bench-gateway: $(STAMP) ## Cost of the middleware; writes benchmarks/results/gateway.*
 	$(BIN)/python -m benchmarks.gateway
+	$(MAKE) generate
+
+bench-ingest: $(STAMP) ## Cost of durability on the way in, and a flood; writes benchmarks/results/ingest.*
+	$(BIN)/python -m benchmarks.ingest $(ARGS)
 	$(MAKE) generate
 
 gpu-probe: ## Ask an NVIDIA GPU what it can do; see benchmarks/gpu_probe/README.md
