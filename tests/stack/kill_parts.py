@@ -14,6 +14,9 @@ from typing import Any
 import grpc
 import httpx
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_llm import runfile
@@ -23,10 +26,7 @@ PROTOBUF = {"Content-Type": "application/x-protobuf"}
 PER_REQUEST = 7
 DAY_NS = 86_400 * 10**9
 START_NS = 1_790_000_000_123_456_789
-_TRACES, _LOGS = (
-    next(method for method, signal in METHODS.items() if signal == wanted)
-    for wanted in ("traces", "logs")
-)
+_TRACES, _, _METRICS = METHODS
 
 
 class Victim:
@@ -127,12 +127,18 @@ class HttpLogSender(HttpSender):
 class GrpcSender(Sender):
     """Over gRPC."""
 
+    def __init__(
+        self, name: str, body: Callable[[str], bytes], data_dir: Path, method: str
+    ) -> None:
+        super().__init__(name, body, data_dir)
+        self._method = method
+
     def send(self, running: runfile.RunFile, body: bytes) -> bool:
         """One try; whether it was acknowledged."""
         target = running.otlp_grpc_url.removeprefix("http://")
         with grpc.insecure_channel(target, [("grpc.enable_http_proxy", 0)]) as channel:
             try:
-                channel.unary_unary(_TRACES)(body, timeout=5)
+                channel.unary_unary(self._method)(body, timeout=5)
             except grpc.RpcError as error:
                 code = error.code()
                 assert code in RETRIED, code
@@ -176,10 +182,25 @@ def logs(name: str) -> bytes:
     return request.SerializeToString()
 
 
+def metrics(name: str) -> bytes:
+    """A request of data points of two kinds, which are in two tables, on three days."""
+    request = ExportMetricsServiceRequest()
+    group = request.resource_metrics.add()
+    group.resource.attributes.add(key="service.name").value.string_value = "kill"
+    scope = group.scope_metrics.add()
+    gauge, total = scope.metrics.add(name=name).gauge, scope.metrics.add(name=name).sum
+    for number in range(PER_REQUEST):
+        kind = gauge if number % 2 else total
+        kind.data_points.add(time_unix_nano=START_NS + number % 3 * DAY_NS, as_int=number)
+    return request.SerializeToString()
+
+
 def senders(data_dir: Path) -> Sequence[Sender]:
     """One of each kind."""
     made: list[Any] = [
         HttpSender("http", spans, data_dir),
-        GrpcSender("grpc", spans, data_dir),
+        GrpcSender("grpc", spans, data_dir, _TRACES),
+        HttpLogSender("logs", logs, data_dir),
+        GrpcSender("metrics", metrics, data_dir, _METRICS),
     ]
     return made

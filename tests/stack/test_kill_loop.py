@@ -136,7 +136,10 @@ def judge(client: Client, engine: Engine, threads: "list[Sender]") -> dict[str, 
     wanted = {name for thread in threads for name in thread.acknowledged}
     sql = """SELECT name, count() FROM (
         SELECT SpanName AS name FROM otel_traces WHERE ServiceName = 'kill'
-        UNION ALL SELECT Body FROM otel_logs WHERE ServiceName = 'kill') GROUP BY name"""
+        UNION ALL SELECT Body FROM otel_logs WHERE ServiceName = 'kill'
+        UNION ALL SELECT MetricName FROM otel_metrics_gauge WHERE ServiceName = 'kill'
+        UNION ALL SELECT MetricName FROM otel_metrics_sum WHERE ServiceName = 'kill')
+        GROUP BY name"""
     stored = dict(client.query(sql).result_rows)
     lost = sum(max(0, PER_REQUEST - stored.get(name, 0)) for name in wanted)
     doubled = sum(max(0, count - PER_REQUEST) for count in stored.values())

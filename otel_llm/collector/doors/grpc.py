@@ -79,7 +79,7 @@ class GrpcDoor:
                 self._admit(context)
                 async with self._intake.turn(self._readers):
                     body = await self._read(context, hold)
-                taken = await self._intake.take(Body(signal, body))
+                taken = await self._intake.take(Body(signal, body), hold)
         except Refusal as refusal:
             self._intake.refuse(refusal)
             details = (("grpc-status-details-bin", wire.status(refusal, as_json=False)),)

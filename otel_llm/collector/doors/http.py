@@ -69,7 +69,7 @@ class HttpDoor:
         with self._intake.hold() as hold:
             async with self._intake.turn(self._readers):
                 raw = await self._read(request, hold)
-            return await self._intake.take(Body(signal, raw, encoding, is_json))
+            return await self._intake.take(Body(signal, raw, encoding, is_json), hold)
 
     def _admit(self, request: Request) -> None:
         """Let a request pass, by its head alone.

@@ -86,6 +86,14 @@ class Hold:
         if self._intake.held > self._intake.body_bytes * _HELD:
             raise Refusal("busy", "Too much is being received just now")
 
+    def grow(self, size: int) -> None:
+        """Take `size` bytes in all, if that is more: what a body is once decompressed.
+
+        Raises:
+            Refusal: all bodies together are too large.
+        """
+        self.add(max(0, size - self.size))
+
     def release(self) -> None:
         """Give it back."""
         self._intake.held -= self.size
@@ -145,13 +153,18 @@ class Intake:
         finally:
             readers.release()
 
-    async def take(self, body: Body) -> Taken:
+    async def take(self, body: Body, hold: Hold) -> Taken:
         """Check a request and wait until it is on disk.
+
+        Args:
+            body: the request.
+            hold: what it takes of the memory.
 
         Raises:
             Refusal: nothing of it is kept.
         """
         entry, rejected = await run_sync(self._prepare, body, limiter=self._workers)
+        hold.grow(len(entry.body))
         if entry.items:
             await self._write(entry)
         counts = {"requests": 1, "bytes": len(entry.body), "items": entry.items}
@@ -195,6 +208,6 @@ class Intake:
             raise Refusal("busy", "The spool is full; the store does not keep up")
         try:
             await asyncio.wrap_future(self._spool.offer(entry))
-        except (OSError, StoreError) as error:
+        except (OSError, MemoryError, StoreError) as error:
             message = "The spool cannot be written just now"
             raise Refusal("spool_failed", message) from error

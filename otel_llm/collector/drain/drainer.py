@@ -67,7 +67,7 @@ class Drainer:
         """Store one segment; if that fails, pause."""
         try:
             self.drain(segment)
-        except (EngineError, StoreError, OSError) as error:
+        except (StoreError, OSError, MemoryError) as error:
             self.failures += 1
             why = f"code {error.code}" if isinstance(error, EngineError) else type(error).__name__
             _log.warning("%s is not stored yet: %s", segment.name, why)

@@ -3,6 +3,7 @@
 A sender whose answer was lost sends the identical request again, perhaps to the next process.
 """
 
+import errno
 import mmap
 import os
 from collections.abc import Iterable
@@ -74,8 +75,11 @@ class Recent:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         file = os.open(self._now, flags, 0o600)
         try:
-            os.write(file, b"".join(stored))
-            full = os.fstat(file).st_size >= MOST // 2 * DIGEST_BYTES
+            before, data = os.fstat(file).st_size, b"".join(stored)
+            if os.write(file, data) < len(data):
+                os.ftruncate(file, before)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._now))
+            full = before + len(data) >= MOST // 2 * DIGEST_BYTES
         finally:
             os.close(file)
         if full:

@@ -42,7 +42,7 @@ class Segment:
         try:
             written = sum(_write_all(self._file, pieces) for pieces in _pieces(entries))
             os.fdatasync(self._file)
-        except OSError:
+        except (OSError, MemoryError):
             os.ftruncate(self._file, self.size)
             os.lseek(self._file, self.size, os.SEEK_SET)
             raise

@@ -88,7 +88,7 @@ class Spool:
         One that was handed in before, and did not fail, gets the future of that time.
 
         Raises (by the future):
-            OSError: it could not be written.
+            OSError, MemoryError: it could not be written.
             StoreError: the spool is closed.
         """
         with self._changed:
@@ -174,7 +174,7 @@ class Spool:
                 self._open = self._new_segment()
                 self._opened = time.monotonic()
             self._open.append([entry for entry, _ in batch])
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             self._fail(batch, error)
             # Whether that file takes more is not known.
             if self._open is not None:
@@ -187,7 +187,7 @@ class Spool:
         for _, future in batch:
             future.set_result(None)
 
-    def _fail(self, batch: "list[tuple[Entry, Future[None]]]", error: OSError) -> None:
+    def _fail(self, batch: "list[tuple[Entry, Future[None]]]", error: Exception) -> None:
         with self._changed:
             for entry, _ in batch:
                 self._recent.forget(entry.digest)

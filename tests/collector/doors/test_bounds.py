@@ -93,6 +93,20 @@ def test_bodies_together_are_bounded(stack: Stack, monkeypatch: pytest.MonkeyPat
     until(lambda: stack.ingest.intake.held == 0)
 
 
+def test_what_a_body_becomes_counts(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small body that decompresses to more than there is room for is told to come again."""
+    body = request_of(span_of(name="x" * 500_000))
+    held = stack.ingest.intake.body_bytes * 4 - 400_000
+    monkeypatch.setattr(stack.ingest.intake, "held", held)
+    url = f"{stack.run.otlp_url}/v1/traces"
+    headers = {**HEADERS, "Content-Encoding": "gzip"}
+    packed = gzip.compress(body)
+    assert httpx.post(url, content=packed, headers=headers, trust_env=False).status_code == 429
+    assert stack.ingest.intake.held == held
+    monkeypatch.undo()
+    assert httpx.post(url, content=packed, headers=headers, trust_env=False).status_code == 200
+
+
 def test_a_full_spool_sends_senders_away(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """429 before the body is read, with the delay in the header and in RetryInfo."""
     bounds = stack.ingest.spool._bounds._replace(spool_bytes=-1)

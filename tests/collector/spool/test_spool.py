@@ -129,6 +129,18 @@ def test_what_is_remembered_is_bounded(tmp_path: Path, monkeypatch: pytest.Monke
     assert recent.Recent(tmp_path).get(digests[0])
 
 
+def test_digests_are_written_whole_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that takes half of them: the segment stays, and the file is in line."""
+    known = recent.Recent(tmp_path)
+    known.keep([entry(1).digest])
+    write = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda file, data: write(file, data[:21]))
+        with pytest.raises(OSError, match="No space"):
+            known.keep([entry(2).digest, entry(3).digest])
+    assert (tmp_path / "recent").read_bytes() == entry(1).digest
+
+
 def test_segments_are_closed_by_size(spool: Spool) -> None:
     """A full segment is handed out; the open one is not."""
     spool.offer(entry(1, 5000)).result(10)
