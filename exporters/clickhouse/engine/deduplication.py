@@ -6,11 +6,14 @@ rows would be lost. Such an entry names a part that is not there. A line that wa
 would hide all that come after it.
 """
 
+import logging
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+_log = logging.getLogger(__name__)
 
 _DROP = "2"
 _PART = re.compile(r"(?P<partition>[^_]+)_(?P<first>\d+)_(?P<last>\d+)_\d+(_\d+)?\Z")
@@ -48,7 +51,10 @@ def mend(clickhouse: Path) -> int:
     Raises:
         OSError: a log cannot be read or written.
     """
-    return sum(_mend_table(logs) for logs in clickhouse.glob("store/*/*/deduplication_logs"))
+    missing = sum(_mend_table(logs) for logs in clickhouse.glob("store/*/*/deduplication_logs"))
+    if missing:
+        _log.warning("%d blocks were taken for stored and are not; they may come again", missing)
+    return missing
 
 
 def _mend_table(logs: Path) -> int:
