@@ -8,8 +8,9 @@ KILLS ?= 200
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv vllm demo demo-vllm test test-stack kill-loop test-vllm test-wheel lint format generate \
-	check-generated example bench-hooks bench-gateway bench-ingest gpu-probe clean
+.PHONY: help venv vllm demo demo-vllm test test-stack kill-loop test-vllm test-wheel fuzz-otlp lint \
+	format generate check-generated example bench-hooks bench-gateway bench-ingest bench-otlp \
+	gpu-probe clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -51,6 +52,9 @@ test-vllm: $(STAMP) ## A real vLLM: its own classes with our hooks in them, then
 test-wheel: $(STAMP) ## Build the wheel, install it alone, and use it
 	$(BIN)/python -m pytest -q tests/packaging $(ARGS)
 
+fuzz-otlp: $(STAMP) ## Fuzz the OTLP decoder with clang's libFuzzer; FUZZ_S=300 seconds
+	PYTHON=$(BIN)/python tests/collector/decoder/fuzz/run $(or $(FUZZ_S),60)
+
 lint: $(STAMP) ## Ruff and mypy, both strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -86,8 +90,11 @@ bench-ingest: $(STAMP) ## Cost of durability on the way in, and a flood; writes 
 	$(BIN)/python -m benchmarks.ingest $(ARGS)
 	$(MAKE) generate
 
+bench-otlp: $(STAMP) ## Decoding OTLP beside ClickHouse's own ways; writes benchmarks/results/otlp.*
+	$(BIN)/python -m benchmarks.otlp
+
 gpu-probe: ## Ask an NVIDIA GPU what it can do; see benchmarks/gpu_probe/README.md
 	$(PYTHON) benchmarks/gpu_probe/probe.py --stage all --out $(or $(OUT),gpu-probe-results)
 
 clean: ## Remove the environment and everything built
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo .fuzz

@@ -12,8 +12,15 @@ from otel_llm.collector.decoder import _native
 from otel_llm.collector.decoder.errors import MalformedError
 
 __all__ = [
-    "COLUMNS", "Checked", "MalformedError", "NativeBlock", "Signal", "check", "decode", "from_json",
-]  # fmt: skip
+    "COLUMNS",
+    "Checked",
+    "MalformedError",
+    "NativeBlock",
+    "Signal",
+    "check",
+    "decode",
+    "from_json",
+]
 
 Signal = Literal["traces", "logs", "metrics"]
 
@@ -84,5 +91,18 @@ def decode(signal: Signal, bodies: Sequence[bytes]) -> list[NativeBlock]:
 
 
 def from_json(signal: Signal, body: bytes) -> bytes:
-    """JSON to protobuf."""
-    raise MalformedError(signal, f"JSON of {len(body)} bytes is not read yet")
+    """The protobuf of an OTLP/JSON request, as far as rows are made of it.
+
+    Ids are hex, 64-bit integers strings or numbers, enums numbers or names, other bytes base64.
+    Members that the message does not have are passed over.
+
+    Args:
+        signal: which request it is.
+        body: JSON in UTF-8.
+
+    Raises:
+        MalformedError: it is no JSON, or a member is not of its field's kind.
+
+    Source: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding
+    """
+    return _native.from_json(_NUMBERS[signal], body)

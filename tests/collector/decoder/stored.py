@@ -27,7 +27,12 @@ def _rows(engine: Engine, block: NativeBlock) -> list[Row]:
         handle.set(SETTINGS)
         lines = handle.run(f"SELECT {columns} FROM {block.table}", "JSONEachRow")
     doubles = [name for name, kind in _native.columns()[block.table] if "Float64" in kind]
-    return in_order([_as_sent(json.loads(line), doubles) for line in lines.splitlines()])
+    return in_order(
+        [
+            _as_sent(json.loads(line.decode(errors="replace")), doubles)
+            for line in lines.splitlines()
+        ]
+    )
 
 
 def _as_sent(row: Row, doubles: list[str]) -> Row:

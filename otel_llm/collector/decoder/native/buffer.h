@@ -17,10 +17,10 @@ typedef struct {
 void buffer_grow(Buffer *buffer, size_t more);
 void buffer_free(Buffer *buffer);
 
-/* Room for `more` bytes at the end; the caller adds to `size` what it wrote. */
+/* Room for `more` bytes at the end, be it none; the caller adds to `size` what it wrote. */
 static inline uint8_t *buffer_room(Buffer *buffer, size_t more)
 {
-    if (buffer->capacity - buffer->size < more)
+    if (buffer->capacity - buffer->size <= more)
         buffer_grow(buffer, more);
     return buffer->data + buffer->size;
 }
@@ -78,6 +78,8 @@ static inline void *buffer_item(Buffer *list, size_t size)
 
 static inline Slice buffer_all(const Buffer *buffer)
 {
+    if (buffer->size == 0)
+        return slice_of("");
     return (Slice){buffer->data, buffer->data + buffer->size};
 }
 

@@ -5,6 +5,7 @@
 
 #include "failure.h"
 #include "session.h"
+#include "transcode.h"
 
 typedef struct {
     PyObject *malformed; /* the class MalformedError */
@@ -17,6 +18,7 @@ typedef struct {
 } Task;
 
 static const Signal *const signals[] = {&TRACES, &LOGS, &METRICS};
+static const Shape *const shapes[] = {&TRACES_SHAPE, &LOGS_SHAPE, &METRICS_SHAPE};
 enum { SIGNALS = sizeof signals / sizeof *signals };
 
 static const Signal *signal_of(unsigned number)
@@ -154,6 +156,30 @@ static PyObject *decode(PyObject *module, PyObject *arguments)
     return blocks;
 }
 
+static void walk_json(void *with)
+{
+    transcode(with);
+}
+
+static PyObject *from_json(PyObject *module, PyObject *arguments)
+{
+    unsigned number;
+    const char *bytes;
+    Py_ssize_t size;
+    if (!PyArg_ParseTuple(arguments, "Iy#:from_json", &number, &bytes, &size))
+        return NULL;
+    if (signal_of(number) == NULL)
+        return NULL;
+    Transcoding work = {{(const uint8_t *)bytes, (const uint8_t *)bytes + size},
+                        shapes[number], {0}, {0}};
+    PyObject *made = NULL;
+    if (run(module, walk_json, &work))
+        made = PyBytes_FromStringAndSize((const char *)work.protobuf.data,
+                                         (Py_ssize_t)work.protobuf.size);
+    transcode_free(&work);
+    return made;
+}
+
 static PyObject *column_types(const TableSpec *table)
 {
     PyObject *all = PyTuple_New((Py_ssize_t)table->columns_count);
@@ -228,6 +254,7 @@ static int clear(PyObject *module)
 static PyMethodDef methods[] = {
     {"check", check, METH_VARARGS, NULL},
     {"decode", decode, METH_VARARGS, NULL},
+    {"from_json", from_json, METH_VARARGS, NULL},
     {"columns", columns, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -155,7 +155,8 @@ bool session_item(Session *session, bool possible, size_t bound)
 void column_attributes(Session *session, Column *column, const Buffer *list, size_t from,
                        size_t count)
 {
-    column_map(column, (Attribute *)list->data + from, count, &session->scratch.text);
+    Attribute *pairs = count ? (Attribute *)list->data + from : NULL;
+    column_map(column, pairs, count, &session->scratch.text);
 }
 
 /* What the collector's exporter calls the service: the attribute's text, and nothing without it. */
