@@ -10,7 +10,7 @@ SEED ?= 0
 .DEFAULT_GOAL := help
 .PHONY: help venv vllm demo demo-vllm test test-stack kill-loop test-vllm test-wheel fuzz-otlp lint \
 	format generate check-generated example bench-hooks bench-gateway bench-ingest bench-otlp \
-	gpu-probe clean
+	bench-schema gpu-probe clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -92,6 +92,9 @@ bench-ingest: $(STAMP) ## Cost of durability on the way in, and a flood; writes 
 
 bench-otlp: $(STAMP) ## Decoding OTLP beside ClickHouse's own ways; writes benchmarks/results/otlp.*
 	$(BIN)/python -m benchmarks.otlp
+
+bench-schema: $(STAMP) ## Codecs, keys, indexes and shapes of the tables; writes results/schema.*
+	$(BIN)/python -m benchmarks.schema
 
 gpu-probe: ## Ask an NVIDIA GPU what it can do; see benchmarks/gpu_probe/README.md
 	$(PYTHON) benchmarks/gpu_probe/probe.py --stage all --out $(or $(OUT),gpu-probe-results)

@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from otel_llm.collector.stack import Stack
 from otel_llm.settings import Settings
 
@@ -20,8 +22,8 @@ def until(condition: Callable[[], bool], limit_s: float = 20) -> None:
 
 @contextlib.contextmanager
 def serving(settings: Settings) -> Iterator[Stack]:
-    """A stack that answers for the length of the block."""
-    stack = Stack(settings)
+    """A stack that answers for the length of the block, and keeps rows of any age."""
+    stack = Stack(msgspec.structs.replace(settings, retention=("*=0",)))
     loop = asyncio.new_event_loop()
     ready = threading.Event()
 
