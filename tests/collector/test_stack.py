@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -208,7 +209,7 @@ def test_what_was_acknowledged_is_stored_at_a_stop(tmp_path: Path) -> None:
     finally:
         del os.environ["OTEL_LLM_OTLP_SEGMENT_AGE_S"]
     url = f"{found(tmp_path).otlp_url}/v1/traces"
-    body = request_of(span_of())
+    body = request_of(span_of(start_time_unix_nano=time.time_ns()))
     httpx.post(url, content=body, headers=HEADERS, trust_env=False).raise_for_status()
     assert list(tmp_path.glob("spool/*.segment"))
     process.terminate()

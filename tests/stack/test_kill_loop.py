@@ -52,6 +52,7 @@ def environment(folder: Path) -> dict[str, str]:
         "BATCH_INTERVAL_S": 0.1,
         "OTLP_SEGMENT_AGE_S": 0.1,
         "STEP_SPAN_RATIO": 0.1,
+        "RETENTION": "*=0",
     }
     return {f"OTEL_LLM_{name}": str(value) for name, value in values.items()}
 
