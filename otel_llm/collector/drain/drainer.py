@@ -5,10 +5,11 @@ import threading
 from pathlib import Path
 
 from otel_llm.collector.drain.batch import batches
-from otel_llm.collector.drain.marks import Marks
+from otel_llm.collector.drain.marks import Marks, remove_orphans
 from otel_llm.collector.drain.quarantine import Quarantine
 from otel_llm.collector.drain.store import RefusedError, Store
 from otel_llm.collector.spool import Reading, Spool, read_segment
+from otel_llm.collector.spool.spool import SUFFIX
 from otel_llm.errors import StoreError
 from otel_llm.exporters.clickhouse.errors import EngineError
 
@@ -33,6 +34,7 @@ class Drainer:
 
     def __init__(self, spool: Spool, store: Store, quarantine: Quarantine) -> None:
         self._spool, self._store, self._quarantine = spool, store, quarantine
+        remove_orphans(spool.directory, SUFFIX)
         self._stop, self._finishing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="otlp-drain", daemon=True)
         self._pause_s = _FIRST_PAUSE_S

@@ -7,6 +7,15 @@ whole again: it could be taken this time, beside a half that is there already.
 import os
 from pathlib import Path
 
+SUFFIX = ".refused"
+
+
+def remove_orphans(spool: Path, segment_suffix: str) -> None:
+    """Remove marks whose segments are gone: killed after the one was removed, before the other."""
+    for path in spool.glob(f"*{SUFFIX}"):
+        if not path.with_suffix(segment_suffix).exists():
+            path.unlink()
+
 
 class Marks:
     """The refused blocks of one segment, kept beside it.
@@ -16,7 +25,7 @@ class Marks:
     """
 
     def __init__(self, segment: Path) -> None:
-        self._path = segment.with_suffix(".refused")
+        self._path = segment.with_suffix(SUFFIX)
         text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
         self._known = set(text.splitlines())
 
@@ -30,7 +39,7 @@ class Marks:
             OSError: it cannot be written.
         """
         self._known.add(block)
-        whole = self._path.with_suffix(".refused.new")
+        whole = self._path.with_suffix(f"{SUFFIX}.new")
         with whole.open("w", encoding="utf-8") as file:
             file.writelines(f"{known}\n" for known in sorted(self._known))
             file.flush()

@@ -222,6 +222,17 @@ def test_halves_are_the_same_after_a_kill(
     assert len(names(engine, "otel_traces_trace_id_ts", "TraceId")) == 160
 
 
+def test_marks_do_not_outlive_their_segment(way: Way) -> None:
+    """Killed between the two: the next start removes what is left, and keeps what is needed."""
+    path = way.fill(body_of("a"))
+    needed, orphan = path.with_suffix(".refused"), way.directory / "0-gone.refused"
+    needed.touch()
+    orphan.touch()
+    way.again().spool.close()
+    assert needed.exists()
+    assert not orphan.exists()
+
+
 def test_damage_is_set_aside_and_the_rest_stored(way: Way, engine: Engine) -> None:
     """A record that rotted costs itself alone, is counted once, and can be looked at."""
     bodies = [body_of(name) for name in ("a", "b", "c")]
