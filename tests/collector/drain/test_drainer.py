@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from otel_llm.collector.decoder import check
@@ -133,6 +134,14 @@ def test_segments_with_the_same_rows_are_both_stored(way: Way, engine: Engine) -
         way.drain()
         way = way.again()
     assert names(engine) == ["same", "same"]
+
+
+def test_an_attribute_of_ten_megabytes_is_stored(way: Way, engine: Engine) -> None:
+    """Beside others, in the same segment."""
+    large = KeyValue(key="k", value=AnyValue(string_value="x" * 10_000_000))
+    way.fill(body_of("a"), body_of("large", attributes=[large]), body_of("z"))
+    way.drain()
+    assert names(engine, column="length(SpanAttributes['k'])") == ["0", "0", "10000000"]
 
 
 def test_a_store_that_fails_is_tried_again(
