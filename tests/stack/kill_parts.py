@@ -56,7 +56,8 @@ class Victim:
         """Send a signal and wait for the end; returns the exit status."""
         assert self.process is not None
         assert self.process.stdout is not None
-        self.process.send_signal(number)
+        if self.process.poll() is None:
+            self.process.send_signal(number)
         status = self.process.wait(60)
         self.process.stdout.close()
         return status
@@ -71,7 +72,7 @@ class Sender(threading.Thread):
     """
 
     def __init__(self, name: str, body: Callable[[str], bytes], data_dir: Path) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, daemon=True)
         self._body, self._data_dir = body, data_dir
         self._stopping = threading.Event()
         self._pause = random.Random(name)
