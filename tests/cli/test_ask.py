@@ -43,7 +43,7 @@ def test_tables_fit_the_terminal(
 def test_tables(
     run_on_sample: "Run", snapshot: "Snapshot", monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Times have units, shares are percentages, and no stretch is named where there is one alone."""
+    """Times have units, shares are percentages, and a single stretch has no name."""
     monkeypatch.setenv("COLUMNS", "160")
     # Rates are over the whole of the window, whose end is now: too small to show.
     result = run_on_sample("ask", name, "--since", LONG_AGO)
