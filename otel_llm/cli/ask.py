@@ -26,7 +26,7 @@ def ask(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="Most lines.")] = 1000,
     ttft: Annotated[float, typer.Option(min=0, help="slo: longest TTFT_caller, in s.")] = 0.0,
     itl: Annotated[float, typer.Option(min=0, help="slo: longest mean wait per chunk, in s.")] = 0,
-    e2e: Annotated[float, typer.Option(min=0, help="slo: longest duration, in s.")] = 0.0,
+    duration: Annotated[float, typer.Option(min=0, help="slo: longest call, in s.")] = 0.0,
     as_json: options.Json = False,
     url: options.Url = None,
     data_dir: options.DataDir = None,
@@ -36,7 +36,7 @@ def ask(
     from otel_llm.query.service import Objective
     from otel_llm.query.window import Window
 
-    known = questions(Objective(ttft_s=ttft, itl_s=itl, e2e_s=e2e))
+    known = questions(Objective(ttft_s=ttft, itl_s=itl, e2e_s=duration))
     if not name:
         _list(known)
         return

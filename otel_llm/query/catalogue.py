@@ -55,7 +55,7 @@ def questions(objective: service.Objective) -> dict[str, Question]:
             service.Errors, service.errors, ("every", "tenant", "model"),
         ),
         "slo": Question(
-            "calls within --ttft, --itl and --e2e, and goodput, by model and tenant",
+            "calls within --ttft, --itl and --duration, and goodput, by model and tenant",
             service.Attainment, slo, ("every", "tenant", "model"),
         ),
         "upstreams": Question(

@@ -64,7 +64,7 @@ def test_an_objective(run_on_sample: "Run") -> None:
     arguments = ("ask", "slo", "--since", LONG_AGO, "--tenant", "acme", "--json")
     good = [
         json.loads(run_on_sample(*arguments, *limits).stdout)[0]["good"]
-        for limits in ((), ("--ttft", "0.1"), ("--e2e", "0.5"), ("--itl", "0.001"))
+        for limits in ((), ("--ttft", "0.1"), ("--duration", "0.5"), ("--itl", "0.001"))
     ]
     assert good == [2, 1, 1, 0]
 
