@@ -13,7 +13,7 @@ from otel_llm import runfile
 from otel_llm.agent.delivery import AwayError, RefusedError
 from otel_llm.agent.spool import Batch, SinkName
 from otel_llm.errors import SettingError, StoreError
-from otel_llm.exporters.clickhouse.client import connect
+from otel_llm.exporters.clickhouse.client import Tls, connect
 from otel_llm.exporters.clickhouse.errors import EngineError
 from otel_llm.exporters.clickhouse.writer import insert_arrow_block
 from otel_llm.runfile import RunFile
@@ -82,6 +82,7 @@ class ClickHouseSink:
             user=settings.clickhouse_user,
             database=settings.clickhouse_database,
             timeout_s=settings.send_timeout_s,
+            tls=Tls.of(settings),
         )
 
     def close(self) -> None:
