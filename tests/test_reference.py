@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from otel_llm import reference
-from otel_llm.conventions import ALL_METRICS, ALL_TABLES
+from otel_llm.conventions import ALL_METRICS, ALL_ROLLUPS, ALL_TABLES
 from otel_llm.settings import Settings
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -35,8 +35,8 @@ def test_every_name_has_a_line() -> None:
     assert names == list(Settings.__struct_fields__)
     metrics, tables = reference.metrics_page(), reference.tables_page()
     assert all(f"| `{metric.name}` |" in metrics for metric in ALL_METRICS)
-    assert all(f"## {table.name}\n" in tables for table in ALL_TABLES)
-    columns = sum(len(table.columns) for table in ALL_TABLES)
+    assert all(f"## {table.name}\n" in tables for table in (*ALL_TABLES, *ALL_ROLLUPS))
+    columns = sum(len(table.columns) for table in (*ALL_TABLES, *ALL_ROLLUPS))
     assert tables.count("\n| `") == columns
 
 

@@ -14,6 +14,7 @@ _SCALARS: dict[str, pa.DataType] = {
     "UInt16": pa.uint16(),
     "UInt32": pa.uint32(),
     "UInt64": pa.uint64(),
+    "Int16": pa.int16(),
     "Int64": pa.int64(),
     "DateTime64(9, 'UTC')": pa.timestamp("ns", "UTC"),
 }

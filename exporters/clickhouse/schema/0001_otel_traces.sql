@@ -1,4 +1,6 @@
 -- Spans, column for column as the OpenTelemetry collector's clickhouseexporter makes the table.
+-- shard by cityHash64(TraceId)
+-- keep 30 days by toDateTime(Timestamp)
 CREATE TABLE IF NOT EXISTS otel_traces
 (
     Timestamp DateTime64(9) CODEC(Delta, ZSTD(1)),

@@ -1,4 +1,6 @@
 -- When each trace began and ended, so that a trace is read from few parts of otel_traces.
+-- shard by cityHash64(TraceId)
+-- keep 30 days by Start
 CREATE TABLE IF NOT EXISTS otel_traces_trace_id_ts
 (
     TraceId String CODEC(ZSTD(1)),

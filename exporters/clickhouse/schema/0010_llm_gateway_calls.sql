@@ -1,4 +1,6 @@
 -- One row per API call at the gateway.
+-- shard by cityHash64(trace_id)
+-- keep 90 days by toDateTime(arrival)
 CREATE TABLE IF NOT EXISTS llm_gateway_calls
 (
     instance_id String CODEC(ZSTD(1)),
@@ -41,4 +43,4 @@ CREATE TABLE IF NOT EXISTS llm_gateway_calls
 ENGINE = MergeTree
 PARTITION BY toDate(arrival)
 ORDER BY (tenant, model, toStartOfFiveMinutes(arrival), arrival)
-SETTINGS index_granularity = 8192, non_replicated_deduplication_window = 10000
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000

@@ -1,4 +1,6 @@
 -- One row per engine request.
+-- shard by cityHash64(trace_id)
+-- keep 90 days by toDateTime(arrival)
 CREATE TABLE IF NOT EXISTS llm_requests
 (
     instance_id String CODEC(ZSTD(1)),
@@ -32,10 +34,15 @@ CREATE TABLE IF NOT EXISTS llm_requests
     cached_tokens UInt32 CODEC(ZSTD(1)),
     output_tokens UInt32 CODEC(ZSTD(1)),
     recomputed_tokens UInt32 CODEC(ZSTD(1)),
+    rejected_tokens UInt32 CODEC(ZSTD(1)),
+    discarded_tokens UInt32 CODEC(ZSTD(1)),
+    unscheduled_tokens UInt32 CODEC(ZSTD(1)),
+    delivered_tokens Nullable(UInt32) CODEC(ZSTD(1)),
     max_tokens Nullable(UInt32) CODEC(ZSTD(1)),
     preemptions UInt32 CODEC(ZSTD(1)),
     sample_index UInt16 CODEC(ZSTD(1)),
     sample_count UInt16 CODEC(ZSTD(1)),
+    lora LowCardinality(String) CODEC(ZSTD(1)),
     incomplete Bool CODEC(ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
     clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
@@ -48,4 +55,4 @@ CREATE TABLE IF NOT EXISTS llm_requests
 ENGINE = MergeTree
 PARTITION BY toDate(arrival)
 ORDER BY (tenant, model, toStartOfFiveMinutes(arrival), arrival)
-SETTINGS index_granularity = 8192, non_replicated_deduplication_window = 10000
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000

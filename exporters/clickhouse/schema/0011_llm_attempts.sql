@@ -1,4 +1,6 @@
 -- One row per try of a call at an upstream.
+-- shard by cityHash64(trace_id)
+-- keep 90 days by toDateTime(started)
 CREATE TABLE IF NOT EXISTS llm_attempts
 (
     instance_id String CODEC(ZSTD(1)),
@@ -26,4 +28,4 @@ CREATE TABLE IF NOT EXISTS llm_attempts
 ENGINE = MergeTree
 PARTITION BY toDate(started)
 ORDER BY (upstream, toStartOfFiveMinutes(started), started)
-SETTINGS index_granularity = 8192, non_replicated_deduplication_window = 10000
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000

@@ -1,4 +1,6 @@
 -- One row per engine step, its batch as arrays.
+-- shard by cityHash64(instance_id)
+-- keep 30 days by toDateTime(scheduled)
 CREATE TABLE IF NOT EXISTS llm_steps
 (
     instance_id String CODEC(ZSTD(1)),
@@ -24,6 +26,9 @@ CREATE TABLE IF NOT EXISTS llm_steps
     tokens Array(UInt32) CODEC(ZSTD(1)),
     context Array(UInt32) CODEC(ZSTD(1)),
     emitted Array(UInt32) CODEC(ZSTD(1)),
+    drafts Array(UInt32) CODEC(ZSTD(1)),
+    accepted Array(UInt32) CODEC(ZSTD(1)),
+    cudagraph_mode LowCardinality(String) CODEC(ZSTD(1)),
     trace_id String CODEC(ZSTD(1)),
     span_id String CODEC(ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
@@ -35,4 +40,4 @@ CREATE TABLE IF NOT EXISTS llm_steps
 ENGINE = MergeTree
 PARTITION BY toDate(scheduled)
 ORDER BY (instance_id, dp_rank, seq)
-SETTINGS index_granularity = 8192, non_replicated_deduplication_window = 10000
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000

@@ -1,4 +1,6 @@
 -- One row per kernel.
+-- shard by cityHash64(instance_id)
+-- keep 7 days by toDateTime(start)
 CREATE TABLE IF NOT EXISTS llm_kernels
 (
     instance_id String CODEC(ZSTD(1)),
@@ -19,4 +21,4 @@ CREATE TABLE IF NOT EXISTS llm_kernels
 ENGINE = MergeTree
 PARTITION BY toDate(start)
 ORDER BY (instance_id, dp_rank, step_seq, start)
-SETTINGS index_granularity = 8192, non_replicated_deduplication_window = 10000
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000

@@ -1,5 +1,5 @@
--- One row per request in each step, its speculative tokens with it.
-CREATE OR REPLACE VIEW llm_step_requests AS
+-- One row per request in each step: llm_steps with its batch arrays laid flat.
+CREATE VIEW IF NOT EXISTS llm_step_requests AS
 SELECT
     instance_id,
     service,

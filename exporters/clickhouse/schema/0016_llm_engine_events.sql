@@ -1,4 +1,6 @@
 -- Births and deaths, and what was in flight.
+-- shard by cityHash64(instance_id)
+-- keep 365 days by toDateTime(time)
 CREATE TABLE IF NOT EXISTS llm_engine_events
 (
     instance_id String CODEC(ZSTD(1)),
@@ -17,4 +19,4 @@ CREATE TABLE IF NOT EXISTS llm_engine_events
 ENGINE = MergeTree
 PARTITION BY toDate(time)
 ORDER BY (instance_id, time)
-SETTINGS index_granularity = 8192, non_replicated_deduplication_window = 10000
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000

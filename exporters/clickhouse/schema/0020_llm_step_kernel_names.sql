@@ -1,0 +1,29 @@
+-- One row per kernel name in a step that was kept in detail.
+-- shard by cityHash64(instance_id)
+-- keep 30 days by toDateTime(start)
+CREATE TABLE IF NOT EXISTS llm_step_kernel_names
+(
+    instance_id String CODEC(ZSTD(1)),
+    service LowCardinality(String) CODEC(ZSTD(1)),
+    host LowCardinality(String) CODEC(ZSTD(1)),
+    dp_rank UInt16 CODEC(ZSTD(1)),
+    rank UInt16 CODEC(ZSTD(1)),
+    step_seq UInt64 CODEC(Delta, ZSTD(1)),
+    source LowCardinality(String) CODEC(ZSTD(1)),
+    device LowCardinality(String) CODEC(ZSTD(1)),
+    kept LowCardinality(String) CODEC(ZSTD(1)),
+    start DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    name LowCardinality(String) CODEC(ZSTD(1)),
+    class LowCardinality(String) CODEC(ZSTD(1)),
+    kernels UInt32 CODEC(ZSTD(1)),
+    total_ns UInt64 CODEC(ZSTD(1)),
+    max_ns UInt64 CODEC(ZSTD(1)),
+    boot_id LowCardinality(String) CODEC(ZSTD(1)),
+    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
+    clock_error_ns UInt32 CODEC(ZSTD(1)),
+    INDEX idx_start start TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY toDate(start)
+ORDER BY (instance_id, dp_rank, step_seq, rank, name)
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000

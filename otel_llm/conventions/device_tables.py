@@ -1,0 +1,141 @@
+"""Fact tables of kernels, power, device events and energy.
+
+Energy is in whole millijoules, so that sums over rows are exact. Rows of one request add up.
+"""
+
+from otel_llm.conventions.columns import (
+    CLOCK,
+    DEVICE,
+    ENGINE,
+    LC,
+    PRODUCER,
+    TENANT,
+    TIME,
+    Column,
+    Table,
+)  # fmt: skip
+
+_RANK = Column("rank", "UInt16", "the worker's rank in its engine")
+_STEP = Column("step_seq", "UInt64", "the step that caused it; 0 for none")
+_SOURCE = Column("source", LC, "cpu or cupti")
+_CLASS = Column("class", LC, "attention, gemm, collective, and so on")
+_DEVICE_NAME = Column("device", LC, "device name or UUID")
+_INCOMPLETE = Column("incomplete", "Bool", "facts about it were lost")
+
+
+class KernelTables:
+    """Kernels, one by one and summed: by step and class, by name, by both."""
+
+    KERNELS = Table("llm_kernels", "one row per kernel", (
+        *PRODUCER,
+        Column("dp_rank", "UInt16", "data-parallel rank"),
+        _STEP, _SOURCE, _DEVICE_NAME,
+        Column("name", LC, "kernel name"),
+        Column("start", TIME, "start"),
+        Column("duration_ns", "UInt64", "duration"),
+        *CLOCK,
+    ))  # fmt: skip
+    STEP_KERNELS = Table(
+        "llm_step_kernels", "one row per step and rank: its device's time, by kernel class", (
+        *ENGINE, _RANK, _STEP, _SOURCE, _DEVICE_NAME,
+        Column("start", TIME, "its first kernel began"),
+        Column("span_ns", "UInt64", "from there to the end of its last kernel"),
+        Column("busy_ns", "UInt64", "of that, with a kernel running"),
+        Column("launch_gap_ns", "UInt64", "of that, idle because nothing was launched yet"),
+        Column("wait_gap_ns", "UInt64", "of that, idle although work was launched"),
+        Column("overlap_ns", "UInt64", "of that, computing and communicating at once"),
+        Column("class", "Array(LowCardinality(String))", "kernel classes in the step"),
+        Column("kernels", "Array(UInt32)", "kernels per class"),
+        Column("kernel_ns", "Array(UInt64)", "their durations summed, per class"),
+        _INCOMPLETE, *CLOCK,
+    ))  # fmt: skip
+    KERNELS_10S = Table("llm_kernels_10s", "one row per 10 s, device and kernel name", (
+        *ENGINE, _RANK, _SOURCE, _DEVICE_NAME,
+        Column("time", TIME, "start of the 10 s in which the kernels began"),
+        Column("name", LC, "kernel name"), _CLASS,
+        Column("kernels", "UInt64", "how many"),
+        Column("total_ns", "UInt64", "their durations summed"),
+        Column("min_ns", "UInt64", "the shortest"),
+        Column("max_ns", "UInt64", "the longest"),
+    ))  # fmt: skip
+    STEP_KERNEL_NAMES = Table(
+        "llm_step_kernel_names", "one row per kernel name in a step that was kept in detail", (
+        *PRODUCER,
+        Column("dp_rank", "UInt16", "data-parallel rank"),
+        _RANK, _STEP, _SOURCE, _DEVICE_NAME,
+        Column("kept", LC, "why: sample, slow, failed or expensive"),
+        Column("start", TIME, "the first of them began"),
+        Column("name", LC, "kernel name"), _CLASS,
+        Column("kernels", "UInt32", "how many"),
+        Column("total_ns", "UInt64", "their durations summed"),
+        Column("max_ns", "UInt64", "the longest"),
+        *CLOCK,
+    ))  # fmt: skip
+
+
+class DeviceTables:
+    """What a device drew, what befell it, and who is charged for it."""
+
+    POWER = Table("gpu_power", "one row per sample of a device", (
+        *DEVICE,
+        Column("source", LC, "nvml, rapl, estimate or replay"),
+        Column("time", TIME, "middle of the read"),
+        Column("energy_mj", "Nullable(UInt64)", "the device's counter; null if it has none"),
+        Column("power_mw", "Nullable(UInt32)", "drawn at that moment"),
+        Column("power_average_mw", "Nullable(UInt32)", "the device's own average"),
+        Column("gpu_utilization", "Nullable(UInt8)", "percent of time with a kernel"),
+        Column("memory_utilization", "Nullable(UInt8)", "percent of time with memory traffic"),
+        Column("memory_used_bytes", "Nullable(UInt64)", "memory in use"),
+        Column("sm_clock_mhz", "Nullable(UInt16)", "clock of the multiprocessors"),
+        Column("memory_clock_mhz", "Nullable(UInt16)", "clock of the memory"),
+        Column("temperature_c", "Nullable(Int16)", "degrees Celsius"),
+        Column("throttle_reasons", "Nullable(UInt64)", "NVML's bits; 0 for none"),
+        Column("pcie_rx_bytes_s", "Nullable(UInt64)", "bytes per second received by PCIe"),
+        Column("pcie_tx_bytes_s", "Nullable(UInt64)", "bytes per second sent by PCIe"),
+        Column("nvlink_rx_bytes_s", "Nullable(UInt64)", "bytes per second received by NVLink"),
+        Column("nvlink_tx_bytes_s", "Nullable(UInt64)", "bytes per second sent by NVLink"),
+        *CLOCK,
+    ))  # fmt: skip
+    GPU_EVENTS = Table("gpu_events", "what befell a device", (
+        *DEVICE,
+        Column("time", TIME, "when; of several, the first"),
+        Column("event", LC, "xid, ecc, lost, recovered, reset, remapped, recovery_action"),
+        Column("code", "Nullable(UInt32)", "number of the XID; null for others"),
+        Column("fault", LC, "whose fault: user, hardware, driver; empty if not known"),
+        Column("message", "String", "what it means"),
+        Column("occurrences", "UInt32", "events that this row stands for"),
+        *CLOCK,
+    ))  # fmt: skip
+    ENERGY_LEDGER = Table("gpu_energy_ledger", "the energy of a device in a window, shared out", (
+        *DEVICE,
+        Column("started", TIME, "the window began"),
+        Column("ended", TIME, "it ended"),
+        Column("delta_mj", "UInt64", "drawn: attributed + idle + unattributed, exactly"),
+        Column("attributed_mj", "UInt64", "charged to requests"),
+        Column("idle_mj", "UInt64", "drawn while no step was on the device"),
+        Column("unattributed_mj", "UInt64", "drawn for work that is no request's"),
+        Column("method", LC, "how it was metered: counter, integrated, estimate"),
+        Column("sharing", LC, "how it was shared: tokens, work, shapley"),
+        Column("error_mj", "UInt64", "bound of the error of delta_mj"),
+        Column("instances", "Array(String)", "instance_id of the engines on the device"),
+        _INCOMPLETE, *CLOCK,
+    ))  # fmt: skip
+    REQUEST_ENERGY = Table(
+        "llm_request_energy", "energy charged to a request on a device, in amounts that add up", (
+        *ENGINE,
+        Column("request_index", "UInt64", "the request, as in llm_requests"),
+        Column("request_id", "String", "the engine's id"),
+        Column("trace_id", "String", "32 hex digits"),
+        *TENANT,
+        Column("outcome", LC, "as in llm_requests"),
+        Column("finished", TIME, "end of the request, as in llm_requests"),
+        Column("device", LC, "UUID of the device"),
+        Column("energy_mj", "UInt64", "charged: prefill and decode"),
+        Column("prefill_mj", "UInt64", "of that, in prefill"),
+        Column("decode_mj", "UInt64", "of that, in decode"),
+        Column("error_mj", "UInt64", "bound of the error of energy_mj"),
+        Column("method", LC, "how it was metered: counter, integrated, estimate"),
+        Column("sharing", LC, "how it was shared: tokens, work, shapley"),
+        Column("scope", LC, "local (devices of this node) or all (of the engine)"),
+        _INCOMPLETE, *CLOCK,
+    ))  # fmt: skip

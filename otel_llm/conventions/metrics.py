@@ -1,0 +1,242 @@
+"""Every Prometheus metric: name, kind, unit, labels, buckets."""
+
+from typing import Literal, NamedTuple
+
+MetricKind = Literal["counter", "gauge", "histogram"]
+Layer = Literal["gateway", "engine", "step", "agent", "store"]
+
+
+class Metric(NamedTuple):
+    """One metric of the Prometheus page.
+
+    Attributes:
+        name: Prometheus name, unit included; counters end in `_total`.
+        kind: counter, gauge or histogram.
+        layer: which page shows it and which part of the stack it speaks of.
+        unit: UCUM unit.
+        labels: label names. All are bounded in number of values.
+        help: one sentence.
+        buckets: upper bounds in the metric's unit; histograms only.
+    """
+
+    name: str
+    kind: MetricKind
+    layer: Layer
+    unit: str
+    labels: tuple[str, ...]
+    help: str
+    buckets: tuple[float, ...] = ()
+
+
+# Buckets of the GenAI conventions; ours add resolution where those have none.
+_DURATION_S = (
+    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+)  # fmt: skip
+_TTFT_S = (
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+)  # fmt: skip
+_PER_TOKEN_S = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+_ITL_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 1.0, 2.5)
+_BATCH = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
+
+_REQUEST = ("model", "tenant", "service_name")
+# Attributes of the GenAI conventions, then ours.
+_GENAI = (
+    "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "tenant",
+    "service_name",
+)  # fmt: skip
+
+
+class Metrics:
+    """Every metric, as data. `exporters/prometheus` makes them; `docs/metrics.md` lists them."""
+
+    # gateway
+    CALLS = Metric(
+        "otel_llm_gateway_calls_total", "counter", "gateway", "1",
+        ("model", "tenant", "route", "outcome", "status_code"), "API calls, by how they ended.",
+    )  # fmt: skip
+    CALL_DURATION = Metric(
+        "otel_llm_gateway_call_duration_seconds", "histogram", "gateway", "s", ("model", "tenant"),
+        "From receiving a call to its last byte.", _DURATION_S,
+    )  # fmt: skip
+    TTFT_CALLER = Metric(
+        "otel_llm_gateway_ttft_caller_seconds", "histogram", "gateway", "s", ("model", "tenant"),
+        "From receiving a call to sending its first content chunk.", _TTFT_S,
+    )  # fmt: skip
+    INTER_CHUNK = Metric(
+        "otel_llm_gateway_inter_chunk_seconds", "histogram", "gateway", "s", ("model", "tenant"),
+        "Between successive content chunks as the caller saw them.", _ITL_S,
+    )  # fmt: skip
+    CALLS_OPEN = Metric(
+        "otel_llm_gateway_calls_open", "gauge", "gateway", "1", (), "Calls in flight.",
+    )  # fmt: skip
+    ATTEMPTS = Metric(
+        "otel_llm_gateway_attempts_total", "counter", "gateway", "1",
+        ("upstream", "outcome", "error_class"), "Tries at an upstream, by how they ended.",
+    )  # fmt: skip
+    BREAKER_OPEN = Metric(
+        "otel_llm_gateway_breaker_open", "gauge", "gateway", "1", ("upstream",),
+        "1 while an upstream's circuit breaker is open, else 0.",
+    )  # fmt: skip
+    BREAKER_TRANSITIONS = Metric(
+        "otel_llm_gateway_breaker_transitions_total", "counter", "gateway", "1",
+        ("upstream", "state"), "Changes of a circuit breaker, by the state entered.",
+    )  # fmt: skip
+    REFUSED_VALUES = Metric(
+        "otel_llm_gateway_refused_values_total", "counter", "gateway", "1", ("what",),
+        "Values that could not be read: traceparent, tenant, tier, body, response, usage.",
+    )  # fmt: skip
+    GATEWAY_SWALLOWED = Metric(
+        "otel_llm_gateway_swallowed_errors_total", "counter", "gateway", "1", ("place",),
+        "Errors the middleware kept from the gateway, by place.",
+    )  # fmt: skip
+    # engine, made by the agent from facts
+    SERVER_DURATION = Metric(
+        "gen_ai_server_request_duration_seconds", "histogram", "engine", "s",
+        (*_GENAI, "error_type"), "From arrival at the engine to the end of the request.",
+        _DURATION_S,
+    )  # fmt: skip
+    SERVER_TTFT = Metric(
+        "gen_ai_server_time_to_first_token_seconds", "histogram", "engine", "s", _GENAI,
+        "From arrival at the engine's API server to its first output (TTFT_engine); finished "
+        "requests only.", _TTFT_S,
+    )  # fmt: skip
+    SERVER_TPOT = Metric(
+        "gen_ai_server_time_per_output_token_seconds", "histogram", "engine", "s", _GENAI,
+        "A request's mean time per output token after the first; finished requests only.",
+        _PER_TOKEN_S,
+    )  # fmt: skip
+    QUEUE_TIME = Metric(
+        "otel_llm_queue_time_seconds", "histogram", "engine", "s", _REQUEST,
+        "From entering the queue to the first step.", _TTFT_S,
+    )  # fmt: skip
+    PREFILL_TIME = Metric(
+        "otel_llm_prefill_time_seconds", "histogram", "engine", "s", _REQUEST,
+        "From the first step to the core first token.", _TTFT_S,
+    )  # fmt: skip
+    REQUESTS = Metric(
+        "otel_llm_requests_total", "counter", "engine", "1",
+        ("model", "tenant", "service_name", "outcome"), "Engine requests, by how they ended.",
+    )  # fmt: skip
+    TOKENS = Metric(
+        "otel_llm_tokens_total", "counter", "engine", "{token}",
+        ("model", "tenant", "service_name", "type"),
+        "Tokens of ended requests; type is prompt, cached, output, recomputed, rejected or "
+        "discarded.",
+    )  # fmt: skip
+    PREEMPTIONS = Metric(
+        "otel_llm_preemptions_total", "counter", "engine", "1", ("model", "service_name"),
+        "Preemptions of ended requests.",
+    )  # fmt: skip
+    REQUESTS_OPEN = Metric(
+        "otel_llm_requests_open", "gauge", "engine", "1", ("service_name",), "Requests in flight.",
+    )  # fmt: skip
+    ENGINE_UP = Metric(
+        "otel_llm_engine_up", "gauge", "engine", "1", ("service_name", "instance_id"),
+        "1 while the engine holds its journal, 0 once it is dead.",
+    )  # fmt: skip
+    ENGINE_DEATHS = Metric(
+        "otel_llm_engine_deaths_total", "counter", "engine", "1", ("service_name",),
+        "Engines that went without closing their journal.",
+    )  # fmt: skip
+    LEFT_OUT = Metric(
+        "otel_llm_hooks_left_out", "gauge", "engine", "1", ("service_name", "instance_id"),
+        "Hooks that are not in place in a process of the engine; `otel-llm doctor` says which.",
+    )  # fmt: skip
+    # step
+    STEP_DURATION = Metric(
+        "otel_llm_step_duration_seconds", "histogram", "step", "s", ("model", "service_name"),
+        "From scheduling a step to its result.", _ITL_S,
+    )  # fmt: skip
+    STEP_BATCH = Metric(
+        "otel_llm_step_batch_size", "histogram", "step", "1", ("model", "service_name"),
+        "Members of a step's batch.", _BATCH,
+    )  # fmt: skip
+    STEP_TOKENS = Metric(
+        "otel_llm_step_tokens_total", "counter", "step", "{token}",
+        ("model", "service_name", "phase"), "Tokens scheduled in steps, by phase.",
+    )  # fmt: skip
+    DRAFT_TOKENS = Metric(
+        "otel_llm_draft_tokens_total", "counter", "step", "{token}",
+        ("model", "service_name", "type"),
+        "Speculative tokens of steps whose result told of them; type is proposed or accepted.",
+    )  # fmt: skip
+    RUNNING = Metric(
+        "otel_llm_running", "gauge", "step", "1", ("service_name",), "Running at the last step.",
+    )  # fmt: skip
+    WAITING = Metric(
+        "otel_llm_waiting", "gauge", "step", "1", ("service_name",), "Waiting at the last step.",
+    )  # fmt: skip
+    KV_USAGE = Metric(
+        "otel_llm_kv_usage_ratio", "gauge", "step", "1", ("service_name",),
+        "Share of KV-cache blocks in use at the last step.",
+    )  # fmt: skip
+    # the stack itself
+    RECORDS = Metric(
+        "otel_llm_agent_records_total", "counter", "agent", "1", ("kind",),
+        "Journal records read.",
+    )  # fmt: skip
+    LOST_RECORDS = Metric(
+        "otel_llm_agent_lost_records_total", "counter", "agent", "1", ("reason",),
+        "Facts lost: overwritten, corrupt, undecodable, dropped_by_writer, spool_full, refused, "
+        "state_full, late.",
+    )  # fmt: skip
+    UNPAIRED = Metric(
+        "otel_llm_agent_unpaired_requests_total", "counter", "agent", "1",
+        ("service_name", "half"),
+        "Requests of which one half alone came, by that half: engine (its core) or frontend (its "
+        "API server).",
+    )  # fmt: skip
+    SWALLOWED = Metric(
+        "otel_llm_swallowed_errors_total", "counter", "agent", "1", ("service_name",),
+        "Errors the hooks kept from their host.",
+    )  # fmt: skip
+    MALFORMED = Metric(
+        "otel_llm_malformed_total", "counter", "agent", "1", ("what",),
+        "Values that were refused: batch, journal, text, time, tokens, trace, traceparent, "
+        "tracestate.",
+    )  # fmt: skip
+    UNKNOWN_TENANTS = Metric(
+        "otel_llm_unknown_tenant_total", "counter", "agent", "1", (),
+        "Requests that named no tenant.",
+    )  # fmt: skip
+    SPOOL_BYTES = Metric(
+        "otel_llm_agent_spool_bytes", "gauge", "agent", "By", ("sink",), "Bytes not yet delivered.",
+    )  # fmt: skip
+    DELIVERED = Metric(
+        "otel_llm_agent_delivered_total", "counter", "agent", "1", ("sink",),
+        "Rows and spans acknowledged by their sink.",
+    )  # fmt: skip
+    DELIVERY_FAILURES = Metric(
+        "otel_llm_agent_delivery_failures_total", "counter", "agent", "1", ("sink", "reason"),
+        "Failed tries to deliver; each is tried again.",
+    )  # fmt: skip
+    STATE_FAILURES = Metric(
+        "otel_llm_agent_state_failures_total", "counter", "agent", "1", (),
+        "Failed writes of the agent's own state, for example on a full disk.",
+    )  # fmt: skip
+    JOURNALS = Metric(
+        "otel_llm_agent_journals", "gauge", "agent", "1", (), "Journals being read.",
+    )  # fmt: skip
+    OTLP_REQUESTS = Metric(
+        "otel_llm_otlp_requests_total", "counter", "store", "1", (), "OTLP requests stored.",
+    )  # fmt: skip
+    OTLP_BYTES = Metric(
+        "otel_llm_otlp_bytes_total", "counter", "store", "By", (),
+        "Bytes of the OTLP requests stored, decompressed.",
+    )  # fmt: skip
+    OTLP_REFUSED = Metric(
+        "otel_llm_otlp_refused_total", "counter", "store", "1", ("reason",),
+        "OTLP requests refused: malformed, oversize, media_type, forbidden, incomplete, "
+        "store_failed.",
+    )  # fmt: skip
+    FINISH_TO_ROW = Metric(
+        "otel_llm_agent_finish_to_row_seconds", "histogram", "agent", "s", (),
+        "From a request's end to its row being acknowledged.",
+        (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 10.0, 30.0, 60.0),
+    )  # fmt: skip
+
+
+ALL_METRICS: tuple[Metric, ...] = tuple(
+    value for value in vars(Metrics).values() if isinstance(value, Metric)
+)
