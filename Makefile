@@ -15,7 +15,8 @@ help: ## Show this list
 
 venv: $(STAMP) ## Make the virtual environment with everything in it
 
-$(STAMP): pyproject.toml
+# The decoder is compiled by the installation, so its sources belong to it.
+$(STAMP): pyproject.toml setup.py $(wildcard otel_llm/collector/decoder/native/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'

@@ -10,8 +10,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from otel_llm.collector.decoder import COLUMNS, MalformedError, check, decode
 from otel_llm.collector.metrics_page import REASONS, page
-from otel_llm.collector.otlp_rows import SCHEMA, ExpandedError, MalformedError, arrow_block
 from otel_llm.errors import StoreError
 from otel_llm.exporters.clickhouse.engine import Engine
 from otel_llm.exporters.clickhouse.errors import EngineError
@@ -33,7 +33,11 @@ _READ_TIMEOUT_S = 30.0
 _EXPANSION = 4
 """A request's rows may take this many times the largest body: spans repeat their resource."""
 
-_INSERT = f"INSERT INTO otel_traces ({', '.join(f'`{name}`' for name in SCHEMA.names)})"
+_INSERT = f"INSERT INTO otel_traces ({', '.join(f'`{name}`' for name in COLUMNS['otel_traces'])})"
+
+
+class ExpandedError(ValueError):
+    """The request's rows are larger than allowed: each repeats its resource and scope."""
 
 
 class TraceStore:
@@ -59,12 +63,16 @@ class TraceStore:
             ExpandedError: its rows are too large; none of its spans is stored.
             EngineError: ClickHouse refused; none of the request's spans is stored.
         """
-        block = arrow_block(body, self._rows_bytes)
-        if not block:
-            return
-        with self._engine.session() as handle:
-            handle.set({"insert_deduplication_token": hashlib.sha256(body).hexdigest()})
-            handle.insert(_INSERT, "ArrowStream", block)
+        checked = check("traces", body)
+        if checked.expanded > self._rows_bytes:
+            raise ExpandedError
+        if checked.rejected:
+            message = "an id has a wrong length, or a time is no time"
+            raise MalformedError("Span", message)
+        for block in decode("traces", [body]):
+            with self._engine.session() as handle:
+                handle.set({"insert_deduplication_token": hashlib.sha256(body).hexdigest()})
+                handle.insert(_INSERT, "Native", block.body)
 
 
 class Receiver:

@@ -4,7 +4,6 @@ import gzip
 import socket
 import threading
 import time
-import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -15,13 +14,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from starlette.requests import Request
 
 from otel_llm.collector import receiver
-from otel_llm.collector.otlp_rows import ExpandedError, arrow_block
-from otel_llm.collector.otlp_size import decoded_over
 from otel_llm.collector.stack import Stack
 from otel_llm.exporters.clickhouse.interface import body as bodies
-from tests.collector.test_receiver import HEADERS, message_of, pairs, request_of, span_of, text
-
-MIB = 1 << 20
+from tests.collector.test_receiver import HEADERS, message_of, request_of, span_of, text
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -40,13 +35,6 @@ def repeated(spans: int, value: str) -> bytes:
     return request.SerializeToString()
 
 
-def message(field: int, body: bytes) -> bytes:
-    """A field that is a message, with its length in four bytes."""
-    size = len(body)
-    shifts = [size >> shift & 0x7F for shift in (0, 7, 14, 21)]
-    return bytes([field << 3 | 2, *(part | 0x80 for part in shifts[:3]), shifts[3]]) + body
-
-
 def test_a_small_body_that_expands_is_refused(stack: Stack) -> None:
     """8,000 spans that repeat a large resource: 413, counted, whatever the body's own size."""
     before = stack.receiver.refused["oversize"]
@@ -58,60 +46,6 @@ def test_a_small_body_that_expands_is_refused(stack: Stack) -> None:
     assert answer.status_code == 413
     assert "smaller batches" in message_of(answer.content)
     assert stack.receiver.refused["oversize"] == before + 1
-
-
-@pytest.mark.parametrize("where", ["resource", "scope name", "scope version", "row"])
-def test_what_spans_repeat_is_counted_before_it_is_made(where: str) -> None:
-    """Resource, scope and the row itself count once a span; no memory of that size is taken."""
-    request = ExportTraceServiceRequest.FromString(repeated(20_000, "x"))
-    group = request.resource_spans[0]
-    if where == "resource":
-        group.resource.attributes[0].value.string_value = "x" * 5000
-    elif where == "scope name":
-        group.scope_spans[0].scope.name = "x" * 5000
-    elif where == "scope version":
-        group.scope_spans[0].scope.version = "x" * 5000
-    limit = 4 * MIB if where == "row" else 64 * MIB
-    tracemalloc.start()
-    try:
-        with pytest.raises(ExpandedError):
-            arrow_block(request.SerializeToString(), limit)
-        assert tracemalloc.get_traced_memory()[1] < 2 * MIB
-    finally:
-        tracemalloc.stop()
-
-
-def test_an_ordinary_batch_is_far_from_the_bound() -> None:
-    """512 spans with a usual resource fit in what a body of 1 MiB may become."""
-    spans = [span_of(attributes=[]) for _ in range(512)]
-    assert arrow_block(request_of(*spans, resource={"k": text("v" * 500)}), 4 * MIB)
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [(2, 2, 1), (9, 2, 2, 1), (11, 2, 2, 1), (13, 2, 2, 1), (1, 1, 1)],
-    ids=["spans", "attributes", "events", "links", "resource attributes"],
-)
-def test_empty_messages_are_counted_before_they_are_decoded(fields: tuple[int, ...]) -> None:
-    """Two bytes each on the wire, many times that in memory: counted as what they become."""
-    first, *outer = fields
-    many = bytes([first << 3 | 2, 0]) * MIB
-    body = many
-    for field in outer:
-        body = message(field, body)
-    assert len(body) < 3 * MIB
-    assert decoded_over(body, 16 * MIB)
-    with pytest.raises(ExpandedError):
-        arrow_block(body, 16 * MIB)
-
-
-def test_a_large_honest_body_is_not_refused() -> None:
-    """Spans of a usual size take less than four times their body, decoded."""
-    attributes = pairs({f"some.attribute.{i}": text("some value") for i in range(15)})
-    body = request_of(*(span_of(attributes=attributes) for _ in range(4000)))
-    assert len(body) > MIB
-    assert not decoded_over(body, 4 * len(body))
-    assert not decoded_over(body[:-7] + b"\xff" * 7, 4 * len(body))
 
 
 def withheld(stack: Stack, size: int = 10) -> socket.socket:

@@ -370,7 +370,6 @@ DAYS = request_of(*(span_of(start_time_unix_nano=day * 86_400 * 10**9) for day i
         (request_of(span_of(span_id=b"much too long")), {}, 400, "malformed"),
         (request_of(span_of(parent_span_id=b"1")), {}, 400, "malformed"),
         (request_of(span_of(start_time_unix_nano=2**64 - 1)), {}, 400, "malformed"),
-        (GOOD.replace(b"whole", b"wh\xff\xfee"), {}, 400, "malformed"),
         (DAYS, {}, 400, "malformed"),
         (GOOD, {"Content-Encoding": "gzip"}, 400, "malformed"),
         (GOOD, {"Content-Encoding": "br"}, 400, "malformed"),
@@ -381,7 +380,7 @@ DAYS = request_of(*(span_of(start_time_unix_nano=day * 86_400 * 10**9) for day i
         (GOOD, {"Origin": "http://evil.example"}, 403, "forbidden"),
     ],
     ids=[
-        "text", "ones", "cut", "trace id", "span id", "parent", "time", "utf-8", "days", "not gzip",
+        "text", "ones", "cut", "trace id", "span id", "parent", "time", "days", "not gzip",
         "brotli", "large", "bomb", "json", "host", "origin",
     ],
 )  # fmt: skip

@@ -1,0 +1,115 @@
+/* One walk over OTLP requests: what all signals share of it.
+ *
+ * The three signals nest alike: request, ResourceX, ScopeX, item, with the same field numbers. An
+ * item is a Span, a LogRecord or a Metric. A walk either counts only, or fills tables too; both
+ * read and check the same, so that what was counted can be decoded.
+ */
+#ifndef OTEL_LLM_SESSION_H
+#define OTEL_LLM_SESSION_H
+
+#include "column.h"
+
+/* Bytes of a row without any text, and of a pair of a map with what reading it takes. */
+enum { ROW_BOUND = 256, PAIR_BOUND = 48, MOST_COLUMNS = 32, MOST_TABLES = 5 };
+
+typedef struct {
+    const char *name;
+    const ColumnSpec *columns;
+    size_t columns_count;
+} TableSpec;
+
+typedef struct {
+    const TableSpec *spec;
+    Column columns[MOST_COLUMNS];
+    uint64_t rows;
+    /* What rows of one resource and scope repeat, as of these: written once, then copied. */
+    uint64_t resource, scope;
+    MapRange resource_map, scope_map;
+    uint32_t service;
+} Table;
+
+typedef struct {
+    uint64_t serial;
+    Buffer attributes;
+    Slice schema_url;
+    size_t bound;
+} Resource;
+
+typedef struct {
+    uint64_t serial;
+    Slice name, version, schema_url;
+    Buffer attributes;
+    uint32_t dropped;
+    size_t bound;
+} Scope;
+
+typedef struct Session Session;
+
+typedef struct {
+    const char *request, *resources, *scopes, *item; /* names of the messages */
+    void (*read)(Session *session, Slice item);
+    const TableSpec *const *tables;
+    size_t tables_count;
+} Signal;
+
+/* Lists that are filled anew for each item. */
+typedef struct {
+    Buffer attributes, events, event_attributes, links, link_attributes;
+    Buffer whole, other, real;
+    TextScratch text;
+} Scratch;
+
+struct Session {
+    const Signal *signal;
+    bool writing; /* fill the tables, and do not only count */
+    uint64_t items, rejected, expanded;
+    Table tables[MOST_TABLES];
+    Resource resource;
+    Scope scope;
+    Scratch scratch;
+};
+
+extern const Signal TRACES, LOGS, METRICS;
+
+void session_begin(Session *session, const Signal *signal, bool writing);
+void session_free(Session *session);
+void session_request(Session *session, Slice body);
+
+/* Counts a row that will take `bound` bytes beside what it repeats; false if it is to be left out,
+ * because an id or a time in it cannot be one. */
+bool session_item(Session *session, bool possible, size_t bound);
+
+size_t attributes_bound(const Buffer *list);
+
+/* Columns that most tables have. */
+void table_resource(Session *session, Table *table, size_t attributes, size_t service);
+void table_scope_attributes(Session *session, Table *table, size_t column);
+void column_attributes(Session *session, Column *column, const Buffer *list, size_t from,
+                       size_t count);
+
+/* Serialized size, and the table as one block of Native. */
+size_t table_size(const Table *table);
+void table_write(const Table *table, uint8_t *to);
+
+static inline bool is_id(Slice id, size_t size)
+{
+    return slice_size(id) == 0 || slice_size(id) == size;
+}
+
+static inline bool is_trace_id(Slice id)
+{
+    return is_id(id, 16);
+}
+
+static inline bool is_span_id(Slice id)
+{
+    return is_id(id, 8);
+}
+
+/* Nanoseconds that DateTime64(9) can hold. */
+static inline bool is_time(uint64_t nanoseconds)
+{
+    return nanoseconds <= INT64_MAX;
+}
+
+#endif

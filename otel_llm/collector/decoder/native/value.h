@@ -1,0 +1,56 @@
+/* Attributes: opentelemetry.proto.common.v1 KeyValue and AnyValue, read and checked. */
+#ifndef OTEL_LLM_VALUE_H
+#define OTEL_LLM_VALUE_H
+
+#include "buffer.h"
+
+/* Deepest nesting of lists and maps within one value. A depth of SHALLOW: do not look into them,
+ * because that was done before. */
+enum { DEEPEST = 64, SHALLOW = -1 };
+
+typedef enum {
+    VALUE_NONE,
+    VALUE_STRING,
+    VALUE_BOOL,
+    VALUE_INT,
+    VALUE_DOUBLE,
+    VALUE_ARRAY,
+    VALUE_MAP,
+    VALUE_BYTES
+} ValueKind;
+
+typedef struct {
+    ValueKind kind;
+    union {
+        Slice bytes; /* the text or bytes; of a list or map its message, checked to any depth */
+        int64_t integer;
+        double real;
+    };
+} Value;
+
+typedef struct {
+    Slice key;
+    Value value;
+} Attribute;
+
+/* Fails if the message is malformed, or deeper than DEEPEST. */
+Value value_parse(Slice message, int depth);
+Attribute attribute_parse(Slice message, int depth);
+
+/* Adds an attribute to a list of them. */
+void attribute_add(Buffer *list, Slice message);
+
+/* Most bytes that the text of a value takes. */
+size_t value_bound(const Value *value);
+
+static inline const Attribute *attributes(const Buffer *list)
+{
+    return (const Attribute *)list->data;
+}
+
+static inline size_t attributes_count(const Buffer *list)
+{
+    return list->size / sizeof(Attribute);
+}
+
+#endif

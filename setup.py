@@ -1,0 +1,21 @@
+"""The part of the build that pyproject.toml cannot say: the OTLP decoder is compiled."""
+
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+_NATIVE = Path("otel_llm/collector/decoder/native")
+
+setup(
+    ext_modules=[
+        Extension(
+            "otel_llm.collector.decoder._native",
+            sources=sorted(map(str, _NATIVE.glob("*.c"))),
+            depends=sorted(map(str, _NATIVE.glob("*.h"))),
+            extra_compile_args=["-std=c11", "-O3", "-Wall", "-Wextra", "-fvisibility=hidden"],
+            py_limited_api=True,
+        )
+    ],
+    # One wheel serves every Python from 3.10 on.
+    options={"bdist_wheel": {"py_limited_api": "cp310"}},
+)

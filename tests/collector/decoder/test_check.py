@@ -1,0 +1,139 @@
+"""What `check` says of a request before anything is made of it."""
+
+import tracemalloc
+
+import pytest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from otel_llm.collector.decoder import MalformedError, check, decode
+from tests.collector.decoder.messages import field, nested, pairs, request_of, span_of, text
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize("where", ["resource", "scope name", "scope version", "row"])
+def test_what_spans_repeat_is_counted_before_it_is_made(where: str) -> None:
+    """Resource, scope and the row itself count once a span; no memory of that size is taken."""
+    request = request_of(*(Span() for _ in range(20_000)), k=text("x"))
+    group = request.resource_spans[0]
+    if where == "resource":
+        group.resource.attributes[0].value.string_value = "x" * 5000
+    elif where == "scope name":
+        group.scope_spans[0].scope.name = "x" * 5000
+    elif where == "scope version":
+        group.scope_spans[0].scope.version = "x" * 5000
+    body = request.SerializeToString()
+    tracemalloc.start()
+    try:
+        expanded = check("traces", body).expanded
+        assert tracemalloc.get_traced_memory()[1] < MIB
+    finally:
+        tracemalloc.stop()
+    assert expanded > (4 * MIB if where == "row" else 20_000 * 5000)
+    assert expanded >= len(decode("traces", [body])[0].body)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [(2, 2, 1), (9, 2, 2, 1), (11, 2, 2, 1), (13, 2, 2, 1), (1, 1, 1)],
+    ids=["spans", "attributes", "events", "links", "resource attributes"],
+)
+def test_empty_messages_count_as_what_they_become(fields: tuple[int, ...]) -> None:
+    """Two bytes each on the wire, many times that in memory."""
+    first, *outer = fields
+    body = bytes([first << 3 | 2, 0]) * MIB
+    for number in outer:
+        body = field(number, body)
+    assert len(body) < 3 * MIB
+    assert check("traces", body).expanded > 16 * MIB
+
+
+def test_an_honest_body_does_not_grow_much() -> None:
+    """Spans of a usual size take less than four times their body."""
+    attributes = pairs({f"some.attribute.{i}": text("some value") for i in range(15)})
+    spans = [span_of(attributes=attributes) for _ in range(1000)]
+    body = request_of(*spans, **{f"resource.{i}": text("v") for i in range(5)}).SerializeToString()
+    checked = check("traces", body)
+    assert (checked.items, checked.rejected) == (1000, 0)
+    assert len(decode("traces", [body])[0].body) <= checked.expanded < 4 * len(body)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"trace_id": b"short"},
+        {"span_id": b"much too long"},
+        {"parent_span_id": b"1"},
+        {"start_time_unix_nano": 2**63},
+        {"end_time_unix_nano": 2**64 - 1},
+        {"events": [Span.Event(time_unix_nano=2**63)]},
+        {"links": [Span.Link(trace_id=b"1")]},
+        {"links": [Span.Link(span_id=b"1")]},
+    ],
+    ids=str,
+)
+def test_a_span_that_cannot_be_is_left_out(fields: dict[str, object]) -> None:
+    """It is counted as rejected; the spans beside it are kept."""
+    good = span_of(name="good")
+    body = request_of(good, span_of(**fields), good).SerializeToString()
+    checked = check("traces", body)
+    assert (checked.items, checked.rejected) == (3, 1)
+    [block] = decode("traces", [body])
+    assert block.rows == 2
+
+
+def test_a_request_of_rejected_spans_gives_no_block() -> None:
+    """There is no block without rows."""
+    body = request_of(span_of(trace_id=b"short")).SerializeToString()
+    assert decode("traces", [body]) == []
+    assert decode("traces", []) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (b"garbage", "ExportTraceServiceRequest"),
+        (b"\xff" * 100, "ExportTraceServiceRequest"),
+        (b"\x0a", "ExportTraceServiceRequest"),
+        (b"\x08\x01", "ExportTraceServiceRequest"),
+        (b"\x02\x00", "ExportTraceServiceRequest"),
+        (field(1, field(2, field(2, b"\x0d\0\0\0\0"))), "Span.trace_id"),
+        (field(1, field(2, field(2, b"\x39\0\0\0"))), "Span"),
+        (field(1, field(2, field(2, field(9, b"\x0a\x05k")))), "KeyValue"),
+    ],
+)
+def test_the_place_of_an_error_is_told(body: bytes, where: str) -> None:
+    """By the name that OTLP has for it; decoding says the same."""
+    for walk in (lambda: check("traces", body), lambda: decode("traces", [body])):
+        with pytest.raises(MalformedError) as caught:
+            walk()
+        assert caught.value.where == where
+        assert str(caught.value) == f"{where}: {caught.value.why}"
+
+
+@pytest.mark.parametrize("depth", [64, 65])
+def test_nesting_has_an_end(depth: int) -> None:
+    """64 lists in each other are taken, 65 are not."""
+    body = field(1, field(2, field(2, field(9, nested(depth)))))
+    if depth == 64:
+        check("traces", body)
+        return
+    with pytest.raises(MalformedError, match="nested too deeply"):
+        check("traces", body)
+
+
+def test_a_request_cut_anywhere_is_refused_or_read_to_there() -> None:
+    """No end of a body breaks the walk, and decoding agrees with checking."""
+    attributes = [*pairs({"a": text("b")}), KeyValue.FromString(nested(3))]
+    events = [Span.Event(name="e", attributes=attributes)]
+    links = [Span.Link(trace_id=b"\1" * 16, attributes=attributes)]
+    span = span_of(attributes=attributes, events=events, links=links, trace_state="a=b")
+    body = request_of(span, k=text("v")).SerializeToString()
+    for size in range(1, len(body)):
+        cut = bytes(body[:size])
+        with pytest.raises(MalformedError):
+            check("traces", cut)
+        with pytest.raises(MalformedError):
+            decode("traces", [cut])
+    assert check("traces", b"") == (0, 0, 0)
