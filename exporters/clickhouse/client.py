@@ -83,6 +83,30 @@ def connect(
     return _in_process(directory)
 
 
+def connect_server(settings: Settings) -> "Client":
+    """Connect a writer to the settings' ClickHouse, else to the running `up`.
+
+    Raises:
+        StoreError: neither is there, or it does not answer.
+        SettingError: the URL cannot be used.
+        MissingExtraError: clickhouse-connect is not installed.
+    """
+    running = runfile.read(Path(settings.data_dir))
+    if not settings.clickhouse_url and running is None:
+        where = settings.data_dir
+        message = f"no clickhouse_url is in the settings, and no `otel-llm up` on {where}"
+        raise StoreError(message)
+    return connect(
+        settings.clickhouse_url or None,
+        settings.clickhouse_password or None,
+        settings.data_dir,
+        user=settings.clickhouse_user,
+        database=settings.clickhouse_database,
+        timeout_s=settings.send_timeout_s,
+        tls=Tls.of(settings),
+    )
+
+
 def _over_http(
     url: str, user: str, token: str, database: str, timeout_s: float, tls: Tls
 ) -> "Client":

@@ -24,7 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 OK = 200
 HANG_UP = -1
 """Take the batch, then close the connection without an answer."""
-_INSERT = re.compile(r"INSERT INTO (\w+) .*FORMAT ArrowStream", re.DOTALL)
+_INSERT = re.compile(r"INSERT INTO (\w+) .*FORMAT (ArrowStream|Native)", re.DOTALL)
 
 Behaviour = Callable[[str], int]
 """Given `clickhouse` or `otlp`, the status to answer a delivery with, or HANG_UP."""
@@ -44,6 +44,7 @@ class FakeSinks:
         otlp_headers: of every answer to spans.
         rejected_spans: partial success: spans said not to be kept, per delivery.
         deliveries: how many came, answered with what.
+        native: blocks in Native format, each once.
         changed: batches that came again with other bytes.
     """
 
@@ -55,6 +56,7 @@ class FakeSinks:
         self.rejected_spans = 0
         self.waiting = 0
         self.deliveries: list[tuple[str, int]] = []
+        self.native: list[bytes] = []
         self.changed: list[str] = []
         self._digests: dict[str, str] = {}
         self._seen: set[str] = set()
@@ -127,6 +129,9 @@ class FakeSinks:
         head = _INSERT.match(query)
         assert head is not None, query
         plain = pa.input_stream(io.BytesIO(body), compression="zstd").read()
+        if head[2] == "Native":
+            self.native.append(plain)
+            return
         rows = pa.ipc.open_stream(plain).read_all().to_pylist()
         self._tables.setdefault(head[1], []).extend(rows)
 
