@@ -7,7 +7,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help venv vllm demo demo-vllm test test-stack test-vllm test-wheel lint format generate \
-	check-generated example bench-hooks bench-gateway gpu-probe clean
+	check-generated example bench-hooks bench-gateway bench-store gpu-probe clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -75,6 +75,10 @@ bench-hooks: $(STAMP) ## Cost of the hooks, in a real vLLM too; writes benchmark
 
 bench-gateway: $(STAMP) ## Cost of the middleware; writes benchmarks/results/gateway.*
 	$(BIN)/python -m benchmarks.gateway
+	$(MAKE) generate
+
+bench-store: $(STAMP) ## A large store: how fast it answers; writes benchmarks/results/store.*
+	$(BIN)/python -m benchmarks.store $(ARGS)
 	$(MAKE) generate
 
 gpu-probe: ## Ask an NVIDIA GPU what it can do; see benchmarks/gpu_probe/README.md

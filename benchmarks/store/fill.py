@@ -59,7 +59,7 @@ def fill(client: Client, size: Size, say: Callable[[str], None]) -> dict[str, fl
     apply(client)
     took: dict[str, float] = {}
     whole = {"spans": size.steps, "requests": size.requests, "calls": size.requests,
-             "attempts": size.requests * 20 // 19, "events": 10}  # fmt: skip
+             "attempts": size.requests * 20 // 19, "events": 152}  # fmt: skip
     for name, rows in whole.items():
         took[name] = _insert(client, size, name, rows)
         say(f"{name}: {rows:,} rows in {took[name]:.0f} s")
