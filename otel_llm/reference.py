@@ -168,7 +168,7 @@ def tables_page() -> str:
     parts = [
         _HEAD,
         "# Tables\n\n",
-        "The fact tables and rollups in ClickHouse. `otel-llm schema print` shows keys and codecs.\n",
+        "Facts and rollups in ClickHouse. `otel-llm schema print` shows keys and codecs.\n",
         "How they are kept, on one server or on a cluster: [schema](schema.md).\n",
         "Spans are in `otel_traces`, with the columns of the collector's `clickhouseexporter`.\n",
     ]

@@ -116,6 +116,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """PEM file of the client certificate's key. Empty: it stands in `clickhouse_cert_file`."""
     clickhouse_verify: bool = True
     """Whether ClickHouse's certificate is checked. `false` lets anybody pass for the store."""
+    clickhouse_cluster: str = ""
+    """Cluster on whose servers `schema` works, by its name in their configuration. Empty: one
+    server."""
+    retention: tuple[str, ...] = ()
+    """How long tables keep their rows, where it is not what docs/schema.md says: entries such as
+    `llm_kernels=3d`, `otel_logs=36h`, `gpu_power=0` (for ever) or `*=90d` (all tables)."""
     otlp_endpoint: str = ""
     """OTLP/HTTP base URL for spans, for example http://127.0.0.1:4318. Empty: the running `up`."""
     otlp_token: str = ""

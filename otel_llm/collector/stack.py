@@ -60,6 +60,7 @@ class Stack:
         client = self._engine.client()
         try:
             schema.apply(client)
+            schema.apply_retention(client, settings.retention)
         finally:
             client.close()
         token_file, token = runfile.token(self._data_dir)

@@ -25,7 +25,7 @@ def _state(name: str, doc: str, values: str = "Int64") -> Column:
 class Rollups:
     """The rollups, in the order of their keys, sums and states."""
 
-    REQUESTS = Table("llm_requests_1m", "engine requests by the minute in which they ended", (
+    REQUESTS = Table("llm_requests_1m", "engine requests by the minute of their end", (
         _MINUTE, *_GROUP,
         Column("service", LC, "deployment"),
         Column("engine", LC, "engine software"),
@@ -48,7 +48,7 @@ class Rollups:
         _state("tpot_us", "a request's mean time per output token after the first"),
         _state("e2e_us", "from arrival to the end"),
     ))  # fmt: skip
-    CALLS = Table("llm_gateway_calls_1m", "calls at the gateway by the minute in which they ended", (
+    CALLS = Table("llm_gateway_calls_1m", "calls at the gateway by the minute of their end", (
         _MINUTE, *_GROUP,
         Column("service", LC, "the gateway's deployment"),
         Column("outcome", LC, "finished, cancelled, failed, shed, gateway_died"),

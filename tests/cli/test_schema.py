@@ -3,7 +3,9 @@
 import json
 from typing import TYPE_CHECKING
 
-from otel_llm.conventions import ALL_TABLES
+import pytest
+
+from otel_llm.conventions import ALL_ROLLUPS, ALL_TABLES
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -12,15 +14,31 @@ if TYPE_CHECKING:
 
 
 def test_print_has_every_table(run: "Run") -> None:
-    """The printed statements make every table of the conventions."""
+    """The printed statements make every table of the conventions, and say how long rows stay."""
     text = run("schema", "print").stdout
-    for table in ALL_TABLES:
+    for table in (*ALL_TABLES, *ALL_ROLLUPS):
         assert f"CREATE TABLE IF NOT EXISTS {table.name}\n" in text
-    assert text.count(";\n") == text.count("-- 00")
+        assert f"ALTER TABLE {table.name} MODIFY TTL " in text
+    assert text.count(";\n") == text.count("-- 00") + text.count("MODIFY TTL")
 
 
-def test_check_and_apply(run_on_sample: "Run", store: "Client") -> None:
+def test_print_for_a_cluster(run: "Run", monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a cluster, from the option or the setting, each table is local and distributed."""
+    text = run("schema", "print", "--cluster", "blue").stdout
+    for table in ALL_TABLES:
+        assert f"CREATE TABLE IF NOT EXISTS {table.name}_local ON CLUSTER 'blue'\n" in text
+        assert f"CREATE TABLE IF NOT EXISTS {table.name} ON CLUSTER 'blue' AS " in text
+        assert f"ALTER TABLE {table.name}_local ON CLUSTER 'blue' MODIFY TTL " in text
+    monkeypatch.setenv("OTEL_LLM_CLICKHOUSE_CLUSTER", "blue")
+    assert run("schema", "print").stdout == text
+
+
+def test_check_and_apply(
+    run_on_sample: "Run", store: "Client", monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A statement that is not applied makes check fail; apply mends it, once."""
+    monkeypatch.setenv("OTEL_LLM_RETENTION", "*=0")
+    run_on_sample("schema", "apply")
     assert run_on_sample("schema", "check").exit_code == 0
     store.command("DROP TABLE llm_engine_events")
     store.command(
@@ -34,4 +52,34 @@ def test_check_and_apply(run_on_sample: "Run", store: "Client") -> None:
     (missing,) = json.loads(result.stdout)["pending"]
     assert "engine_events" in missing
     assert f"applied {missing}" in run_on_sample("schema", "apply").stdout
-    assert json.loads(run_on_sample("schema", "apply", "--json").stdout) == {"applied": []}
+    assert json.loads(run_on_sample("schema", "apply", "--json").stdout) == {
+        "applied": [],
+        "retention_s": {},
+    }
+
+
+def test_retention(run_on_sample: "Run", monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check tells how long rows stay and fails where the store does otherwise; apply mends it."""
+    monkeypatch.setenv("OTEL_LLM_RETENTION", "*=0")
+    assert run_on_sample("schema", "apply").exit_code == 0
+    monkeypatch.setenv("OTEL_LLM_RETENTION", "*=0,llm_kernels=36h,gpu_power=2000d")
+    result = run_on_sample("schema", "check", "--json")
+    assert result.exit_code == 1
+    answer = json.loads(result.stdout)
+    assert answer["retention_pending"] == ["llm_kernels", "gpu_power"]
+    assert answer["retention_s"]["llm_kernels"] == 36 * 3600
+    assert answer["retention_s"]["otel_logs"] == 0
+    assert "gpu_power                    keeps rows 2000 days  not applied" in (
+        run_on_sample("schema", "check").stdout
+    )
+    applied = run_on_sample("schema", "apply").stdout
+    assert "llm_kernels keeps rows 129600 s\ngpu_power keeps rows 2000 days\n" in applied
+    assert run_on_sample("schema", "check").exit_code == 0
+
+
+def test_a_misspelt_retention(run_on_sample: "Run", monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that is none is an error, and nothing is changed."""
+    monkeypatch.setenv("OTEL_LLM_RETENTION", "llm_kernel=3d")
+    result = run_on_sample("schema", "check")
+    assert result.exit_code == 1
+    assert "retention: there is no table llm_kernel" in result.stderr

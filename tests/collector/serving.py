@@ -5,14 +5,16 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
+import msgspec
+
 from otel_llm.collector.stack import Stack
 from otel_llm.settings import Settings
 
 
 @contextlib.contextmanager
 def serving(settings: Settings) -> Iterator[Stack]:
-    """A stack that answers for the length of the block."""
-    stack = Stack(settings)
+    """A stack that answers for the length of the block, and keeps rows of any age."""
+    stack = Stack(msgspec.structs.replace(settings, retention=("*=0",)))
     loop = asyncio.new_event_loop()
     ready = threading.Event()
 

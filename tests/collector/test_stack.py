@@ -73,7 +73,8 @@ def test_a_killed_stack_leaves_nothing_that_misleads(tmp_path: Path) -> None:
     process = start(tmp_path)
     run = found(tmp_path)
     token = run.token
-    ask(run, "INSERT INTO llm_attempts (call_id) VALUES ('kept')").raise_for_status()
+    row = "INSERT INTO llm_attempts (call_id, started) SELECT 'kept', now64(9)"
+    ask(run, row).raise_for_status()
     process.kill()
     process.communicate()
     assert runfile.path_of(tmp_path).exists()

@@ -40,4 +40,5 @@ CREATE TABLE IF NOT EXISTS llm_steps
 ENGINE = MergeTree
 PARTITION BY toDate(scheduled)
 ORDER BY (instance_id, dp_rank, seq)
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
+    non_replicated_deduplication_window = 10000

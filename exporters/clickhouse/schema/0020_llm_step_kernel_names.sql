@@ -26,4 +26,5 @@ CREATE TABLE IF NOT EXISTS llm_step_kernel_names
 ENGINE = MergeTree
 PARTITION BY toDate(start)
 ORDER BY (instance_id, dp_rank, step_seq, rank, name)
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
+    non_replicated_deduplication_window = 10000

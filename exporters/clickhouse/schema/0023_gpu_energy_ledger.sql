@@ -24,4 +24,5 @@ CREATE TABLE IF NOT EXISTS gpu_energy_ledger
 ENGINE = MergeTree
 PARTITION BY toDate(started)
 ORDER BY (device, mig, started)
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
+    non_replicated_deduplication_window = 10000

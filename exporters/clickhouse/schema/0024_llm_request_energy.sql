@@ -35,4 +35,5 @@ CREATE TABLE IF NOT EXISTS llm_request_energy
 ENGINE = MergeTree
 PARTITION BY toDate(finished)
 ORDER BY (tenant, model, toStartOfFiveMinutes(finished), finished)
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, non_replicated_deduplication_window = 10000
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
+    non_replicated_deduplication_window = 10000

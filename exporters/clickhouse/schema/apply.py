@@ -1,73 +1,65 @@
 """Apply the numbered statements that a database does not have yet.
 
-Each file is recorded in `schema_migrations` after its statement ran. Statements say IF NOT EXISTS,
-so a run killed between the two does the statement again and goes on.
+Each file is recorded in `schema_migrations` after its statements ran. They all say IF NOT EXISTS,
+so a run killed between the two does them again and goes on, and two runs at once do no harm.
 """
-
-import hashlib
-from importlib.resources import files
-from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from otel_llm.errors import StoreError
+from otel_llm.exporters.clickhouse.schema.cluster import on_cluster, quoted, replicated
+from otel_llm.exporters.clickhouse.schema.statements import Statement, statements
 
 MIGRATIONS_TABLE = "schema_migrations"
 
 _CREATE_MIGRATIONS = f"""CREATE TABLE IF NOT EXISTS {MIGRATIONS_TABLE}
-(version UInt32, name String, sha256 String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
-ENGINE = ReplacingMergeTree(applied_at) ORDER BY version"""
+(
+    version UInt32,
+    name String,
+    sha256 String,
+    cluster String,
+    applied_at DateTime64(3, 'UTC') DEFAULT now64(3)
+)
+ENGINE = ReplacingMergeTree(applied_at)
+ORDER BY version"""
 
 
-class Statement(NamedTuple):
-    """One file of the schema.
-
-    Attributes:
-        version: number at the start of the file's name.
-        name: the file's name.
-        sql: its text.
-    """
-
-    version: int
-    name: str
-    sql: str
-
-    @property
-    def sha256(self) -> str:
-        """Checksum of the text, to notice a file changed after it was applied."""
-        return hashlib.sha256(self.sql.encode()).hexdigest()
-
-
-def statements() -> tuple[Statement, ...]:
-    """All statements of the schema, in the order of their numbers."""
-    found = [
-        Statement(int(file.name.split("_", 1)[0]), file.name, file.read_text(encoding="utf-8"))
-        for file in files(__package__).iterdir()
-        if file.name.endswith(".sql")
-    ]
-    return tuple(sorted(found))
-
-
-def pending(client: Client) -> tuple[Statement, ...]:
+def pending(client: Client, cluster: str = "") -> tuple[Statement, ...]:
     """The statements that the client's database does not have yet.
 
+    Args:
+        client: of the database.
+        cluster: the cluster that the schema is for; empty for a single server.
+
     Raises:
-        StoreError: the store cannot be asked, or an applied file has been changed since.
+        StoreError: the store cannot be asked, an applied file has been changed since, or was
+            applied for another cluster.
     """
     applied = _applied(client)
     for statement in statements():
-        if applied.get(statement.version, statement.sha256) != statement.sha256:
+        sha256, where = applied.get(statement.version, (statement.sha256, cluster))
+        if sha256 != statement.sha256:
             message = (
                 f"{statement.name} differs from what was applied to this database. "
                 "Applied files are never changed: undo the change and add a new file."
             )
             raise StoreError(message)
+        if where != cluster:
+            message = (
+                f"This database has the schema of {_place(where)}, not of {_place(cluster)}. "
+                "Give the right --cluster, or another database."
+            )
+            raise StoreError(message)
     return tuple(s for s in statements() if s.version not in applied)
 
 
-def apply(client: Client) -> tuple[Statement, ...]:
+def apply(client: Client, cluster: str = "") -> tuple[Statement, ...]:
     """Bring the client's database up to date.
+
+    Args:
+        client: of the database.
+        cluster: name of the cluster on all of whose servers it is done; empty for one server.
 
     Returns:
         The statements that were applied now.
@@ -75,29 +67,51 @@ def apply(client: Client) -> tuple[Statement, ...]:
     Raises:
         StoreError: a statement failed; the message names its file. Those before it stay applied.
     """
-    _command(client, _CREATE_MIGRATIONS, MIGRATIONS_TABLE)
-    todo = pending(client)
+    todo = pending(client, cluster)
+    _command(client, _create_migrations(cluster), MIGRATIONS_TABLE)
+    database = str(client.command("SELECT currentDatabase()"))
     for statement in todo:
-        _command(client, statement.sql, statement.name)
-        _record(client, statement)
+        for sql in rendered(statement, cluster, database):
+            _command(client, sql, statement.name)
+        _record(client, statement, cluster)
     return todo
 
 
-def _record(client: Client, statement: Statement) -> None:
-    row = f"{statement.version}, '{statement.name}', '{statement.sha256}'"
-    sql = f"INSERT INTO {MIGRATIONS_TABLE} (version, name, sha256) SELECT {row}"
+def rendered(statement: Statement, cluster: str, database: str) -> tuple[str, ...]:
+    """What is run for a file: its text, or what `on_cluster` makes of it."""
+    return on_cluster(statement, cluster, database) if cluster else (statement.sql,)
+
+
+def _create_migrations(cluster: str) -> str:
+    """One table on all servers: of a cluster, each holds the whole record."""
+    if not cluster:
+        return _CREATE_MIGRATIONS
+    name = f"{MIGRATIONS_TABLE} ON CLUSTER {quoted(cluster)}"
+    sql = _CREATE_MIGRATIONS.replace(MIGRATIONS_TABLE, name, 1)
+    return replicated(sql, shard="all", replica="{shard}-{replica}")
+
+
+def _place(cluster: str) -> str:
+    return f"the cluster {cluster}" if cluster else "a single server"
+
+
+def _record(client: Client, statement: Statement, cluster: str) -> None:
+    row = f"{statement.version}, '{statement.name}', '{statement.sha256}', {quoted(cluster)}"
+    sql = f"INSERT INTO {MIGRATIONS_TABLE} (version, name, sha256, cluster) SELECT {row}"
     _command(client, sql, statement.name)
 
 
-def _applied(client: Client) -> dict[int, str]:
+def _applied(client: Client) -> dict[int, tuple[str, str]]:
+    """Checksum and cluster of each applied version."""
     try:
         if not int(str(client.command(f"EXISTS TABLE {MIGRATIONS_TABLE}"))):
             return {}
-        rows = client.query(f"SELECT version, sha256 FROM {MIGRATIONS_TABLE} FINAL").result_rows  # noqa: S608
+        sql = f"SELECT version, sha256, cluster FROM {MIGRATIONS_TABLE} FINAL"  # noqa: S608
+        rows = client.query(sql).result_rows
     except ClickHouseError as error:
         message = f"The schema's state cannot be read from {MIGRATIONS_TABLE}: {error}"
         raise StoreError(message) from error
-    return {int(version): str(sha256) for version, sha256 in rows}
+    return {int(version): (str(sha256), str(cluster)) for version, sha256, cluster in rows}
 
 
 def _command(client: Client, sql: str, name: str) -> None:

@@ -28,7 +28,7 @@ def check(settings: Settings) -> Iterator[Finding]:
         detail = f"`up` is not running on {settings.data_dir}, and no clickhouse_url is set"
         yield Finding(_AREA, "store", "off", detail, "otel-llm up")
     else:
-        yield from _schema()
+        yield from _schema(settings)
     yield from _otlp(settings, running)
 
 
@@ -44,13 +44,13 @@ def _chdb() -> Finding:
     return Finding(_AREA, "chdb", "ok", f"ClickHouse {chdb.engine_version}")
 
 
-def _schema() -> Iterator[Finding]:
+def _schema(settings: Settings) -> Iterator[Finding]:
     try:
         with store(None, None) as client, needs("The schema", "store"):
             from otel_llm.exporters.clickhouse import schema
 
             yield Finding(_AREA, "store", "ok", f"ClickHouse {client.server_version} answers")
-            missing = schema.pending(client)
+            missing = schema.pending(client, settings.clickhouse_cluster)
     except OtelLLMError as error:
         yield Finding(_AREA, "store", "problem", str(error), "otel-llm up, or mend clickhouse_url")
         return

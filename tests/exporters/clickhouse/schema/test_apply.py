@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import count
 
@@ -159,3 +160,20 @@ def test_step_requests_tells_of_speculation(empty: Client) -> None:
         (3, 7, 0, 0),
         (3, 8, 0, 0),
     ]
+
+
+def test_two_runs_at_once(engine: Engine, empty: Client) -> None:
+    """Both end well, and the database has everything once."""
+
+    def run(_number: int) -> tuple[schema.Statement, ...]:
+        with closing(engine.client()) as client:
+            client.database = empty.database
+            return schema.apply(client)
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(run, range(4)))
+    assert {statement for each in done for statement in each} == set(schema.statements())
+    assert schema.pending(empty) == ()
+    counted = f"SELECT count(), uniqExact(version) FROM {schema.MIGRATIONS_TABLE} FINAL"
+    number = len(schema.statements())
+    assert empty.query(counted).result_rows == [(number, number)]
