@@ -17,7 +17,9 @@ Signal = Literal["traces", "logs", "metrics"]
 
 _NUMBERS: dict[Signal, int] = {"traces": 0, "logs": 1, "metrics": 2}
 
-COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(_native.columns())
+COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {table: tuple(name for name, _type in each) for table, each in _native.columns().items()}
+)
 """Names of the columns of each table, in the order they are written."""
 
 

@@ -50,7 +50,7 @@ def field(number: int, body: bytes) -> bytes:
 
 
 def nested(depth: int) -> bytes:
-    """A serialized KeyValue of a list within a list, so many deep. The official one is shallower."""
+    """A serialized KeyValue of lists in each other; the official messages end at fewer."""
     value = AnyValue(int_value=1).SerializeToString()
     for _ in range(depth):
         value = field(5, field(1, value))

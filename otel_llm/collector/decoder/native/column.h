@@ -5,6 +5,9 @@
 #include "dictionary.h"
 #include "text.h"
 
+#define LOW_TEXT "LowCardinality(String)"
+#define TEXT_MAP "Map(LowCardinality(String), String)"
+
 /* What a column's type is made of, from the outside in. */
 typedef enum { PLAIN = 0, ARRAY = 1, MAP = 2, LOW = 4 } Parts;
 

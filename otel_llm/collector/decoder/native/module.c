@@ -16,7 +16,7 @@ typedef struct {
     size_t count;
 } Task;
 
-static const Signal *const signals[] = {&TRACES};
+static const Signal *const signals[] = {&TRACES, &LOGS, &METRICS};
 enum { SIGNALS = sizeof signals / sizeof *signals };
 
 static const Signal *signal_of(unsigned number)
@@ -154,24 +154,24 @@ static PyObject *decode(PyObject *module, PyObject *arguments)
     return blocks;
 }
 
-static PyObject *column_names(const TableSpec *table)
+static PyObject *column_types(const TableSpec *table)
 {
-    PyObject *names = PyTuple_New((Py_ssize_t)table->columns_count);
-    for (size_t i = 0; names && i < table->columns_count; i++) {
-        PyObject *name = PyUnicode_FromString(table->columns[i].name);
-        if (name == NULL)
-            Py_CLEAR(names);
+    PyObject *all = PyTuple_New((Py_ssize_t)table->columns_count);
+    for (size_t i = 0; all && i < table->columns_count; i++) {
+        PyObject *one = Py_BuildValue("(ss)", table->columns[i].name, table->columns[i].type);
+        if (one == NULL)
+            Py_CLEAR(all);
         else
-            PyTuple_SetItem(names, (Py_ssize_t)i, name);
+            PyTuple_SetItem(all, (Py_ssize_t)i, one);
     }
-    return names;
+    return all;
 }
 
 static bool add_columns(PyObject *all, const TableSpec *table)
 {
-    PyObject *names = column_names(table);
-    bool good = names && PyDict_SetItemString(all, table->name, names) == 0;
-    Py_XDECREF(names);
+    PyObject *types = column_types(table);
+    bool good = types && PyDict_SetItemString(all, table->name, types) == 0;
+    Py_XDECREF(types);
     return good;
 }
 
@@ -181,7 +181,7 @@ static PyObject *columns(PyObject *module, PyObject *none)
     PyObject *all = PyDict_New();
     for (size_t i = 0; all && i < SIGNALS; i++) {
         for (size_t j = 0; all && j < signals[i]->tables_count; j++) {
-            if (!add_columns(all, signals[i]->tables[j]))
+            if (!add_columns(all, signals[i]->tables + j))
                 Py_CLEAR(all);
         }
     }

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MOST_DIGITS = 17, EXACT_POWER = 22 };
+enum { MOST_DIGITS = 17 };
 
 /* digits[0].digits[1]... times 10 to the exponent, without zeros at the end. */
 typedef struct {
@@ -42,52 +42,131 @@ static void trim(Decimal *decimal)
         decimal->count--;
 }
 
-/* Most doubles that people write have few digits. A number of at most 15 digits that reads back is
- * the shortest one, and it reads back if dividing by an exact power of ten gives the double. */
-static bool few_digits(double number, Decimal *decimal)
+/* A number as an interval of integers: all decimals between `low` and `high`, times 10 to the power
+ * of -`scale`, read back as the number. */
+typedef struct {
+    unsigned __int128 value; /* the number itself, times 2 to the power of `shift` */
+    unsigned shift;
+    uint64_t low, high;
+    int scale;
+} Interval;
+
+static const uint64_t powers_of_five[28] = {
+    1u, 5u, 25u, 125u, 625u, 3125u, 15625u, 78125u, 390625u, 1953125u, 9765625u, 48828125u,
+    244140625u, 1220703125u, 6103515625u, 30517578125u, 152587890625u, 762939453125u,
+    3814697265625u, 19073486328125u, 95367431640625u, 476837158203125u, 2384185791015625u,
+    11920928955078125u, 59604644775390625u, 298023223876953125u, 1490116119384765625u,
+    7450580596923828125u,
+};
+
+/* Exact, because 5 to the power of the scale and the digits fit in 128 bits: numbers from 1e-10 up
+ * to 2^53 are scaled to 17 or 18 digits. */
+static Interval interval_of(double number)
 {
-    static const double powers[EXACT_POWER + 1] = {
-        1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    for (int power = 0; power <= EXACT_POWER; power++) {
-        double scaled = nearbyint(number * powers[power]);
-        if (scaled > 1e15)
-            return false;
-        if (scaled / powers[power] != number)
-            continue;
-        decimal->count = digits_of((uint64_t)scaled, decimal->digits);
-        decimal->exponent = decimal->count - 1 - power;
-        trim(decimal);
-        return true;
-    }
-    return false;
+    int exponent;
+    uint64_t digits = (uint64_t)ldexp(frexp(number, &exponent), DBL_MANT_DIG);
+    Interval made = {.scale = 16 - (((exponent - 1) * 1233) >> 12)}; /* log10(2) = 1233 / 4096 */
+    unsigned __int128 power = powers_of_five[made.scale];
+    /* Two bits more: half the distance to the next number, and a quarter of it below 2^n. */
+    unsigned below = digits == (uint64_t)1 << (DBL_MANT_DIG - 1) ? 1 : 2;
+    unsigned odd = digits & 1; /* the ends of the interval belong to even numbers */
+    made.shift = (unsigned)(DBL_MANT_DIG - exponent - made.scale + 2);
+    made.value = power * digits * 4;
+    made.low = (uint64_t)((made.value - power * below - !odd) >> made.shift) + 1;
+    made.high = (uint64_t)((made.value + power * 2 - odd) >> made.shift);
+    return made;
 }
 
-/* Rounded to `count` digits; true if it reads back as the number. */
-static bool rounded(double number, int count, Decimal *decimal)
+/* The value divided by 10 to the power of `dropped`, rounded, halves to even. */
+static uint64_t closest(const Interval *interval, uint64_t ten_to_dropped)
+{
+    uint64_t whole = (uint64_t)(interval->value >> interval->shift);
+    bool more = (interval->value & (((unsigned __int128)1 << interval->shift) - 1)) != 0;
+    uint64_t kept = whole / ten_to_dropped, rest = whole % ten_to_dropped * 2;
+    if (ten_to_dropped == 1) {
+        unsigned __int128 half = (unsigned __int128)1 << (interval->shift - 1);
+        unsigned __int128 part = interval->value & (half * 2 - 1);
+        return kept + (part > half || (part == half && (kept & 1)));
+    }
+    return kept + (rest > ten_to_dropped ||
+                   (rest == ten_to_dropped && (more || (kept & 1))));
+}
+
+/* Divides by a power of ten, if a multiple of it lies within. */
+static inline bool drop(uint64_t *low, uint64_t *high, uint64_t power, uint64_t *dropped)
+{
+    if (*high / power * power < *low)
+        return false;
+    *low = (*low + power - 1) / power;
+    *high /= power;
+    *dropped *= power;
+    return true;
+}
+
+static void shortest_in(double number, Decimal *decimal)
+{
+    Interval interval = interval_of(number);
+    uint64_t low = interval.low, high = interval.high, ten = 1;
+    int dropped = 0;
+    while (drop(&low, &high, 100000000, &ten))
+        dropped += 8;
+    while (drop(&low, &high, 10, &ten))
+        dropped++;
+    uint64_t best = closest(&interval, ten);
+    best = best < low ? low : best > high ? high : best;
+    decimal->count = digits_of(best, decimal->digits);
+    decimal->exponent = decimal->count - 1 + dropped - interval.scale;
+    trim(decimal);
+}
+
+static bool reads_back(const Decimal *decimal, double number)
+{
+    char text[40]; /* without a point, which would be the locale's */
+    snprintf(text, sizeof text, "%.*se%d", decimal->count, decimal->digits,
+             decimal->exponent - decimal->count + 1);
+    return strtod(text, NULL) == number;
+}
+
+static void round_to(double number, int count, Decimal *decimal)
 {
     char text[40];
     const char *at = text;
     snprintf(text, sizeof text, "%.*e", count - 1, number);
     decimal->count = 0;
-    for (; *at != 'e'; at++) { /* between digits stands the locale's point, whatever it is */
+    for (; *at != 'e'; at++) {
         if (*at >= '0' && *at <= '9')
             decimal->digits[decimal->count++] = *at;
     }
     decimal->exponent = atoi(at + 1);
-    trim(decimal);
-    return strtod(text, NULL) == number;
+}
+
+/* Rounded to `count` digits. Above a power of two doubles are wider apart than below, so there the
+ * next decimal may read back where the closest does not. */
+static bool rounded(double number, int count, Decimal *decimal)
+{
+    round_to(number, count, decimal);
+    if (reads_back(decimal, number))
+        return true;
+    if (decimal->digits[count - 1] == '9')
+        return false;
+    decimal->digits[count - 1]++;
+    return reads_back(decimal, number);
 }
 
 static Decimal shortest(double number)
 {
-    Decimal decimal;
-    if (few_digits(number, &decimal))
+    Decimal decimal = {.digits = "0", .count = 1};
+    if (number == 0)
         return decimal;
+    if (number >= 1e-10 && number < 0x1p53) {
+        shortest_in(number, &decimal);
+        return decimal;
+    }
     /* Below the smallest normal number even one digit may be enough; above it 15 always differ. */
     int count = number < DBL_MIN ? 1 : DBL_DIG;
     while (!rounded(number, count, &decimal) && count < MOST_DIGITS)
         count++;
+    trim(&decimal);
     return decimal;
 }
 

@@ -9,22 +9,22 @@ void session_begin(Session *session, const Signal *signal, bool writing)
     session->writing = writing;
     for (size_t i = 0; i < signal->tables_count; i++) {
         Table *table = session->tables + i;
-        table->spec = signal->tables[i];
+        table->spec = signal->tables + i;
         for (size_t j = 0; j < table->spec->columns_count; j++)
             table->columns[j].spec = table->spec->columns + j;
     }
 }
 
+void scratch_clear(Scratch *scratch)
+{
+    for (size_t i = 0; i < LISTS; i++)
+        scratch->lists[i].size = 0;
+}
+
 static void scratch_free(Scratch *scratch)
 {
-    buffer_free(&scratch->attributes);
-    buffer_free(&scratch->events);
-    buffer_free(&scratch->event_attributes);
-    buffer_free(&scratch->links);
-    buffer_free(&scratch->link_attributes);
-    buffer_free(&scratch->whole);
-    buffer_free(&scratch->other);
-    buffer_free(&scratch->real);
+    for (size_t i = 0; i < LISTS; i++)
+        buffer_free(scratch->lists + i);
     text_scratch_free(&scratch->text);
 }
 

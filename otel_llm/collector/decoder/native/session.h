@@ -48,14 +48,27 @@ typedef struct Session Session;
 typedef struct {
     const char *request, *resources, *scopes, *item; /* names of the messages */
     void (*read)(Session *session, Slice item);
-    const TableSpec *const *tables;
+    const TableSpec *tables;
     size_t tables_count;
 } Signal;
 
-/* Lists that are filled anew for each item. */
+/* Lists that are filled anew for each item: what it repeats, and the attributes of these. */
+typedef enum {
+    ATTRIBUTES,
+    EVENTS, /* of a data point, its exemplars */
+    EVENTS_ATTRIBUTES,
+    LINKS,
+    LINKS_ATTRIBUTES,
+    COUNTS,
+    NEGATIVE_COUNTS,
+    BOUNDS,
+    QUANTILES,
+    QUANTILES_VALUES,
+    LISTS
+} ListName;
+
 typedef struct {
-    Buffer attributes, events, event_attributes, links, link_attributes;
-    Buffer whole, other, real;
+    Buffer lists[LISTS];
     TextScratch text;
 } Scratch;
 
@@ -79,6 +92,7 @@ void session_request(Session *session, Slice body);
  * because an id or a time in it cannot be one. */
 bool session_item(Session *session, bool possible, size_t bound);
 
+void scratch_clear(Scratch *scratch);
 size_t attributes_bound(const Buffer *list);
 
 /* Columns that most tables have. */

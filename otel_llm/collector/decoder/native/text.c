@@ -83,7 +83,8 @@ static bool json_array(TextScratch *to, Slice message)
         if (!first)
             buffer_byte(&to->json, ',');
         first = false;
-        Value value = value_parse(field.bytes, SHALLOW);
+        Value value;
+        value_parse(&value, field.bytes, SHALLOW);
         if (!json_value(to, &value))
             return false;
     }
@@ -130,8 +131,7 @@ static bool json_map(TextScratch *to, Slice message)
     Field field;
     while (wire_next(&message, &field, "KeyValueList")) {
         if (field.number == 1)
-            *(Attribute *)buffer_item(&to->pairs, sizeof(Attribute)) =
-                attribute_parse(field.bytes, SHALLOW);
+            attribute_parse(buffer_item(&to->pairs, sizeof(Attribute)), field.bytes, SHALLOW);
     }
     size_t count = (to->pairs.size - from) / sizeof(Attribute);
     if (count > 1)

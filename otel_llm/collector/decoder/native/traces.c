@@ -49,9 +49,6 @@ typedef enum {
     COLUMNS
 } TraceColumn;
 
-#define LOW_TEXT "LowCardinality(String)"
-#define TEXT_MAP "Map(LowCardinality(String), String)"
-
 static const ColumnSpec columns[COLUMNS] = {
     [TIMESTAMP] = {"Timestamp", "DateTime64(9)", PLAIN},
     [TRACE_ID] = {"TraceId", "String", PLAIN},
@@ -80,7 +77,7 @@ static const ColumnSpec columns[COLUMNS] = {
 static void read_event(Scratch *scratch, Span *span, Slice message)
 {
     static const char where[] = "Span.Event";
-    Buffer *list = &scratch->event_attributes;
+    Buffer *list = &scratch->lists[EVENTS_ATTRIBUTES];
     Event event = {.name = slice_of(""), .from = attributes_count(list)};
     Field field;
     while (wire_next(&message, &field, where)) {
@@ -94,13 +91,13 @@ static void read_event(Scratch *scratch, Span *span, Slice message)
     event.count = attributes_count(list) - event.from;
     span->possible &= is_time(event.time);
     span->bound += EVENT_BOUND + slice_size(event.name);
-    *(Event *)buffer_item(&scratch->events, sizeof event) = event;
+    *(Event *)buffer_item(&scratch->lists[EVENTS], sizeof event) = event;
 }
 
 static void read_link(Scratch *scratch, Span *span, Slice message)
 {
     static const char where[] = "Span.Link";
-    Buffer *list = &scratch->link_attributes;
+    Buffer *list = &scratch->lists[LINKS_ATTRIBUTES];
     Slice none = slice_of("");
     Link link = {none, none, none, attributes_count(list), 0};
     Field field;
@@ -117,7 +114,7 @@ static void read_link(Scratch *scratch, Span *span, Slice message)
     link.count = attributes_count(list) - link.from;
     span->possible &= is_trace_id(link.trace_id) && is_span_id(link.span_id);
     span->bound += LINK_BOUND + slice_size(link.trace_state);
-    *(Link *)buffer_item(&scratch->links, sizeof link) = link;
+    *(Link *)buffer_item(&scratch->lists[LINKS], sizeof link) = link;
 }
 
 static void read_status(Span *span, Slice message)
@@ -160,7 +157,7 @@ static void read_field(Scratch *scratch, Span *span, const Field *field)
         span->end = field_fixed64(field, "Span.end_time_unix_nano");
         break;
     case 9:
-        attribute_add(&scratch->attributes, field_bytes(field, "Span.attributes"));
+        attribute_add(&scratch->lists[ATTRIBUTES], field_bytes(field, "Span.attributes"));
         break;
     case 11:
         read_event(scratch, span, field_bytes(field, "Span.events"));
@@ -179,28 +176,27 @@ static Span read_span(Scratch *scratch, Slice message)
     Slice none = slice_of("");
     Span span = {none, none, none, none, none, none, .possible = true};
     Field field;
-    scratch->attributes.size = scratch->events.size = scratch->event_attributes.size = 0;
-    scratch->links.size = scratch->link_attributes.size = 0;
+    scratch_clear(scratch);
     while (wire_next(&message, &field, "Span"))
         read_field(scratch, &span, &field);
     span.possible &= is_trace_id(span.trace_id) && is_span_id(span.span_id) &&
                      is_span_id(span.parent_id) && is_time(span.start) && is_time(span.end);
     span.bound += slice_size(span.trace_state) + slice_size(span.name) + slice_size(span.message) +
-                  attributes_bound(&scratch->attributes) +
-                  attributes_bound(&scratch->event_attributes) +
-                  attributes_bound(&scratch->link_attributes);
+                  attributes_bound(&scratch->lists[ATTRIBUTES]) +
+                  attributes_bound(&scratch->lists[EVENTS_ATTRIBUTES]) +
+                  attributes_bound(&scratch->lists[LINKS_ATTRIBUTES]);
     return span;
 }
 
 static void write_events(Session *session, Column *to)
 {
     const Scratch *scratch = &session->scratch;
-    size_t count = scratch->events.size / sizeof(Event);
+    size_t count = scratch->lists[EVENTS].size / sizeof(Event);
     for (size_t i = 0; i < count; i++) {
-        const Event *event = (const Event *)scratch->events.data + i;
+        const Event *event = (const Event *)scratch->lists[EVENTS].data + i;
         column_u64(to + EVENT_TIME, event->time);
         column_low(to + EVENT_NAME, event->name);
-        column_attributes(session, to + EVENT_ATTRIBUTES, &scratch->event_attributes, event->from,
+        column_attributes(session, to + EVENT_ATTRIBUTES, &scratch->lists[EVENTS_ATTRIBUTES], event->from,
                           event->count);
     }
     for (size_t i = EVENT_TIME; i <= EVENT_ATTRIBUTES; i++)
@@ -210,13 +206,13 @@ static void write_events(Session *session, Column *to)
 static void write_links(Session *session, Column *to)
 {
     const Scratch *scratch = &session->scratch;
-    size_t count = scratch->links.size / sizeof(Link);
+    size_t count = scratch->lists[LINKS].size / sizeof(Link);
     for (size_t i = 0; i < count; i++) {
-        const Link *link = (const Link *)scratch->links.data + i;
+        const Link *link = (const Link *)scratch->lists[LINKS].data + i;
         column_id(to + LINK_TRACE_ID, link->trace_id);
         column_id(to + LINK_SPAN_ID, link->span_id);
         column_string(to + LINK_TRACE_STATE, link->trace_state);
-        column_attributes(session, to + LINK_ATTRIBUTES, &scratch->link_attributes, link->from,
+        column_attributes(session, to + LINK_ATTRIBUTES, &scratch->lists[LINKS_ATTRIBUTES], link->from,
                           link->count);
     }
     for (size_t i = LINK_TRACE_ID; i <= LINK_ATTRIBUTES; i++)
@@ -251,8 +247,8 @@ static void write_span(Session *session, const Span *span)
     table_resource(session, table, RESOURCE_ATTRIBUTES, SERVICE);
     column_string(to + SCOPE_NAME, session->scope.name);
     column_string(to + SCOPE_VERSION, session->scope.version);
-    column_attributes(session, to + SPAN_ATTRIBUTES, &session->scratch.attributes, 0,
-                      attributes_count(&session->scratch.attributes));
+    column_attributes(session, to + SPAN_ATTRIBUTES, &session->scratch.lists[ATTRIBUTES], 0,
+                      attributes_count(&session->scratch.lists[ATTRIBUTES]));
     column_u64(to + DURATION, span->end > span->start ? span->end - span->start : 0);
     column_low(to + STATUS_CODE, code_name(span->code));
     column_string(to + STATUS_MESSAGE, span->message);
@@ -268,7 +264,6 @@ static void read(Session *session, Slice message)
 }
 
 static const TableSpec table = {"otel_traces", columns, COLUMNS};
-static const TableSpec *const tables[] = {&table};
 
 const Signal TRACES = {
     .request = "ExportTraceServiceRequest",
@@ -276,6 +271,6 @@ const Signal TRACES = {
     .scopes = "ScopeSpans",
     .item = "Span",
     .read = read,
-    .tables = tables,
+    .tables = &table,
     .tables_count = 1,
 };

@@ -7,76 +7,82 @@ enum { NUMBER_BOUND = 40, ESCAPE = 6 };
 
 static void check_elements(Slice message, bool pairs, int depth)
 {
+    Attribute pair;
     Field field = {0};
     while (wire_next(&message, &field, pairs ? "KeyValueList" : "ArrayValue")) {
         if (field.number != 1)
             continue;
         if (pairs)
-            attribute_parse(field_bytes(&field, "KeyValueList.values"), depth);
+            attribute_parse(&pair, field_bytes(&field, "KeyValueList.values"), depth);
         else
-            value_parse(field_bytes(&field, "ArrayValue.values"), depth);
+            value_parse(&pair.value, field_bytes(&field, "ArrayValue.values"), depth);
     }
 }
 
-static Value nested(ValueKind kind, const Field *field, int depth)
+static void nested(Value *to, ValueKind kind, const Field *field, int depth)
 {
-    Value value = {.kind = kind, .bytes = field_bytes(field, "AnyValue")};
+    to->kind = kind;
+    to->bytes = field_bytes(field, "AnyValue");
     if (depth >= DEEPEST)
         fail("AnyValue", "lists and maps are nested too deeply");
     if (depth != SHALLOW)
-        check_elements(value.bytes, kind == VALUE_MAP, depth + 1);
-    return value;
+        check_elements(to->bytes, kind == VALUE_MAP, depth + 1);
 }
 
-static Value member(const Field *field, Value before, int depth)
+static inline void member(Value *to, const Field *field, int depth)
 {
     static const char where[] = "AnyValue";
     switch (field->number) {
     case 1:
-        return (Value){.kind = VALUE_STRING, .bytes = field_bytes(field, where)};
-    case 2:
-        return (Value){.kind = VALUE_BOOL, .integer = field_varint(field, where) != 0};
-    case 3:
-        return (Value){.kind = VALUE_INT, .integer = (int64_t)field_varint(field, where)};
-    case 4:
-        return (Value){.kind = VALUE_DOUBLE, .real = field_double(field, where)};
-    case 5:
-        return nested(VALUE_ARRAY, field, depth);
-    case 6:
-        return nested(VALUE_MAP, field, depth);
     case 7:
-        return (Value){.kind = VALUE_BYTES, .bytes = field_bytes(field, where)};
-    default:
-        return before;
+        to->kind = field->number == 1 ? VALUE_STRING : VALUE_BYTES;
+        to->bytes = field_bytes(field, where);
+        break;
+    case 2:
+        to->kind = VALUE_BOOL;
+        to->integer = field_varint(field, where) != 0;
+        break;
+    case 3:
+        to->kind = VALUE_INT;
+        to->integer = (int64_t)field_varint(field, where);
+        break;
+    case 4:
+        to->kind = VALUE_DOUBLE;
+        to->real = field_double(field, where);
+        break;
+    case 5:
+        nested(to, VALUE_ARRAY, field, depth);
+        break;
+    case 6:
+        nested(to, VALUE_MAP, field, depth);
+        break;
     }
 }
 
-Value value_parse(Slice message, int depth)
+void value_parse(Value *to, Slice message, int depth)
 {
-    Value value = {.kind = VALUE_NONE};
-    Field field;
+    Field field = {0};
+    to->kind = VALUE_NONE;
     while (wire_next(&message, &field, "AnyValue"))
-        value = member(&field, value, depth);
-    return value;
+        member(to, &field, depth);
 }
 
-Attribute attribute_parse(Slice message, int depth)
+void attribute_parse(Attribute *to, Slice message, int depth)
 {
-    Attribute made = {{message.at, message.at}, {.kind = VALUE_NONE}};
-    Field field;
+    Field field = {0};
+    to->key = slice_of("");
+    to->value.kind = VALUE_NONE;
     while (wire_next(&message, &field, "KeyValue")) {
         if (field.number == 1)
-            made.key = field_bytes(&field, "KeyValue.key");
+            to->key = field_bytes(&field, "KeyValue.key");
         else if (field.number == 2)
-            made.value = value_parse(field_bytes(&field, "KeyValue.value"), depth);
+            value_parse(&to->value, field_bytes(&field, "KeyValue.value"), depth);
     }
-    return made;
 }
 
 void attribute_add(Buffer *list, Slice message)
 {
-    Attribute made = attribute_parse(message, 0);
-    *(Attribute *)buffer_item(list, sizeof made) = made;
+    attribute_parse(buffer_item(list, sizeof(Attribute)), message, 0);
 }
 
 size_t value_bound(const Value *value)

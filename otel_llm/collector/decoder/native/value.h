@@ -33,9 +33,9 @@ typedef struct {
     Value value;
 } Attribute;
 
-/* Fails if the message is malformed, or deeper than DEEPEST. */
-Value value_parse(Slice message, int depth);
-Attribute attribute_parse(Slice message, int depth);
+/* Fail if the message is malformed, or deeper than DEEPEST. */
+void value_parse(Value *to, Slice message, int depth);
+void attribute_parse(Attribute *to, Slice message, int depth);
 
 /* Adds an attribute to a list of them. */
 void attribute_add(Buffer *list, Slice message);

@@ -5,6 +5,11 @@
 #include "failure.h"
 #include "slice.h"
 
+/* Protobuf and ClickHouse write numbers from the lowest byte up; so must the processor. */
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the OTLP decoder is for little-endian processors"
+#endif
+
 typedef enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 } Wire;
 
 typedef struct {
@@ -29,8 +34,7 @@ static inline uint64_t wire_fixed(Slice *rest, size_t size, const char *where)
     uint64_t value = 0;
     if (slice_size(*rest) < size)
         fail(where, "it ends within a number");
-    for (size_t i = 0; i < size; i++)
-        value |= (uint64_t)rest->at[i] << (8 * i);
+    memcpy(&value, rest->at, size);
     rest->at += size;
     return value;
 }
