@@ -4,10 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
+KILLS ?= 200
+SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv vllm demo demo-vllm test test-stack test-vllm test-wheel lint format generate \
-	check-generated example bench-hooks bench-gateway bench-store gpu-probe clean
+.PHONY: help venv vllm demo demo-vllm test test-stack kill-loop test-vllm test-wheel lint format \
+	generate check-generated example bench-hooks bench-gateway bench-ingest bench-store gpu-probe \
+	clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -37,6 +40,9 @@ test: $(STAMP) ## Unit and property tests, under 5 minutes on 2 cores
 
 test-stack: $(STAMP) ## The whole stack under load and failure: kills, outages, full disks
 	$(BIN)/python -m pytest -q -m "slow and not vllm" $(ARGS)
+
+kill-loop: $(STAMP) ## SIGKILL receiver, store and agent 200 times under load; KILLS=40 SEED=7 choose
+	KILLS=$(KILLS) SEED=$(SEED) $(BIN)/python -m pytest -q -m slow tests/stack/test_kill_loop.py $(ARGS)
 
 test-vllm: $(STAMP) ## A real vLLM: its own classes with our hooks in them, then whole servers
 	python=$$(PYTHON=$(PYTHON) tests/vllm/env/build) && \
@@ -75,6 +81,10 @@ bench-hooks: $(STAMP) ## Cost of the hooks, in a real vLLM too; writes benchmark
 
 bench-gateway: $(STAMP) ## Cost of the middleware; writes benchmarks/results/gateway.*
 	$(BIN)/python -m benchmarks.gateway
+	$(MAKE) generate
+
+bench-ingest: $(STAMP) ## Cost of durability on the way in, and a flood; writes benchmarks/results/ingest.*
+	$(BIN)/python -m benchmarks.ingest $(ARGS)
 	$(MAKE) generate
 
 bench-store: $(STAMP) ## A large store: how fast it answers; writes benchmarks/results/store.*

@@ -21,12 +21,14 @@ class RunFile(NamedTuple):
         pid: process id on this host.
         clickhouse_url: base URL of the ClickHouse HTTP interface.
         otlp_url: base URL of the OTLP/HTTP receiver.
+        otlp_grpc_url: URL of the OTLP/gRPC receiver.
         token_file: path of the file that holds the token.
     """
 
     pid: int
     clickhouse_url: str
     otlp_url: str
+    otlp_grpc_url: str
     token_file: str
 
     @property

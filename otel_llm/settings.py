@@ -138,6 +138,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Port of the ClickHouse HTTP interface of `up`; 0 picks a free one."""
     otlp_http_port: Port = 4318
     """Port of the OTLP/HTTP receiver of `up`; 0 picks a free one."""
+    otlp_grpc_port: Port = 4317
+    """Port of the OTLP/gRPC receiver of `up`; 0 picks a free one."""
+    otlp_spool_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
+    """Most bytes of OTLP requests that wait to be stored. Past it senders are told to wait."""
+    otlp_segment_bytes: Annotated[int, Meta(ge=1 << 16)] = 16 << 20
+    """Bytes of OTLP requests that are stored together; more make larger blocks."""
+    otlp_segment_age_s: Seconds = 0.5
+    """Longest time an OTLP request waits for others to be stored with, in seconds."""
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1")
     """Values of the Host header that `up` and the page of the agent answer."""
     allowed_origins: tuple[str, ...] = ()

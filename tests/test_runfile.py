@@ -21,7 +21,7 @@ def owner(tmp_path: Path) -> Iterator[DirectoryLock]:
 
 
 def _run(data_dir: Path, pid: int) -> runfile.RunFile:
-    return runfile.RunFile(pid, "http://a", "http://b", str(data_dir / "token"))
+    return runfile.RunFile(pid, "http://a", "http://b", "http://c", str(data_dir / "token"))
 
 
 @pytest.mark.usefixtures("owner")

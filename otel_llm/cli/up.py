@@ -22,16 +22,20 @@ def up(
     otlp_http_port: Annotated[
         int | None, typer.Option(help="Port of the OTLP/HTTP receiver; 0 picks one.")
     ] = None,
+    otlp_grpc_port: Annotated[
+        int | None, typer.Option(help="Port of the OTLP/gRPC receiver; 0 picks one.")
+    ] = None,
     bind_host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     config: options.Config = None,
     as_json: options.Json = False,
 ) -> None:
-    """Run ClickHouse and an OTLP receiver in one process, with the schema applied."""
+    """Run ClickHouse and OTLP receivers in one process, with the schema applied."""
     settings = load(
         config,
         data_dir=data_dir,
         clickhouse_port=clickhouse_port,
         otlp_http_port=otlp_http_port,
+        otlp_grpc_port=otlp_grpc_port,
         bind_host=bind_host,
     )
     with needs("The embedded stack", "embedded"):
@@ -45,4 +49,5 @@ def _say_ready(run: "RunFile", as_json: bool) -> None:
         return
     typer.echo(f"ClickHouse  {run.clickhouse_url}  user otel_llm, token in {run.token_file}")
     typer.echo(f"OTLP/HTTP   {run.otlp_url}")
+    typer.echo(f"OTLP/gRPC   {run.otlp_grpc_url}")
     output.next_step("otel-llm agent, then: otel-llm run -- COMMAND")

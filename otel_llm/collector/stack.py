@@ -12,7 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from otel_llm import runfile
-from otel_llm.collector.receiver import Receiver, TraceStore
+from otel_llm.collector.ingest import Ingest
 from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.door import Judge
 from otel_llm.exporters.clickhouse.door.walk import Limits
@@ -22,6 +22,9 @@ from otel_llm.exporters.clickhouse.interface.auth import Gate
 from otel_llm.exporters.clickhouse.interface.execute import Executor
 from otel_llm.settings import Settings
 from otel_llm.sockets import listen
+
+_GRACE_S = 5
+"""At a stop requests in progress get this long."""
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -34,7 +37,7 @@ class Stack:
 
     Attributes:
         run: URLs and token file, once started.
-        receiver: the OTLP receiver and its counters.
+        ingest: the OTLP receivers, their spool and counters.
 
     Raises:
         StoreError: the data directory is taken or cannot be opened.
@@ -42,7 +45,7 @@ class Stack:
     """
 
     run: runfile.RunFile
-    receiver: Receiver
+    ingest: Ingest
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -67,13 +70,10 @@ class Stack:
         clickhouse = _Server(self._interface(token), self._listen("clickhouse_port"))
         loopback = settings.bind_host in _LOOPBACK
         otlp_token = settings.otlp_token or ("" if loopback else token)
-        self.receiver = Receiver(
-            TraceStore(self._engine, settings.max_body_bytes),
-            self._gate(otlp_token),
-            settings.max_body_bytes,
-        )
-        otlp = _Server(self.receiver.app(), self._listen("otlp_http_port"))
-        self.run = runfile.RunFile(os.getpid(), clickhouse.url, otlp.url, str(token_file))
+        listener = self._listen("otlp_http_port")
+        self.ingest = Ingest(self._engine, self._gate(otlp_token), settings)
+        otlp = _Server(self.ingest.app(), listener)
+        self.run = runfile.RunFile(os.getpid(), clickhouse.url, otlp.url, "", str(token_file))
         return [clickhouse, otlp]
 
     def _interface(self, token: str) -> ASGIApp:
@@ -101,8 +101,16 @@ class Stack:
         return listen(self._settings.bind_host, int(getattr(self._settings, name)), name)
 
     async def serve(self, ready: Callable[[runfile.RunFile], None] | None = None) -> None:
-        """Serve until `stop`; `ready` is called once requests are answered."""
+        """Serve until `stop`; `ready` is called once requests are answered.
+
+        Raises:
+            SettingError: the port of gRPC cannot be used.
+        """
         self._stopping = asyncio.Event()
+        host = self._settings.bind_host
+        port = await self.ingest.grpc.start(host, self._settings.otlp_grpc_port)
+        self.run = self.run._replace(otlp_grpc_url=_url(host, port))
+        self.ingest.drainer.start()
         tasks = [asyncio.create_task(server.serve()) for server in self._servers]
         try:
             for server in self._servers:
@@ -115,7 +123,9 @@ class Stack:
             runfile.remove(self._data_dir)
             for server in self._servers:
                 server.should_exit = True
+            await self.ingest.grpc.stop(_GRACE_S)
             await self._drain(asyncio.gather(*tasks))
+            await self.ingest.finish()
 
     async def _drain(self, servers: "asyncio.Future[list[None]]") -> None:
         """Wait for the servers to end, and for no query: those that still run are cancelled."""
@@ -133,6 +143,7 @@ class Stack:
         """Close the listeners and the data directory."""
         for server in self._servers:
             server.listener.close()
+        self.ingest.spool.close()
         self._engine.close()
 
 
@@ -147,13 +158,12 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 lifespan="off",
                 server_header=False,
-                timeout_graceful_shutdown=5,
+                timeout_graceful_shutdown=_GRACE_S,
             )
         )
         self.listener = listener
         self.ready = asyncio.Event()
-        host, port = listener.getsockname()[:2]
-        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.url = _url(*listener.getsockname()[:2])
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         await self._serve(sockets or [self.listener])
@@ -161,6 +171,10 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def run_stack(settings: Settings, ready: Callable[[runfile.RunFile], None] | None = None) -> None:

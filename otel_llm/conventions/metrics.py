@@ -219,16 +219,54 @@ class Metrics:
         "otel_llm_agent_journals", "gauge", "agent", "1", (), "Journals being read.",
     )  # fmt: skip
     OTLP_REQUESTS = Metric(
-        "otel_llm_otlp_requests_total", "counter", "store", "1", (), "OTLP requests stored.",
+        "otel_llm_otlp_requests_total", "counter", "store", "1", ("signal",),
+        "OTLP requests acknowledged: they are on disk.",
     )  # fmt: skip
     OTLP_BYTES = Metric(
-        "otel_llm_otlp_bytes_total", "counter", "store", "By", (),
-        "Bytes of the OTLP requests stored, decompressed.",
+        "otel_llm_otlp_bytes_total", "counter", "store", "By", ("signal",),
+        "Bytes of the OTLP requests acknowledged, decompressed.",
+    )  # fmt: skip
+    OTLP_ITEMS = Metric(
+        "otel_llm_otlp_items_total", "counter", "store", "1", ("signal",),
+        "Spans, log records and data points acknowledged.",
     )  # fmt: skip
     OTLP_REFUSED = Metric(
         "otel_llm_otlp_refused_total", "counter", "store", "1", ("reason",),
-        "OTLP requests refused: malformed, oversize, media_type, forbidden, incomplete, "
-        "store_failed.",
+        "OTLP requests refused: malformed, media_type, unauthenticated, forbidden, oversize, "
+        "incomplete, busy, spool_failed.",
+    )  # fmt: skip
+    OTLP_REPEATED = Metric(
+        "otel_llm_otlp_repeated_total", "counter", "store", "1", (),
+        "OTLP requests that came again and were acknowledged without being kept twice.",
+    )  # fmt: skip
+    OTLP_REJECTED = Metric(
+        "otel_llm_otlp_rejected_total", "counter", "store", "1", ("signal",),
+        "Spans, log records and data points of acknowledged requests that were not kept, as the "
+        "answer said.",
+    )  # fmt: skip
+    OTLP_QUARANTINED = Metric(
+        "otel_llm_otlp_quarantined_total", "counter", "store", "1", ("table",),
+        "Rows that ClickHouse refused for ever, set aside in the spool's quarantine.",
+    )  # fmt: skip
+    OTLP_DAMAGED = Metric(
+        "otel_llm_otlp_damaged_total", "counter", "store", "1", (),
+        "Damaged records of spool segments, set aside in the spool's quarantine.",
+    )  # fmt: skip
+    OTLP_ROWS = Metric(
+        "otel_llm_otlp_rows_total", "counter", "store", "1", ("table",),
+        "Rows of OTLP requests stored in ClickHouse.",
+    )  # fmt: skip
+    OTLP_STORE_FAILURES = Metric(
+        "otel_llm_otlp_store_failures_total", "counter", "store", "1", (),
+        "Tries to store a spool segment that failed and are made again.",
+    )  # fmt: skip
+    OTLP_SPOOL_BYTES = Metric(
+        "otel_llm_otlp_spool_bytes", "gauge", "store", "By", (),
+        "Bytes of OTLP requests that wait to be stored.",
+    )  # fmt: skip
+    OTLP_COMMITS = Metric(
+        "otel_llm_otlp_commits_total", "counter", "store", "1", (),
+        "Times the spool waited for the disk, once for all requests at hand.",
     )  # fmt: skip
     FINISH_TO_ROW = Metric(
         "otel_llm_agent_finish_to_row_seconds", "histogram", "agent", "s", (),

@@ -41,7 +41,12 @@ class Stack:
         self.journal_dir = tempfile.mkdtemp(
             prefix="otel-llm-demo-", dir=shm if shm.is_dir() else work_dir
         )
-        self._ports: dict[str, str] = {"CLICKHOUSE": "0", "OTLP_HTTP": "0", "AGENT": "0"}
+        self._ports: dict[str, str] = {
+            "CLICKHOUSE": "0",
+            "OTLP_HTTP": "0",
+            "OTLP_GRPC": "0",
+            "AGENT": "0",
+        }
         self.gateway_url = ""
         self.agent_url = ""
 
@@ -97,6 +102,7 @@ class Stack:
         told = self.children["up"].ready()
         self._ports["CLICKHOUSE"] = _port(told["clickhouse_url"])
         self._ports["OTLP_HTTP"] = _port(told["otlp_url"])
+        self._ports["OTLP_GRPC"] = _port(told["otlp_grpc_url"])
         return str(told["otlp_url"])
 
     def start_agent(self) -> None:

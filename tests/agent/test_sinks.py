@@ -167,7 +167,7 @@ def test_the_running_up_is_found(settings: Settings, sinks: FakeSinks, tmp_path:
     data_dir = tmp_path / "data"
     data_dir.mkdir()
     token_file, _ = runfile.token(data_dir)
-    runfile.write(data_dir, runfile.RunFile(os.getpid(), sinks.url, sinks.url, str(token_file)))
+    runfile.write(data_dir, runfile.RunFile(os.getpid(), sinks.url, sinks.url, "", str(token_file)))
     lock = DirectoryLock(data_dir, "up")
     nameless = msgspec.structs.replace(settings, clickhouse_url="", otlp_endpoint="")
     rows, spans = ClickHouseSink(nameless), OtlpSink(nameless)

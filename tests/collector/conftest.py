@@ -16,6 +16,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         data_dir=str(tmp_path_factory.mktemp("data")),
         clickhouse_port=0,
         otlp_http_port=0,
+        otlp_grpc_port=0,
+        otlp_segment_age_s=0.02,
         max_body_bytes=1 << 20,
         store_memory_bytes=1 << 30,
     )

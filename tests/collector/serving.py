@@ -3,12 +3,21 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import msgspec
 
 from otel_llm.collector.stack import Stack
 from otel_llm.settings import Settings
+
+
+def until(condition: Callable[[], bool], limit_s: float = 20) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.01)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """`run_stack`: start, run file, signals, errors."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -20,7 +21,7 @@ PROGRAM = """
 import sys
 from otel_llm.collector.stack import run_stack
 from otel_llm.settings import load
-run_stack(load(data_dir=sys.argv[1], clickhouse_port=0, otlp_http_port=0))
+run_stack(load(data_dir=sys.argv[1], clickhouse_port=0, otlp_http_port=0, otlp_grpc_port=0))
 """
 
 
@@ -114,15 +115,21 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     """The error names the setting, the address and the remedy, and frees the directory."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        settings = Settings(data_dir=str(tmp_path), clickhouse_port=port, otlp_http_port=0)
+        settings = Settings(
+            data_dir=str(tmp_path), clickhouse_port=port, otlp_http_port=0, otlp_grpc_port=0
+        )
         with pytest.raises(SettingError, match=rf"clickhouse_port: cannot listen on .*:{port}"):
             Stack(settings)
-    Stack(Settings(data_dir=str(tmp_path), clickhouse_port=0, otlp_http_port=0)).close()
+    Stack(
+        Settings(data_dir=str(tmp_path), clickhouse_port=0, otlp_http_port=0, otlp_grpc_port=0)
+    ).close()
 
 
 def test_a_taken_directory_is_refused(tmp_path: Path) -> None:
     """Two stacks never share a data directory."""
-    settings = Settings(data_dir=str(tmp_path), clickhouse_port=0, otlp_http_port=0)
+    settings = Settings(
+        data_dir=str(tmp_path), clickhouse_port=0, otlp_http_port=0, otlp_grpc_port=0
+    )
     first = Stack(settings)
     try:
         with pytest.raises(StoreError, match=rf"in use by otel-llm up \(pid {os.getpid()}\)"):
@@ -136,7 +143,11 @@ def test_off_loopback_spans_need_the_token(tmp_path: Path) -> None:
     from tests.collector.serving import serving
 
     settings = Settings(
-        data_dir=str(tmp_path), clickhouse_port=0, otlp_http_port=0, bind_host="0.0.0.0"
+        data_dir=str(tmp_path),
+        clickhouse_port=0,
+        otlp_http_port=0,
+        otlp_grpc_port=0,
+        bind_host="0.0.0.0",
     )
     with serving(settings) as stack:
         url = stack.run.otlp_url.replace("0.0.0.0", "127.0.0.1") + "/v1/traces"
@@ -146,3 +157,66 @@ def test_off_loopback_spans_need_the_token(tmp_path: Path) -> None:
             assert answer.status_code == 401
         bearer = {**plain, "Authorization": f"Bearer {stack.run.token}"}
         assert httpx.post(url, content=b"", headers=bearer, trust_env=False).status_code == 200
+
+
+def test_off_loopback_grpc_needs_the_token(tmp_path: Path) -> None:
+    """UNAUTHENTICATED without it and with a wrong one, before anything is read."""
+    import grpc
+
+    from tests.collector.doors.test_grpc import export, open_channel, refused
+    from tests.collector.serving import serving
+
+    settings = Settings(
+        data_dir=str(tmp_path),
+        clickhouse_port=0,
+        otlp_http_port=0,
+        otlp_grpc_port=0,
+        bind_host="0.0.0.0",
+    )
+    with serving(settings) as stack, open_channel(stack) as channel:
+        for given in ("", "Bearer wrong", stack.run.token):
+            error = refused(channel, b"", metadata=[("authorization", given)])
+            assert error.code() == grpc.StatusCode.UNAUTHENTICATED
+        assert stack.ingest.intake.refused["unauthenticated"] == 3
+        bearer = [("authorization", f"Bearer {stack.run.token}")]
+        assert export(channel, b"", metadata=bearer) == b""
+
+
+def test_a_grpc_port_in_use_is_named(tmp_path: Path) -> None:
+    """The error names the setting; the spool and the directory are free again."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = Settings(
+            data_dir=str(tmp_path), clickhouse_port=0, otlp_http_port=0, otlp_grpc_port=port
+        )
+        stack = Stack(settings)
+        try:
+            with pytest.raises(SettingError, match=rf"otlp_grpc_port: cannot listen on .*:{port}"):
+                asyncio.run(stack.serve())
+        finally:
+            stack.close()
+    Stack(settings).close()
+
+
+def test_what_was_acknowledged_is_stored_at_a_stop(tmp_path: Path) -> None:
+    """A stop stores what the spool holds, however young."""
+    from tests.collector.doors.test_http import HEADERS, request_of, span_of
+
+    os.environ["OTEL_LLM_OTLP_SEGMENT_AGE_S"] = "3600"
+    try:
+        process = start(tmp_path)
+    finally:
+        del os.environ["OTEL_LLM_OTLP_SEGMENT_AGE_S"]
+    url = f"{found(tmp_path).otlp_url}/v1/traces"
+    body = request_of(span_of())
+    httpx.post(url, content=body, headers=HEADERS, trust_env=False).raise_for_status()
+    assert list(tmp_path.glob("spool/*.segment"))
+    process.terminate()
+    process.communicate(timeout=30)
+    assert not list(tmp_path.glob("spool/*.segment"))
+    process = start(tmp_path)
+    try:
+        assert ask(found(tmp_path), "SELECT count() FROM otel_traces").text == "1\n"
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)

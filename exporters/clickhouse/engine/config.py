@@ -1,4 +1,6 @@
-"""The engine's own configuration: memory limits, and a user that may not leave the tables.
+"""The engine's own configuration: memory, the disk, and a user that may not leave the tables.
+
+An insert is answered when its part is on the disk (`fsync_after_insert`, `fsync_part_directory`).
 
 ClickHouse checks grants itself, after the door: without `READ ON FILE`, `URL`, `REMOTE`, … no
 table function or engine reaches a file or a socket, whatever the statement's text. This is the
@@ -14,6 +16,10 @@ from otel_llm.private_dir import write_file
 _ENGINE = """<clickhouse>
   <user_directories><users_xml><path>{users}</path></users_xml></user_directories>
   <max_server_memory_usage>{memory}</max_server_memory_usage>
+  <merge_tree>
+    <fsync_after_insert>1</fsync_after_insert>
+    <fsync_part_directory>1</fsync_part_directory>
+  </merge_tree>
 </clickhouse>
 """
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_llm import private_dir
 from otel_llm.errors import MissingExtraError, StoreError
+from otel_llm.exporters.clickhouse.engine import deduplication
 from otel_llm.exporters.clickhouse.engine.config import write_config
 from otel_llm.exporters.clickhouse.engine.incoming import INCOMING, from_incoming, incoming
 from otel_llm.exporters.clickhouse.engine.lock import DirectoryLock
@@ -150,6 +151,7 @@ class Engine:
         self.path = str(self.data_dir / "clickhouse")
         self.options = {"config-file": str(write_config(self.data_dir, memory_bytes))}
         try:
+            deduplication.mend(Path(self.path))
             # Held until close: chDB stops its engine when the last handle goes.
             self._keeper = self.handle(None)
             self._keeper.run(f"CREATE DATABASE IF NOT EXISTS {DATABASE} ENGINE = Atomic")

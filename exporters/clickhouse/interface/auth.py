@@ -60,7 +60,11 @@ class Gate:
 
     def bearer(self, request: Request) -> bool:
         """Whether the request carries the token as `Authorization: Bearer`, if one is needed."""
-        kind, _, secret = request.headers.get("authorization", "").partition(" ")
+        return self.knows_bearer(request.headers.get("authorization", ""))
+
+    def knows_bearer(self, authorization: str) -> bool:
+        """Whether `Bearer TOKEN` is the token, if one is needed."""
+        kind, _, secret = authorization.partition(" ")
         return not self._token or (kind.lower() == "bearer" and self.knows(secret.strip()))
 
 

@@ -11,7 +11,9 @@ from typing import Literal, NamedTuple
 from otel_llm.collector.decoder import _native
 from otel_llm.collector.decoder.errors import MalformedError
 
-__all__ = ["COLUMNS", "Checked", "MalformedError", "NativeBlock", "Signal", "check", "decode"]
+__all__ = [
+    "COLUMNS", "Checked", "MalformedError", "NativeBlock", "Signal", "check", "decode", "from_json",
+]  # fmt: skip
 
 Signal = Literal["traces", "logs", "metrics"]
 
@@ -79,3 +81,8 @@ def decode(signal: Signal, bodies: Sequence[bytes]) -> list[NativeBlock]:
         MalformedError: one of them is no such request.
     """
     return [NativeBlock(*block) for block in _native.decode(_NUMBERS[signal], tuple(bodies))]
+
+
+def from_json(signal: Signal, body: bytes) -> bytes:
+    """JSON to protobuf."""
+    raise MalformedError(signal, f"JSON of {len(body)} bytes is not read yet")

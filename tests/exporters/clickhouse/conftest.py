@@ -36,6 +36,7 @@ def served_settings(data_dir: Path) -> Settings:
         data_dir=str(data_dir),
         clickhouse_port=0,
         otlp_http_port=0,
+        otlp_grpc_port=0,
         max_body_bytes=2 << 20,
         query_timeout_s=2.0,
         store_memory_bytes=1 << 30,

@@ -1,0 +1,89 @@
+"""The way in as one thing: two doors, a spool, and a thread that empties it into ClickHouse."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from starlette.applications import Starlette
+
+from otel_llm.collector.decoder import COLUMNS
+from otel_llm.collector.doors import Intake
+from otel_llm.collector.doors.grpc import GrpcDoor
+from otel_llm.collector.doors.http import HttpDoor
+from otel_llm.collector.drain import Drainer, Store
+from otel_llm.collector.drain.quarantine import Quarantine
+from otel_llm.collector.metrics_page import Values, page
+from otel_llm.collector.spool import Bounds, Spool
+from otel_llm.collector.spool.record import SIGNALS
+from otel_llm.conventions import Metric, Metrics
+from otel_llm.exporters.clickhouse.engine import Engine
+from otel_llm.exporters.clickhouse.interface.auth import Gate
+from otel_llm.settings import Settings
+
+_FINISH_S = 10.0
+"""At a stop the store gets this long for what the spool holds; the next start does the rest."""
+
+
+class Ingest:
+    """Receives OTLP and stores it.
+
+    Args:
+        engine: with the schema applied; its data directory gets the folder `spool`.
+        gate: who may come in.
+        settings: bounds.
+
+    Attributes:
+        intake: the counters of what came.
+        spool: what waits.
+        store: the counters of what was stored.
+
+    Raises:
+        StoreError: the spool's directory is not private.
+        OSError: it cannot be used.
+    """
+
+    def __init__(self, engine: Engine, gate: Gate, settings: Settings) -> None:
+        directory = Path(engine.data_dir) / "spool"
+        bounds = Bounds(
+            settings.otlp_spool_bytes, settings.otlp_segment_bytes, settings.otlp_segment_age_s
+        )
+        self.spool = Spool(directory, bounds)
+        quarantine = Quarantine(directory / "quarantine")
+        self.store = Store(engine, quarantine)
+        self.drainer = Drainer(self.spool, self.store, quarantine)
+        self.intake = Intake(self.spool, settings.max_body_bytes)
+        self.grpc = GrpcDoor(self.intake, gate)
+        self._http = HttpDoor(self.intake, gate, lambda: page(self.counts))
+
+    def app(self) -> Starlette:
+        """The ASGI application of the HTTP door."""
+        return self._http.app()
+
+    async def finish(self) -> None:
+        """Store what is there, once the doors are closed."""
+        await asyncio.to_thread(self.spool.close)
+        await asyncio.to_thread(self.drainer.finish, _FINISH_S)
+
+    def counts(self) -> list[tuple[Metric, Values]]:
+        """Every metric of the way in, with its values by labels."""
+        return [
+            (Metrics.OTLP_REQUESTS, self._accepted("requests")),
+            (Metrics.OTLP_BYTES, self._accepted("bytes")),
+            (Metrics.OTLP_ITEMS, self._accepted("items")),
+            (Metrics.OTLP_REFUSED, _labelled(self.intake.refused)),
+            (Metrics.OTLP_REPEATED, {(): self.spool.repeated}),
+            (Metrics.OTLP_REJECTED, self._accepted("rejected")),
+            (Metrics.OTLP_QUARANTINED, _labelled(self.store.dropped)),
+            (Metrics.OTLP_DAMAGED, {(): self.drainer.damaged}),
+            (Metrics.OTLP_ROWS, _labelled({t: self.store.rows[t] for t in COLUMNS})),
+            (Metrics.OTLP_STORE_FAILURES, {(): self.drainer.failures}),
+            (Metrics.OTLP_SPOOL_BYTES, {(): self.spool.size}),
+            (Metrics.OTLP_COMMITS, {(): self.spool.commits}),
+        ]
+
+    def _accepted(self, what: str) -> Values:
+        return {(signal,): self.intake.accepted[signal, what] for signal in SIGNALS}
+
+
+def _labelled(values: Mapping[str, int]) -> Values:
+    return {(label,): value for label, value in values.items()}
