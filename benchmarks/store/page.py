@@ -7,10 +7,10 @@ METHOD = (
     "serve 4 to 32 requests each, 200 tenants, ten spans of 15 attributes (and 5 of the resource) "
     "per request, ten kernels per step. It is asked in its own process by the functions of "
     "`otel_llm.query`, so neither a network nor the door of `otel-llm up` is in the figures; the "
-    "driver and the decoding of rows are. Warm: 30 times, each with another random id or window. "
-    "Cold: 5 times, before each of which ClickHouse's caches and the kernel's pages of the store's "
-    "files are dropped. The tenth is the same day's first 2.4 hours. Values are more regular than "
-    "production's, so bytes per row are a lower bound."
+    "driver and the decoding of rows are. Warm: 30 times, 5 for a day, each with another random id "
+    "or window. Cold: 5 times, 2 for a day, before each of which ClickHouse's caches and the "
+    "kernel's pages of the store's files are dropped. The tenth is the same day's first 2.4 hours. "
+    "Values are more regular than production's, so bytes per row are a lower bound."
 )
 
 

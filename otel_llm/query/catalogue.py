@@ -43,8 +43,12 @@ def questions(objective: service.Objective) -> dict[str, Question]:
 
     return {
         "latency": Question(
-            "TTFT_caller, time between chunks and duration of calls, by model and tenant",
+            "TTFT_caller, mean time between chunks and duration of calls, by model and tenant",
             service.Latency, service.latency, ("every", "tenant", "model"),
+        ),
+        "chunks": Question(
+            "every single time between chunks, so that stalls show, by model and tenant",
+            service.Chunks, service.chunks, ("every", "tenant", "model"),
         ),
         "stages": Question(
             "queue, prefill, TTFT_engine and TPOT of requests, by engine service and model",

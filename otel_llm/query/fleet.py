@@ -128,15 +128,12 @@ class KernelUse(msgspec.Struct, frozen=True, kw_only=True):
     """All launches of one kernel.
 
     Attributes:
-        devices: on how many it ran.
         total_s: its durations, summed.
         time_ratio: of the time of all kernels.
         mean_s, longest_s: of one launch.
     """
 
     name: str
-    source: str
-    devices: int
     launches: int
     total_s: float
     time_ratio: float

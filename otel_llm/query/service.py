@@ -18,7 +18,7 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         start_ns: when the stretch of time begins.
         ttft_p50_s, ttft_p95_s, ttft_p99_s: TTFT_caller of calls that got content.
-        itl_p50_s, itl_p95_s, itl_p99_s: times between content chunks.
+        gap_p50_s, gap_p95_s, gap_p99_s: a call's mean time between content chunks.
         e2e_p50_s, e2e_p95_s, e2e_p99_s: duration of finished calls.
     """
 
@@ -29,12 +29,31 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     ttft_p50_s: float | None
     ttft_p95_s: float | None
     ttft_p99_s: float | None
-    itl_p50_s: float | None
-    itl_p95_s: float | None
-    itl_p99_s: float | None
+    gap_p50_s: float | None
+    gap_p95_s: float | None
+    gap_p99_s: float | None
     e2e_p50_s: float | None
     e2e_p95_s: float | None
     e2e_p99_s: float | None
+
+
+class Chunks(msgspec.Struct, frozen=True, kw_only=True):
+    """Times between content chunks, each one counted. None of a call's mean hides a stall here.
+
+    Attributes:
+        start_ns: when the stretch of time begins.
+        calls: with two chunks or more.
+        itl_p50_s, itl_p95_s, itl_p99_s: quantiles, within 1 % of a value.
+    """
+
+    start_ns: EpochNs
+    model: str
+    tenant: str
+    calls: int
+    chunks: int
+    itl_p50_s: float
+    itl_p95_s: float
+    itl_p99_s: float
 
 
 class Errors(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,6 +151,18 @@ def latency(client: "Client", window: Window) -> list[Latency]:
         StoreError: the store refused the question.
     """
     return ask(client, "latency", Latency, **msgspec.structs.asdict(window))
+
+
+def chunks(client: "Client", window: Window) -> list[Chunks]:
+    """How long callers waited between chunks, by model and tenant.
+
+    It reads every time between chunks; `latency` reads one number of a call and is several times as
+    fast.
+
+    Raises:
+        StoreError: the store refused the question.
+    """
+    return ask(client, "chunks", Chunks, **msgspec.structs.asdict(window))
 
 
 def errors(client: "Client", window: Window) -> list[Errors]:

@@ -12,8 +12,8 @@ SELECT
     count() / seconds AS steps_per_s,
     sum(prefill_tokens) / seconds AS prefill_tokens_per_s,
     sum(decode_tokens) / seconds AS decode_tokens_per_s,
-    avg(length(request_index)) AS batch_mean,
-    max(length(request_index)) AS batch_max,
+    avg(request_index.size0) AS batch_mean,
+    max(request_index.size0) AS batch_max,
     took[1] AS step_p50_s, took[2] AS step_p95_s
 FROM llm_steps
 WHERE scheduled >= fromUnixTimestamp64Nano({since_ns:Int64})

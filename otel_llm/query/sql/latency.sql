@@ -2,8 +2,10 @@
 WITH arrayMap(q -> if(isNaN(q), NULL, q / 1e9), quantilesBFloat16If(0.5, 0.95, 0.99)(
         assumeNotNull(toUnixTimestamp64Nano(first_content)) - toUnixTimestamp64Nano(arrival),
         first_content IS NOT NULL)) AS ttft,
-    arrayMap(q -> if(isNaN(q), NULL, q / 1e6),
-        quantilesBFloat16Array(0.5, 0.95, 0.99)(inter_chunk_us)) AS itl,
+    arrayMap(q -> if(isNaN(q), NULL, q / 1e9), quantilesBFloat16If(0.5, 0.95, 0.99)(
+        (assumeNotNull(toUnixTimestamp64Nano(last_content))
+            - assumeNotNull(toUnixTimestamp64Nano(first_content))) / (chunks - 1),
+        first_content IS NOT NULL AND last_content IS NOT NULL AND chunks > 1)) AS gap,
     arrayMap(q -> if(isNaN(q), NULL, q / 1e9), quantilesBFloat16If(0.5, 0.95, 0.99)(
         toUnixTimestamp64Nano(finished) - toUnixTimestamp64Nano(arrival),
         outcome = 'finished')) AS e2e
@@ -12,7 +14,7 @@ SELECT
         intDiv(toUnixTimestamp64Nano(arrival), {every_ns:Int64}) * {every_ns:Int64}) AS start_ns,
     model, tenant, count() AS calls,
     ttft[1] AS ttft_p50_s, ttft[2] AS ttft_p95_s, ttft[3] AS ttft_p99_s,
-    itl[1] AS itl_p50_s, itl[2] AS itl_p95_s, itl[3] AS itl_p99_s,
+    gap[1] AS gap_p50_s, gap[2] AS gap_p95_s, gap[3] AS gap_p99_s,
     e2e[1] AS e2e_p50_s, e2e[2] AS e2e_p95_s, e2e[3] AS e2e_p99_s
 FROM llm_gateway_calls
 WHERE arrival >= fromUnixTimestamp64Nano({since_ns:Int64})

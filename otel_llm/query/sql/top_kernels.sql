@@ -1,6 +1,6 @@
 -- Kernels by the time they took, most first.
 SELECT
-    name, source, uniqExact(device) AS devices, count() AS launches,
+    name, count() AS launches,
     sum(duration_ns) / 1e9 AS total_s,
     total_s / sum(total_s) OVER () AS time_ratio,
     total_s / launches AS mean_s,
@@ -9,6 +9,6 @@ FROM llm_kernels
 WHERE start >= fromUnixTimestamp64Nano({since_ns:Int64})
     AND start < fromUnixTimestamp64Nano({until_ns:Int64})
     AND ({service:String} = '' OR service = {service:String})
-GROUP BY name, source
-ORDER BY total_s DESC, name, source
+GROUP BY name
+ORDER BY total_s DESC, name
 LIMIT {limit:UInt32}

@@ -40,8 +40,8 @@ CREATE TABLE IF NOT EXISTS otel_traces_local ON CLUSTER 'blue'
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
 PARTITION BY toDate(Timestamp)
-ORDER BY (ServiceName, SpanName, toDateTime(Timestamp))
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
+ORDER BY (ServiceName, toStartOfFiveMinutes(Timestamp), TraceId, Timestamp)
+SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
     replicated_deduplication_window = 10000;
 
 CREATE TABLE IF NOT EXISTS otel_traces ON CLUSTER 'blue' AS otel_traces_local
@@ -60,7 +60,7 @@ CREATE TABLE IF NOT EXISTS otel_traces_trace_id_ts_local ON CLUSTER 'blue'
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
 PARTITION BY toDate(Start)
 ORDER BY (TraceId, Start)
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
+SETTINGS index_granularity = 512, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
     replicated_deduplication_window = 10000;
 
 CREATE TABLE IF NOT EXISTS otel_traces_trace_id_ts ON CLUSTER 'blue' AS otel_traces_trace_id_ts_local
