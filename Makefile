@@ -9,8 +9,8 @@ SEED ?= 0
 
 .DEFAULT_GOAL := help
 .PHONY: help venv vllm demo demo-vllm test test-stack kill-loop test-vllm test-wheel lint format \
-	generate check-generated example bench-hooks bench-gateway bench-ingest bench-store gpu-probe \
-	clean
+	generate check-generated example bench-hooks bench-gateway bench-ingest bench-schema bench-store \
+	gpu-probe clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -90,6 +90,9 @@ bench-ingest: $(STAMP) ## Cost of durability on the way in, and a flood; writes 
 bench-store: $(STAMP) ## A large store: how fast it answers; writes benchmarks/results/store.*
 	$(BIN)/python -m benchmarks.store $(ARGS)
 	$(MAKE) generate
+
+bench-schema: $(STAMP) ## Codecs, keys, indexes and shapes of the tables; writes results/schema.*
+	$(BIN)/python -m benchmarks.schema
 
 gpu-probe: ## Ask an NVIDIA GPU what it can do; see benchmarks/gpu_probe/README.md
 	$(PYTHON) benchmarks/gpu_probe/probe.py --stage all --out $(or $(OUT),gpu-probe-results)

@@ -125,9 +125,10 @@ TABLE_SETTINGS = frozenset(
         "allow_nullable_key", "deduplicate_merge_projection_mode", "enable_block_number_column",
         "enable_block_offset_column", "enable_mixed_granularity_parts", "index_granularity",
         "index_granularity_bytes", "lightweight_mutation_projection_mode",
-        "max_suspicious_broken_parts", "merge_with_ttl_timeout", "min_bytes_for_wide_part",
-        "min_rows_for_wide_part", "non_replicated_deduplication_window", "parts_to_delay_insert",
-        "parts_to_throw_insert", "replicated_deduplication_window", "ttl_only_drop_parts",
+        "materialize_ttl_recalculate_only", "max_suspicious_broken_parts",
+        "merge_with_ttl_timeout", "min_bytes_for_wide_part", "min_rows_for_wide_part",
+        "non_replicated_deduplication_window", "parts_to_delay_insert", "parts_to_throw_insert",
+        "replicated_deduplication_window", "ttl_only_drop_parts",
     }
 )  # fmt: skip
 

@@ -3,18 +3,18 @@
 -- keep 7 days by toDateTime(start)
 CREATE TABLE IF NOT EXISTS llm_kernels
 (
-    instance_id String CODEC(ZSTD(1)),
+    instance_id String CODEC(ZSTD(3)),
     service LowCardinality(String) CODEC(ZSTD(1)),
     host LowCardinality(String) CODEC(ZSTD(1)),
     dp_rank UInt16 CODEC(ZSTD(1)),
-    step_seq UInt64 CODEC(Delta, ZSTD(1)),
+    step_seq UInt64 CODEC(DoubleDelta, ZSTD(1)),
     source LowCardinality(String) CODEC(ZSTD(1)),
     device LowCardinality(String) CODEC(ZSTD(1)),
     name LowCardinality(String) CODEC(ZSTD(1)),
     start DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
     duration_ns UInt64 CODEC(ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
     clock_error_ns UInt32 CODEC(ZSTD(1)),
     INDEX idx_start start TYPE minmax GRANULARITY 1
 )

@@ -3,7 +3,7 @@
 -- keep 365 days by toDateTime(time)
 CREATE TABLE IF NOT EXISTS llm_engine_events
 (
-    instance_id String CODEC(ZSTD(1)),
+    instance_id String CODEC(ZSTD(3)),
     service LowCardinality(String) CODEC(ZSTD(1)),
     host LowCardinality(String) CODEC(ZSTD(1)),
     kind LowCardinality(String) CODEC(ZSTD(1)),
@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS llm_engine_events
     requests_in_flight Array(String) CODEC(ZSTD(1)),
     lost_records UInt64 CODEC(ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
     clock_error_ns UInt32 CODEC(ZSTD(1))
 )
 ENGINE = MergeTree

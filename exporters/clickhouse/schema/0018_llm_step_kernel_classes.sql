@@ -14,9 +14,9 @@ SELECT
     device,
     start,
     busy_ns,
-    member.1 AS class,
-    member.2 AS kernels,
-    member.3 AS kernel_ns,
+    one_class AS class,
+    of_class AS kernels,
+    class_ns AS kernel_ns,
     incomplete
-FROM llm_step_kernels AS s
-ARRAY JOIN arrayZip(s.class, s.kernels, s.kernel_ns) AS member
+FROM llm_step_kernels
+ARRAY JOIN class AS one_class, kernels AS of_class, kernel_ns AS class_ns

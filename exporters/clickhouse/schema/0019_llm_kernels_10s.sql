@@ -3,7 +3,7 @@
 -- keep 30 days by toDateTime(time)
 CREATE TABLE IF NOT EXISTS llm_kernels_10s
 (
-    instance_id String CODEC(ZSTD(1)),
+    instance_id String CODEC(ZSTD(3)),
     service LowCardinality(String) CODEC(ZSTD(1)),
     host LowCardinality(String) CODEC(ZSTD(1)),
     engine LowCardinality(String) CODEC(ZSTD(1)),
@@ -17,9 +17,10 @@ CREATE TABLE IF NOT EXISTS llm_kernels_10s
     name LowCardinality(String) CODEC(ZSTD(1)),
     class LowCardinality(String) CODEC(ZSTD(1)),
     kernels UInt64 CODEC(ZSTD(1)),
-    total_ns UInt64 CODEC(ZSTD(1)),
-    min_ns UInt64 CODEC(ZSTD(1)),
-    max_ns UInt64 CODEC(ZSTD(1))
+    total_ns UInt64 CODEC(T64, ZSTD(1)),
+    min_ns UInt64 CODEC(T64, ZSTD(1)),
+    max_ns UInt64 CODEC(T64, ZSTD(1)),
+    INDEX idx_time time TYPE minmax GRANULARITY 1
 )
 ENGINE = MergeTree
 PARTITION BY toDate(time)

@@ -3,12 +3,12 @@
 -- keep 30 days by toDateTime(start)
 CREATE TABLE IF NOT EXISTS llm_step_kernel_names
 (
-    instance_id String CODEC(ZSTD(1)),
+    instance_id String CODEC(ZSTD(3)),
     service LowCardinality(String) CODEC(ZSTD(1)),
     host LowCardinality(String) CODEC(ZSTD(1)),
     dp_rank UInt16 CODEC(ZSTD(1)),
     rank UInt16 CODEC(ZSTD(1)),
-    step_seq UInt64 CODEC(Delta, ZSTD(1)),
+    step_seq UInt64 CODEC(DoubleDelta, ZSTD(1)),
     source LowCardinality(String) CODEC(ZSTD(1)),
     device LowCardinality(String) CODEC(ZSTD(1)),
     kept LowCardinality(String) CODEC(ZSTD(1)),
@@ -16,10 +16,10 @@ CREATE TABLE IF NOT EXISTS llm_step_kernel_names
     name LowCardinality(String) CODEC(ZSTD(1)),
     class LowCardinality(String) CODEC(ZSTD(1)),
     kernels UInt32 CODEC(ZSTD(1)),
-    total_ns UInt64 CODEC(ZSTD(1)),
-    max_ns UInt64 CODEC(ZSTD(1)),
+    total_ns UInt64 CODEC(T64, ZSTD(1)),
+    max_ns UInt64 CODEC(T64, ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
     clock_error_ns UInt32 CODEC(ZSTD(1)),
     INDEX idx_start start TYPE minmax GRANULARITY 1
 )

@@ -8,9 +8,9 @@ CREATE TABLE IF NOT EXISTS gpu_power
     mig LowCardinality(String) CODEC(ZSTD(1)),
     source LowCardinality(String) CODEC(ZSTD(1)),
     time DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
-    energy_mj Nullable(UInt64) CODEC(ZSTD(1)),
-    power_mw Nullable(UInt32) CODEC(ZSTD(1)),
-    power_average_mw Nullable(UInt32) CODEC(ZSTD(1)),
+    energy_mj Nullable(UInt64) CODEC(Delta, ZSTD(1)),
+    power_mw Nullable(UInt32) CODEC(T64, ZSTD(1)),
+    power_average_mw Nullable(UInt32) CODEC(T64, ZSTD(1)),
     gpu_utilization Nullable(UInt8) CODEC(ZSTD(1)),
     memory_utilization Nullable(UInt8) CODEC(ZSTD(1)),
     memory_used_bytes Nullable(UInt64) CODEC(ZSTD(1)),
@@ -18,13 +18,14 @@ CREATE TABLE IF NOT EXISTS gpu_power
     memory_clock_mhz Nullable(UInt16) CODEC(ZSTD(1)),
     temperature_c Nullable(Int16) CODEC(ZSTD(1)),
     throttle_reasons Nullable(UInt64) CODEC(ZSTD(1)),
-    pcie_rx_bytes_s Nullable(UInt64) CODEC(ZSTD(1)),
-    pcie_tx_bytes_s Nullable(UInt64) CODEC(ZSTD(1)),
-    nvlink_rx_bytes_s Nullable(UInt64) CODEC(ZSTD(1)),
-    nvlink_tx_bytes_s Nullable(UInt64) CODEC(ZSTD(1)),
+    pcie_rx_bytes_s Nullable(UInt64) CODEC(T64, ZSTD(1)),
+    pcie_tx_bytes_s Nullable(UInt64) CODEC(T64, ZSTD(1)),
+    nvlink_rx_bytes_s Nullable(UInt64) CODEC(T64, ZSTD(1)),
+    nvlink_tx_bytes_s Nullable(UInt64) CODEC(T64, ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
-    clock_error_ns UInt32 CODEC(ZSTD(1))
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
+    clock_error_ns UInt32 CODEC(ZSTD(1)),
+    INDEX idx_time time TYPE minmax GRANULARITY 1
 )
 ENGINE = MergeTree
 PARTITION BY toDate(time)

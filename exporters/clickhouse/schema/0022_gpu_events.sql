@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS gpu_events
     message String CODEC(ZSTD(1)),
     occurrences UInt32 CODEC(ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
     clock_error_ns UInt32 CODEC(ZSTD(1))
 )
 ENGINE = MergeTree

@@ -8,17 +8,17 @@ CREATE TABLE IF NOT EXISTS gpu_energy_ledger
     mig LowCardinality(String) CODEC(ZSTD(1)),
     started DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
     ended DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
-    delta_mj UInt64 CODEC(ZSTD(1)),
-    attributed_mj UInt64 CODEC(ZSTD(1)),
-    idle_mj UInt64 CODEC(ZSTD(1)),
-    unattributed_mj UInt64 CODEC(ZSTD(1)),
+    delta_mj UInt64 CODEC(T64, ZSTD(1)),
+    attributed_mj UInt64 CODEC(T64, ZSTD(1)),
+    idle_mj UInt64 CODEC(T64, ZSTD(1)),
+    unattributed_mj UInt64 CODEC(T64, ZSTD(1)),
     method LowCardinality(String) CODEC(ZSTD(1)),
     sharing LowCardinality(String) CODEC(ZSTD(1)),
-    error_mj UInt64 CODEC(ZSTD(1)),
+    error_mj UInt64 CODEC(T64, ZSTD(1)),
     instances Array(String) CODEC(ZSTD(1)),
     incomplete Bool CODEC(ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
     clock_error_ns UInt32 CODEC(ZSTD(1))
 )
 ENGINE = MergeTree

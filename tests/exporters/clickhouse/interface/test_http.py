@@ -216,7 +216,7 @@ def test_settings_in_the_url(http: httpx.Client) -> None:
 
 
 def test_the_schema_is_applied_over_the_interface(stack: Stack, http: httpx.Client) -> None:
-    """A new database gets every statement through the door, those that replace a view too."""
+    """A new database gets every statement through the door."""
     http.post("/", content="CREATE DATABASE over_the_wire").raise_for_status()
     with closing(
         connect(stack.run.clickhouse_url, stack.run.token, database="over_the_wire")

@@ -374,7 +374,7 @@ ENGINE = Distributed('blue', 'otel', 'otel_metrics_summary_local', cityHash64(Se
 -- keep 90 days by toDateTime(arrival)
 CREATE TABLE IF NOT EXISTS llm_gateway_calls_local ON CLUSTER 'blue'
 (
-    instance_id String CODEC(ZSTD(1)),
+    instance_id String CODEC(ZSTD(3)),
     service LowCardinality(String) CODEC(ZSTD(1)),
     host LowCardinality(String) CODEC(ZSTD(1)),
     call_id String CODEC(ZSTD(1)),
@@ -383,10 +383,10 @@ CREATE TABLE IF NOT EXISTS llm_gateway_calls_local ON CLUSTER 'blue'
     parent_span_id String CODEC(ZSTD(1)),
     tenant LowCardinality(String) CODEC(ZSTD(1)),
     tier LowCardinality(String) CODEC(ZSTD(1)),
-    arrival DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
-    first_content Nullable(DateTime64(9, 'UTC')) CODEC(ZSTD(1)),
-    last_content Nullable(DateTime64(9, 'UTC')) CODEC(ZSTD(1)),
-    finished DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    arrival DateTime64(9, 'UTC') CODEC(T64, ZSTD(1)),
+    first_content Nullable(DateTime64(9, 'UTC')) CODEC(T64, ZSTD(1)),
+    last_content Nullable(DateTime64(9, 'UTC')) CODEC(T64, ZSTD(1)),
+    finished DateTime64(9, 'UTC') CODEC(T64, ZSTD(1)),
     method LowCardinality(String) CODEC(ZSTD(1)),
     route LowCardinality(String) CODEC(ZSTD(1)),
     operation LowCardinality(String) CODEC(ZSTD(1)),
@@ -396,24 +396,25 @@ CREATE TABLE IF NOT EXISTS llm_gateway_calls_local ON CLUSTER 'blue'
     error_class LowCardinality(String) CODEC(ZSTD(1)),
     stream Bool CODEC(ZSTD(1)),
     samples Nullable(UInt16) CODEC(ZSTD(1)),
-    chunks UInt32 CODEC(ZSTD(1)),
+    chunks UInt32 CODEC(T64, ZSTD(1)),
     inter_chunk_us Array(UInt32) CODEC(ZSTD(1)),
-    prompt_tokens Nullable(UInt32) CODEC(ZSTD(1)),
-    cached_tokens Nullable(UInt32) CODEC(ZSTD(1)),
-    output_tokens Nullable(UInt32) CODEC(ZSTD(1)),
+    prompt_tokens Nullable(UInt32) CODEC(T64, ZSTD(1)),
+    cached_tokens Nullable(UInt32) CODEC(T64, ZSTD(1)),
+    output_tokens Nullable(UInt32) CODEC(T64, ZSTD(1)),
     attempts UInt16 CODEC(ZSTD(1)),
     response_id String CODEC(ZSTD(1)),
-    request_bytes UInt64 CODEC(ZSTD(1)),
-    response_bytes UInt64 CODEC(ZSTD(1)),
+    request_bytes UInt64 CODEC(T64, ZSTD(1)),
+    response_bytes UInt64 CODEC(T64, ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
     clock_error_ns UInt32 CODEC(ZSTD(1)),
+    INDEX idx_arrival arrival TYPE minmax GRANULARITY 1,
     INDEX idx_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_call_id call_id TYPE bloom_filter(0.001) GRANULARITY 1
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
 PARTITION BY toDate(arrival)
-ORDER BY (tenant, model, toStartOfFiveMinutes(arrival), arrival)
+ORDER BY (toStartOfHour(arrival), tenant, model, arrival)
 SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
     replicated_deduplication_window = 10000;
 
@@ -425,7 +426,7 @@ ENGINE = Distributed('blue', 'otel', 'llm_gateway_calls_local', cityHash64(trace
 -- keep 90 days by toDateTime(started)
 CREATE TABLE IF NOT EXISTS llm_attempts_local ON CLUSTER 'blue'
 (
-    instance_id String CODEC(ZSTD(1)),
+    instance_id String CODEC(ZSTD(3)),
     service LowCardinality(String) CODEC(ZSTD(1)),
     host LowCardinality(String) CODEC(ZSTD(1)),
     call_id String CODEC(ZSTD(1)),
@@ -433,23 +434,24 @@ CREATE TABLE IF NOT EXISTS llm_attempts_local ON CLUSTER 'blue'
     span_id String CODEC(ZSTD(1)),
     attempt UInt16 CODEC(ZSTD(1)),
     upstream LowCardinality(String) CODEC(ZSTD(1)),
-    started DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
-    first_byte Nullable(DateTime64(9, 'UTC')) CODEC(ZSTD(1)),
-    finished DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    started DateTime64(9, 'UTC') CODEC(T64, ZSTD(1)),
+    first_byte Nullable(DateTime64(9, 'UTC')) CODEC(T64, ZSTD(1)),
+    finished DateTime64(9, 'UTC') CODEC(T64, ZSTD(1)),
     outcome LowCardinality(String) CODEC(ZSTD(1)),
     status_code Nullable(UInt16) CODEC(ZSTD(1)),
     error_class LowCardinality(String) CODEC(ZSTD(1)),
     breaker LowCardinality(String) CODEC(ZSTD(1)),
     backoff_ns UInt64 CODEC(ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
     clock_error_ns UInt32 CODEC(ZSTD(1)),
+    INDEX idx_started started TYPE minmax GRANULARITY 1,
     INDEX idx_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_call_id call_id TYPE bloom_filter(0.001) GRANULARITY 1
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
 PARTITION BY toDate(started)
-ORDER BY (upstream, toStartOfFiveMinutes(started), started)
+ORDER BY (toStartOfHour(started), upstream, started)
 SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
     replicated_deduplication_window = 10000;
 
@@ -461,7 +463,7 @@ ENGINE = Distributed('blue', 'otel', 'llm_attempts_local', cityHash64(trace_id))
 -- keep 90 days by toDateTime(arrival)
 CREATE TABLE IF NOT EXISTS llm_requests_local ON CLUSTER 'blue'
 (
-    instance_id String CODEC(ZSTD(1)),
+    instance_id String CODEC(ZSTD(3)),
     service LowCardinality(String) CODEC(ZSTD(1)),
     host LowCardinality(String) CODEC(ZSTD(1)),
     engine LowCardinality(String) CODEC(ZSTD(1)),
@@ -478,19 +480,19 @@ CREATE TABLE IF NOT EXISTS llm_requests_local ON CLUSTER 'blue'
     tier LowCardinality(String) CODEC(ZSTD(1)),
     attempt UInt16 CODEC(ZSTD(1)),
     operation LowCardinality(String) CODEC(ZSTD(1)),
-    arrival DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
-    queued Nullable(DateTime64(9, 'UTC')) CODEC(ZSTD(1)),
-    scheduled Nullable(DateTime64(9, 'UTC')) CODEC(ZSTD(1)),
-    first_token Nullable(DateTime64(9, 'UTC')) CODEC(ZSTD(1)),
-    first_output Nullable(DateTime64(9, 'UTC')) CODEC(ZSTD(1)),
-    last_token Nullable(DateTime64(9, 'UTC')) CODEC(ZSTD(1)),
-    finished DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    arrival DateTime64(9, 'UTC') CODEC(T64, ZSTD(1)),
+    queued Nullable(DateTime64(9, 'UTC')) CODEC(T64, ZSTD(1)),
+    scheduled Nullable(DateTime64(9, 'UTC')) CODEC(T64, ZSTD(1)),
+    first_token Nullable(DateTime64(9, 'UTC')) CODEC(T64, ZSTD(1)),
+    first_output Nullable(DateTime64(9, 'UTC')) CODEC(T64, ZSTD(1)),
+    last_token Nullable(DateTime64(9, 'UTC')) CODEC(T64, ZSTD(1)),
+    finished DateTime64(9, 'UTC') CODEC(T64, ZSTD(1)),
     outcome LowCardinality(String) CODEC(ZSTD(1)),
     finish_reason LowCardinality(String) CODEC(ZSTD(1)),
     error_type LowCardinality(String) CODEC(ZSTD(1)),
-    prompt_tokens UInt32 CODEC(ZSTD(1)),
-    cached_tokens UInt32 CODEC(ZSTD(1)),
-    output_tokens UInt32 CODEC(ZSTD(1)),
+    prompt_tokens UInt32 CODEC(T64, ZSTD(1)),
+    cached_tokens UInt32 CODEC(T64, ZSTD(1)),
+    output_tokens UInt32 CODEC(T64, ZSTD(1)),
     recomputed_tokens UInt32 CODEC(ZSTD(1)),
     rejected_tokens UInt32 CODEC(ZSTD(1)),
     discarded_tokens UInt32 CODEC(ZSTD(1)),
@@ -503,16 +505,17 @@ CREATE TABLE IF NOT EXISTS llm_requests_local ON CLUSTER 'blue'
     lora LowCardinality(String) CODEC(ZSTD(1)),
     incomplete Bool CODEC(ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
     clock_error_ns UInt32 CODEC(ZSTD(1)),
     inserted DateTime64(6, 'UTC') DEFAULT now64(6) CODEC(Delta, ZSTD(1)),
+    INDEX idx_arrival arrival TYPE minmax GRANULARITY 1,
     INDEX idx_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_request_id request_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_api_request_id api_request_id TYPE bloom_filter(0.001) GRANULARITY 1
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
 PARTITION BY toDate(arrival)
-ORDER BY (tenant, model, toStartOfFiveMinutes(arrival), arrival)
+ORDER BY (toStartOfHour(arrival), tenant, model, arrival)
 SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
     replicated_deduplication_window = 10000;
 
@@ -524,36 +527,36 @@ ENGINE = Distributed('blue', 'otel', 'llm_requests_local', cityHash64(trace_id))
 -- keep 30 days by toDateTime(scheduled)
 CREATE TABLE IF NOT EXISTS llm_steps_local ON CLUSTER 'blue'
 (
-    instance_id String CODEC(ZSTD(1)),
+    instance_id String CODEC(ZSTD(3)),
     service LowCardinality(String) CODEC(ZSTD(1)),
     host LowCardinality(String) CODEC(ZSTD(1)),
     engine LowCardinality(String) CODEC(ZSTD(1)),
     engine_version LowCardinality(String) CODEC(ZSTD(1)),
     model LowCardinality(String) CODEC(ZSTD(1)),
     dp_rank UInt16 CODEC(ZSTD(1)),
-    seq UInt64 CODEC(Delta, ZSTD(1)),
+    seq UInt64 CODEC(DoubleDelta, ZSTD(1)),
     status LowCardinality(String) CODEC(ZSTD(1)),
     scheduled DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
-    result Nullable(DateTime64(9, 'UTC')) CODEC(ZSTD(1)),
-    execute_ns Nullable(UInt64) CODEC(ZSTD(1)),
+    result Nullable(DateTime64(9, 'UTC')) CODEC(Delta, ZSTD(1)),
+    execute_ns Nullable(UInt64) CODEC(T64, ZSTD(1)),
     running UInt32 CODEC(ZSTD(1)),
     waiting UInt32 CODEC(ZSTD(1)),
-    kv_used UInt32 CODEC(ZSTD(1)),
+    kv_used UInt32 CODEC(Delta, ZSTD(1)),
     kv_total UInt32 CODEC(ZSTD(1)),
     prefill_tokens UInt32 CODEC(ZSTD(1)),
     decode_tokens UInt32 CODEC(ZSTD(1)),
-    request_index Array(UInt64) CODEC(ZSTD(1)),
-    phase Array(UInt8) CODEC(ZSTD(1)),
-    tokens Array(UInt32) CODEC(ZSTD(1)),
-    context Array(UInt32) CODEC(ZSTD(1)),
-    emitted Array(UInt32) CODEC(ZSTD(1)),
-    drafts Array(UInt32) CODEC(ZSTD(1)),
-    accepted Array(UInt32) CODEC(ZSTD(1)),
+    request_index Array(UInt64) CODEC(Delta, ZSTD(3)),
+    phase Array(UInt8) CODEC(Delta, ZSTD(3)),
+    tokens Array(UInt32) CODEC(ZSTD(3)),
+    context Array(UInt32) CODEC(Delta, ZSTD(3)),
+    emitted Array(UInt32) CODEC(ZSTD(3)),
+    drafts Array(UInt32) CODEC(ZSTD(3)),
+    accepted Array(UInt32) CODEC(ZSTD(3)),
     cudagraph_mode LowCardinality(String) CODEC(ZSTD(1)),
     trace_id String CODEC(ZSTD(1)),
     span_id String CODEC(ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
     clock_error_ns UInt32 CODEC(ZSTD(1)),
     INDEX idx_scheduled scheduled TYPE minmax GRANULARITY 1,
     INDEX idx_request_index request_index TYPE bloom_filter(0.01) GRANULARITY 1
@@ -616,18 +619,18 @@ ARRAY JOIN arrayZip(
 -- keep 7 days by toDateTime(start)
 CREATE TABLE IF NOT EXISTS llm_kernels_local ON CLUSTER 'blue'
 (
-    instance_id String CODEC(ZSTD(1)),
+    instance_id String CODEC(ZSTD(3)),
     service LowCardinality(String) CODEC(ZSTD(1)),
     host LowCardinality(String) CODEC(ZSTD(1)),
     dp_rank UInt16 CODEC(ZSTD(1)),
-    step_seq UInt64 CODEC(Delta, ZSTD(1)),
+    step_seq UInt64 CODEC(DoubleDelta, ZSTD(1)),
     source LowCardinality(String) CODEC(ZSTD(1)),
     device LowCardinality(String) CODEC(ZSTD(1)),
     name LowCardinality(String) CODEC(ZSTD(1)),
     start DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
     duration_ns UInt64 CODEC(ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
     clock_error_ns UInt32 CODEC(ZSTD(1)),
     INDEX idx_start start TYPE minmax GRANULARITY 1
 )
@@ -645,7 +648,7 @@ ENGINE = Distributed('blue', 'otel', 'llm_kernels_local', cityHash64(instance_id
 -- keep 365 days by toDateTime(time)
 CREATE TABLE IF NOT EXISTS llm_engine_events_local ON CLUSTER 'blue'
 (
-    instance_id String CODEC(ZSTD(1)),
+    instance_id String CODEC(ZSTD(3)),
     service LowCardinality(String) CODEC(ZSTD(1)),
     host LowCardinality(String) CODEC(ZSTD(1)),
     kind LowCardinality(String) CODEC(ZSTD(1)),
@@ -655,7 +658,7 @@ CREATE TABLE IF NOT EXISTS llm_engine_events_local ON CLUSTER 'blue'
     requests_in_flight Array(String) CODEC(ZSTD(1)),
     lost_records UInt64 CODEC(ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
     clock_error_ns UInt32 CODEC(ZSTD(1))
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
@@ -672,7 +675,7 @@ ENGINE = Distributed('blue', 'otel', 'llm_engine_events_local', cityHash64(insta
 -- keep 30 days by toDateTime(start)
 CREATE TABLE IF NOT EXISTS llm_step_kernels_local ON CLUSTER 'blue'
 (
-    instance_id String CODEC(ZSTD(1)),
+    instance_id String CODEC(ZSTD(3)),
     service LowCardinality(String) CODEC(ZSTD(1)),
     host LowCardinality(String) CODEC(ZSTD(1)),
     engine LowCardinality(String) CODEC(ZSTD(1)),
@@ -680,21 +683,21 @@ CREATE TABLE IF NOT EXISTS llm_step_kernels_local ON CLUSTER 'blue'
     model LowCardinality(String) CODEC(ZSTD(1)),
     dp_rank UInt16 CODEC(ZSTD(1)),
     rank UInt16 CODEC(ZSTD(1)),
-    step_seq UInt64 CODEC(Delta, ZSTD(1)),
+    step_seq UInt64 CODEC(DoubleDelta, ZSTD(1)),
     source LowCardinality(String) CODEC(ZSTD(1)),
     device LowCardinality(String) CODEC(ZSTD(1)),
-    start DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
-    span_ns UInt64 CODEC(ZSTD(1)),
-    busy_ns UInt64 CODEC(ZSTD(1)),
-    launch_gap_ns UInt64 CODEC(ZSTD(1)),
-    wait_gap_ns UInt64 CODEC(ZSTD(1)),
-    overlap_ns UInt64 CODEC(ZSTD(1)),
-    class Array(LowCardinality(String)) CODEC(ZSTD(1)),
-    kernels Array(UInt32) CODEC(ZSTD(1)),
+    start DateTime64(9, 'UTC') CODEC(T64, ZSTD(1)),
+    span_ns UInt64 CODEC(T64, ZSTD(1)),
+    busy_ns UInt64 CODEC(T64, ZSTD(1)),
+    launch_gap_ns UInt64 CODEC(T64, ZSTD(1)),
+    wait_gap_ns UInt64 CODEC(T64, ZSTD(1)),
+    overlap_ns UInt64 CODEC(T64, ZSTD(1)),
+    class Array(LowCardinality(String)) CODEC(ZSTD(3)),
+    kernels Array(UInt32) CODEC(ZSTD(3)),
     kernel_ns Array(UInt64) CODEC(ZSTD(1)),
     incomplete Bool CODEC(ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
     clock_error_ns UInt32 CODEC(ZSTD(1)),
     INDEX idx_start start TYPE minmax GRANULARITY 1
 )
@@ -723,19 +726,19 @@ SELECT
     device,
     start,
     busy_ns,
-    member.1 AS class,
-    member.2 AS kernels,
-    member.3 AS kernel_ns,
+    one_class AS class,
+    of_class AS kernels,
+    class_ns AS kernel_ns,
     incomplete
-FROM llm_step_kernels AS s
-ARRAY JOIN arrayZip(s.class, s.kernels, s.kernel_ns) AS member;
+FROM llm_step_kernels
+ARRAY JOIN class AS one_class, kernels AS of_class, kernel_ns AS class_ns;
 
 -- One row per 10 s, device and kernel name.
 -- shard by cityHash64(instance_id)
 -- keep 30 days by toDateTime(time)
 CREATE TABLE IF NOT EXISTS llm_kernels_10s_local ON CLUSTER 'blue'
 (
-    instance_id String CODEC(ZSTD(1)),
+    instance_id String CODEC(ZSTD(3)),
     service LowCardinality(String) CODEC(ZSTD(1)),
     host LowCardinality(String) CODEC(ZSTD(1)),
     engine LowCardinality(String) CODEC(ZSTD(1)),
@@ -749,9 +752,10 @@ CREATE TABLE IF NOT EXISTS llm_kernels_10s_local ON CLUSTER 'blue'
     name LowCardinality(String) CODEC(ZSTD(1)),
     class LowCardinality(String) CODEC(ZSTD(1)),
     kernels UInt64 CODEC(ZSTD(1)),
-    total_ns UInt64 CODEC(ZSTD(1)),
-    min_ns UInt64 CODEC(ZSTD(1)),
-    max_ns UInt64 CODEC(ZSTD(1))
+    total_ns UInt64 CODEC(T64, ZSTD(1)),
+    min_ns UInt64 CODEC(T64, ZSTD(1)),
+    max_ns UInt64 CODEC(T64, ZSTD(1)),
+    INDEX idx_time time TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
 PARTITION BY toDate(time)
@@ -767,12 +771,12 @@ ENGINE = Distributed('blue', 'otel', 'llm_kernels_10s_local', cityHash64(instanc
 -- keep 30 days by toDateTime(start)
 CREATE TABLE IF NOT EXISTS llm_step_kernel_names_local ON CLUSTER 'blue'
 (
-    instance_id String CODEC(ZSTD(1)),
+    instance_id String CODEC(ZSTD(3)),
     service LowCardinality(String) CODEC(ZSTD(1)),
     host LowCardinality(String) CODEC(ZSTD(1)),
     dp_rank UInt16 CODEC(ZSTD(1)),
     rank UInt16 CODEC(ZSTD(1)),
-    step_seq UInt64 CODEC(Delta, ZSTD(1)),
+    step_seq UInt64 CODEC(DoubleDelta, ZSTD(1)),
     source LowCardinality(String) CODEC(ZSTD(1)),
     device LowCardinality(String) CODEC(ZSTD(1)),
     kept LowCardinality(String) CODEC(ZSTD(1)),
@@ -780,10 +784,10 @@ CREATE TABLE IF NOT EXISTS llm_step_kernel_names_local ON CLUSTER 'blue'
     name LowCardinality(String) CODEC(ZSTD(1)),
     class LowCardinality(String) CODEC(ZSTD(1)),
     kernels UInt32 CODEC(ZSTD(1)),
-    total_ns UInt64 CODEC(ZSTD(1)),
-    max_ns UInt64 CODEC(ZSTD(1)),
+    total_ns UInt64 CODEC(T64, ZSTD(1)),
+    max_ns UInt64 CODEC(T64, ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
     clock_error_ns UInt32 CODEC(ZSTD(1)),
     INDEX idx_start start TYPE minmax GRANULARITY 1
 )
@@ -806,9 +810,9 @@ CREATE TABLE IF NOT EXISTS gpu_power_local ON CLUSTER 'blue'
     mig LowCardinality(String) CODEC(ZSTD(1)),
     source LowCardinality(String) CODEC(ZSTD(1)),
     time DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
-    energy_mj Nullable(UInt64) CODEC(ZSTD(1)),
-    power_mw Nullable(UInt32) CODEC(ZSTD(1)),
-    power_average_mw Nullable(UInt32) CODEC(ZSTD(1)),
+    energy_mj Nullable(UInt64) CODEC(Delta, ZSTD(1)),
+    power_mw Nullable(UInt32) CODEC(T64, ZSTD(1)),
+    power_average_mw Nullable(UInt32) CODEC(T64, ZSTD(1)),
     gpu_utilization Nullable(UInt8) CODEC(ZSTD(1)),
     memory_utilization Nullable(UInt8) CODEC(ZSTD(1)),
     memory_used_bytes Nullable(UInt64) CODEC(ZSTD(1)),
@@ -816,13 +820,14 @@ CREATE TABLE IF NOT EXISTS gpu_power_local ON CLUSTER 'blue'
     memory_clock_mhz Nullable(UInt16) CODEC(ZSTD(1)),
     temperature_c Nullable(Int16) CODEC(ZSTD(1)),
     throttle_reasons Nullable(UInt64) CODEC(ZSTD(1)),
-    pcie_rx_bytes_s Nullable(UInt64) CODEC(ZSTD(1)),
-    pcie_tx_bytes_s Nullable(UInt64) CODEC(ZSTD(1)),
-    nvlink_rx_bytes_s Nullable(UInt64) CODEC(ZSTD(1)),
-    nvlink_tx_bytes_s Nullable(UInt64) CODEC(ZSTD(1)),
+    pcie_rx_bytes_s Nullable(UInt64) CODEC(T64, ZSTD(1)),
+    pcie_tx_bytes_s Nullable(UInt64) CODEC(T64, ZSTD(1)),
+    nvlink_rx_bytes_s Nullable(UInt64) CODEC(T64, ZSTD(1)),
+    nvlink_tx_bytes_s Nullable(UInt64) CODEC(T64, ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
-    clock_error_ns UInt32 CODEC(ZSTD(1))
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
+    clock_error_ns UInt32 CODEC(ZSTD(1)),
+    INDEX idx_time time TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
 PARTITION BY toDate(time)
@@ -848,7 +853,7 @@ CREATE TABLE IF NOT EXISTS gpu_events_local ON CLUSTER 'blue'
     message String CODEC(ZSTD(1)),
     occurrences UInt32 CODEC(ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
     clock_error_ns UInt32 CODEC(ZSTD(1))
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
@@ -870,17 +875,17 @@ CREATE TABLE IF NOT EXISTS gpu_energy_ledger_local ON CLUSTER 'blue'
     mig LowCardinality(String) CODEC(ZSTD(1)),
     started DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
     ended DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
-    delta_mj UInt64 CODEC(ZSTD(1)),
-    attributed_mj UInt64 CODEC(ZSTD(1)),
-    idle_mj UInt64 CODEC(ZSTD(1)),
-    unattributed_mj UInt64 CODEC(ZSTD(1)),
+    delta_mj UInt64 CODEC(T64, ZSTD(1)),
+    attributed_mj UInt64 CODEC(T64, ZSTD(1)),
+    idle_mj UInt64 CODEC(T64, ZSTD(1)),
+    unattributed_mj UInt64 CODEC(T64, ZSTD(1)),
     method LowCardinality(String) CODEC(ZSTD(1)),
     sharing LowCardinality(String) CODEC(ZSTD(1)),
-    error_mj UInt64 CODEC(ZSTD(1)),
+    error_mj UInt64 CODEC(T64, ZSTD(1)),
     instances Array(String) CODEC(ZSTD(1)),
     incomplete Bool CODEC(ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
     clock_error_ns UInt32 CODEC(ZSTD(1))
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
@@ -897,7 +902,7 @@ ENGINE = Distributed('blue', 'otel', 'gpu_energy_ledger_local', cityHash64(devic
 -- keep 90 days by toDateTime(finished)
 CREATE TABLE IF NOT EXISTS llm_request_energy_local ON CLUSTER 'blue'
 (
-    instance_id String CODEC(ZSTD(1)),
+    instance_id String CODEC(ZSTD(3)),
     service LowCardinality(String) CODEC(ZSTD(1)),
     host LowCardinality(String) CODEC(ZSTD(1)),
     engine LowCardinality(String) CODEC(ZSTD(1)),
@@ -910,25 +915,26 @@ CREATE TABLE IF NOT EXISTS llm_request_energy_local ON CLUSTER 'blue'
     tenant LowCardinality(String) CODEC(ZSTD(1)),
     tier LowCardinality(String) CODEC(ZSTD(1)),
     outcome LowCardinality(String) CODEC(ZSTD(1)),
-    finished DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    finished DateTime64(9, 'UTC') CODEC(T64, ZSTD(1)),
     device LowCardinality(String) CODEC(ZSTD(1)),
-    energy_mj UInt64 CODEC(ZSTD(1)),
-    prefill_mj UInt64 CODEC(ZSTD(1)),
-    decode_mj UInt64 CODEC(ZSTD(1)),
-    error_mj UInt64 CODEC(ZSTD(1)),
+    energy_mj UInt64 CODEC(T64, ZSTD(1)),
+    prefill_mj UInt64 CODEC(T64, ZSTD(1)),
+    decode_mj UInt64 CODEC(T64, ZSTD(1)),
+    error_mj UInt64 CODEC(T64, ZSTD(1)),
     method LowCardinality(String) CODEC(ZSTD(1)),
     sharing LowCardinality(String) CODEC(ZSTD(1)),
     scope LowCardinality(String) CODEC(ZSTD(1)),
     incomplete Bool CODEC(ZSTD(1)),
     boot_id LowCardinality(String) CODEC(ZSTD(1)),
-    clock_offset_ns Int64 CODEC(Delta, ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
     clock_error_ns UInt32 CODEC(ZSTD(1)),
+    INDEX idx_finished finished TYPE minmax GRANULARITY 1,
     INDEX idx_trace_id trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_request_id request_id TYPE bloom_filter(0.001) GRANULARITY 1
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
 PARTITION BY toDate(finished)
-ORDER BY (tenant, model, toStartOfFiveMinutes(finished), finished)
+ORDER BY (toStartOfHour(finished), tenant, model, finished)
 SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
     replicated_deduplication_window = 10000;
 

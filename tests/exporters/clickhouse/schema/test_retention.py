@@ -1,9 +1,12 @@
 """How long tables keep their rows: read, applied, compared, and in effect."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from fnmatch import fnmatch
 from itertools import count
+from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -16,6 +19,7 @@ from otel_llm.exporters.clickhouse.engine import Engine
 from otel_llm.exporters.clickhouse.schema import Lifetime
 
 _NUMBERS = count()
+DOCS = Path(__file__).parents[4] / "docs" / "schema.md"
 TABLES = [lifetime.table for lifetime in schema.lifetimes()]
 
 
@@ -101,6 +105,17 @@ def test_old_rows_go_and_new_ones_stay(fresh: Client) -> None:
 
 def _days(client: Client) -> int:
     return int(str(client.command("SELECT uniqExact(toDate(start)) FROM llm_kernels")))
+
+
+def test_the_docs_name_every_table_and_its_days() -> None:
+    """docs/schema.md says of each table how long its rows stay."""
+    rows = re.findall(r"^\| (`.*`) \| (\d+) \|$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    told = [
+        (pattern, int(days)) for names, days in rows for pattern in re.findall(r"`(.*?)`", names)
+    ]
+    for lifetime in schema.lifetimes():
+        found = [days for pattern, days in told if fnmatch(lifetime.table, pattern)]
+        assert found == [lifetime.seconds // 86_400], lifetime.table
 
 
 def test_a_refusal_names_the_table(fresh: Client) -> None:
