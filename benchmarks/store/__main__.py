@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report
-from benchmarks.store import measure, page, wire
+from benchmarks.store import measure, orders, page, wire
 from benchmarks.store.fill import Size, bytes_per_row, fill, open_store
 
 WINDOWS = {"an hour": measure.HOUR_NS, "a day": 24 * measure.HOUR_NS}
@@ -51,7 +51,9 @@ def _store(name: str, size: Size, folder: Path) -> dict[str, Any]:
             "kernels": size.steps * 10, "windows": windows, "bytes_per_row": bytes_per_row(client),
             "fill_s": {table: round(seconds, 1) for table, seconds in took.items()},
         }  # fmt: skip
-        return {name: found, "wire": wire.costs(client)}
+        if name == "large":
+            return {name: found, "wire": wire.costs(client)}
+        return {name: found, "orders": orders.orders(client, size)}
     finally:
         client.close()
 

@@ -37,7 +37,7 @@ def everything(client: Client, size: Size, window_ns: int) -> dict[str, Ask]:
     """Every question, each with random ids or a random window of a length."""
 
     def trace(rng: random.Random) -> str:
-        return _trace(rng.randrange(size.requests))
+        return trace_id(rng.randrange(size.requests))
 
     def window(rng: random.Random) -> tuple[EpochNs, EpochNs]:
         room = size.end_ns - size.base_ns - window_ns
@@ -75,7 +75,7 @@ def everything(client: Client, size: Size, window_ns: int) -> dict[str, Ask]:
     return asks
 
 
-def _trace(number: int) -> str:
+def trace_id(number: int) -> str:
     """The trace of a request, as the statements that make the store name it."""
     return hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
 
@@ -109,13 +109,13 @@ def _timed(
     client: Client, ask: Ask, rng: random.Random, before: Callable[[], None]
 ) -> tuple[float, int, int]:
     before()
-    rows, began = _rows_read(client), time.perf_counter()
+    rows, began = rows_read(client), time.perf_counter()
     answer = ask(rng)
     ms = (time.perf_counter() - began) * 1000
-    return ms, _rows_read(client) - rows, len(answer) if isinstance(answer, list) else 1
+    return ms, rows_read(client) - rows, len(answer) if isinstance(answer, list) else 1
 
 
-def _rows_read(client: Client) -> int:
+def rows_read(client: Client) -> int:
     """Rows that all queries of this process have read from tables so far."""
     sql = "SELECT sum(value) FROM system.events WHERE event = 'SelectedRows'"
     return int(client.query(sql).result_rows[0][0])

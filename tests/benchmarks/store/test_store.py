@@ -27,6 +27,7 @@ def test_all_of_it_at_a_small_size(
     assert result["trace_by_id_p95_ms"] > 0
     assert result["query_p95_ms_max"] > 0
     assert result["bytes_per_span"] > 0
+    assert {one["trace_rows"] > 0 for one in result["queries"]["orders"]} == {True}
     answers = result["queries"]["large"]["windows"]["an hour"]
     assert answers["trace by id"]["answer_rows"] == 10
     assert answers["trace by id"]["rows_read"] >= 10
