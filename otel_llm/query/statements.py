@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _SETTINGS = {"use_skip_indexes_on_data_read": 0}
 """Skip indexes are looked at once, before reading. Looked at while reading, as ClickHouse does by
-default, they made a question for one trace take 33 ms in place of 9 (10 M spans, ClickHouse 26.9)."""
+default, they made a question for a trace take 33 ms in place of 9 (10 M spans, ClickHouse 26.9)."""
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 
