@@ -10,7 +10,7 @@ SEED ?= 0
 .DEFAULT_GOAL := help
 .PHONY: help venv vllm demo demo-vllm test test-stack kill-loop test-vllm test-wheel fuzz-otlp lint \
 	format generate check-generated example bench-hooks bench-gateway bench-ingest bench-otlp \
-	bench-schema gpu-probe clean
+	bench-schema bench-store gpu-probe clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -92,6 +92,10 @@ bench-ingest: $(STAMP) ## Cost of durability on the way in, and a flood; writes 
 
 bench-otlp: $(STAMP) ## Decoding OTLP beside ClickHouse's own ways; writes benchmarks/results/otlp.*
 	$(BIN)/python -m benchmarks.otlp
+
+bench-store: $(STAMP) ## A large store: how fast it answers; writes benchmarks/results/store.*
+	$(BIN)/python -m benchmarks.store $(ARGS)
+	$(MAKE) generate
 
 bench-schema: $(STAMP) ## Codecs, keys, indexes and shapes of the tables; writes results/schema.*
 	$(BIN)/python -m benchmarks.schema

@@ -108,6 +108,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Password or token at ClickHouse. Empty: the running `up`'s token file."""
     clickhouse_database: str = "default"
     """Database of all tables."""
+    clickhouse_ca_file: str = ""
+    """PEM file of the authorities that sign ClickHouse's certificate. Empty: the system's."""
+    clickhouse_cert_file: str = ""
+    """PEM file of a client certificate. Without a password it is the user's proof as well."""
+    clickhouse_key_file: str = ""
+    """PEM file of the client certificate's key. Empty: it stands in `clickhouse_cert_file`."""
+    clickhouse_verify: bool = True
+    """Whether ClickHouse's certificate is checked. `false` lets anybody pass for the store."""
     clickhouse_cluster: str = ""
     """Cluster on whose servers `schema` works, by its name in their configuration. Empty: one
     server."""

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "otel_llm"
-FOUNDATION = ("conventions", "errors", "clock", "settings", "context")
+FOUNDATION = ("conventions", "errors", "clock", "settings", "context", "backoff")
 """Modules without a layer: every layer may use them."""
 
 MAY_SEE: dict[str, tuple[str, ...]] = {
@@ -28,12 +28,15 @@ MAY_SEE: dict[str, tuple[str, ...]] = {
     "private_dir": (),
     "journal": (*FOUNDATION, "facts", "isolation", "private_dir"),
     "recorder": (*FOUNDATION, "facts", "isolation", "journal"),
+    "backoff": (),
     "runfile": ("errors", "private_dir"),
     "sockets": ("errors",),
     "exporters": (*FOUNDATION, "facts", "private_dir", "runfile"),
     "dashboards": ("conventions",),
     "alert_rules": ("conventions",),
 }
+LEAVES = ("otel_llm.collector.decoder",)
+"""Packages that know nothing of ours, inside a layer that knows much."""
 ENGINE_SIDE = ("conventions", "clock", "errors", "settings", "facts", "isolation", "patching",
                "private_dir", "journal", "recorder")  # fmt: skip
 
@@ -63,9 +66,19 @@ def test_layers(layer: str) -> None:
     for path in files(layer):
         for name in imported(path):
             top, _, rest = name.partition(".")
-            if top == "otel_llm":
+            if top == "otel_llm" and not name.startswith(LEAVES):
                 seen = rest.partition(".")[0]
                 assert seen == layer or seen in MAY_SEE[layer], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_leaves_know_nothing_of_ours(leaf: str) -> None:
+    """A leaf imports itself alone, so that any layer may see it."""
+    found = files(leaf.removeprefix("otel_llm.").replace(".", "/"))
+    assert found
+    for path in found:
+        ours = {name for name in imported(path) if name.startswith("otel_llm")}
+        assert all(name.startswith(leaf) for name in ours), path
 
 
 @pytest.mark.parametrize("layer", ENGINE_SIDE)

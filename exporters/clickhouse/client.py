@@ -2,7 +2,7 @@
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from otel_llm import runfile
@@ -15,6 +15,36 @@ if TYPE_CHECKING:
 DEFAULT_DATABASE = "default"
 
 
+class Tls(NamedTuple):
+    """How a server at an https URL is trusted, and how it knows us. Files are in PEM form.
+
+    Attributes:
+        ca_file: authorities that may have signed its certificate; the system's if empty.
+        cert_file: our own certificate; none if empty. Without a password it names the user too.
+        key_file: its private key; in `cert_file` if empty.
+        verify: whether the server's certificate and name are checked.
+    """
+
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    verify: bool = True
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Tls":
+        """As the settings say."""
+        return cls(
+            settings.clickhouse_ca_file,
+            settings.clickhouse_cert_file,
+            settings.clickhouse_key_file,
+            settings.clickhouse_verify,
+        )
+
+
+CHECKED = Tls()
+"""The server's certificate must be of an authority that the system trusts."""
+
+
 def connect(
     url: str | None = None,
     token: str | None = None,
@@ -23,6 +53,7 @@ def connect(
     user: str = "otel_llm",
     database: str = DEFAULT_DATABASE,
     timeout_s: float = 300.0,
+    tls: Tls = CHECKED,
 ) -> "Client":
     """Connect to the store: at `url`, else at the running `up`, else in this process.
 
@@ -33,6 +64,7 @@ def connect(
         user: user at ClickHouse.
         database: database of the tables; the embedded store keeps them in its own.
         timeout_s: time limit of one answer over HTTP, in seconds; the driver counts whole ones.
+        tls: for an https URL.
 
     Raises:
         StoreError: nothing answers, or the data directory cannot be opened.
@@ -44,14 +76,40 @@ def connect(
     if url:
         if token is None and running is not None and running.clickhouse_url == url.rstrip("/"):
             token = running.token
-        return _over_http(url, user, token or "", database, timeout_s)
+        return _over_http(url, user, token or "", database, timeout_s, tls)
     if running is not None:
         token = token or running.token
-        return _over_http(running.clickhouse_url, "otel_llm", token, database, timeout_s)
+        return _over_http(running.clickhouse_url, "otel_llm", token, database, timeout_s, tls)
     return _in_process(directory)
 
 
-def _over_http(url: str, user: str, token: str, database: str, timeout_s: float) -> "Client":
+def connect_server(settings: Settings) -> "Client":
+    """Connect a writer to the settings' ClickHouse, else to the running `up`.
+
+    Raises:
+        StoreError: neither is there, or it does not answer.
+        SettingError: the URL cannot be used.
+        MissingExtraError: clickhouse-connect is not installed.
+    """
+    running = runfile.read(Path(settings.data_dir))
+    if not settings.clickhouse_url and running is None:
+        where = settings.data_dir
+        message = f"no clickhouse_url is in the settings, and no `otel-llm up` on {where}"
+        raise StoreError(message)
+    return connect(
+        settings.clickhouse_url or None,
+        settings.clickhouse_password or None,
+        settings.data_dir,
+        user=settings.clickhouse_user,
+        database=settings.clickhouse_database,
+        timeout_s=settings.send_timeout_s,
+        tls=Tls.of(settings),
+    )
+
+
+def _over_http(
+    url: str, user: str, token: str, database: str, timeout_s: float, tls: Tls
+) -> "Client":
     try:
         import clickhouse_connect
         from clickhouse_connect.driver.exceptions import ClickHouseError
@@ -72,8 +130,13 @@ def _over_http(url: str, user: str, token: str, database: str, timeout_s: float)
             proxy_path=parts.path,
             connect_timeout=min(10, whole_s),
             send_receive_timeout=whole_s,
+            verify=tls.verify,
+            ca_cert=tls.ca_file or None,
+            client_cert=tls.cert_file or None,
+            client_cert_key=tls.key_file or None,
+            tls_mode="strict" if token else None,
         )
-    except ClickHouseError as error:
+    except (ClickHouseError, OSError) as error:  # a file of `tls` that is not there
         shown = url.rpartition("@")[2]  # no password
         message = f"The store at {shown} cannot be used: {error}"
         raise StoreError(message) from error

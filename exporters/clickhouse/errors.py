@@ -56,3 +56,23 @@ class EngineError(StoreError):
     def http_status(self) -> int:
         """The status with which a ClickHouse server answers."""
         return _STATUS.get(self.code, 500)
+
+
+_WAITED_OUT = frozenset({252})
+"""TOO_MANY_PARTS: the server asks for time, whatever status it says so with."""
+
+
+def http_status(error: BaseException) -> int | None:
+    """The HTTP status behind a failure to insert; None if there was no answer.
+
+    Args:
+        error: of the client or the engine, or a `StoreError` around one.
+    """
+    detail = str(error)
+    code = getattr(error.__cause__ or error, "code", None)
+    if code in _WAITED_OUT:
+        return 503
+    if code is not None:
+        return EngineError(code, "", "").http_status
+    told = re.search(r"HTTP status (\d{3})", detail)
+    return int(told[1]) if told else None

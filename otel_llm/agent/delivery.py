@@ -12,9 +12,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from otel_llm.agent.spool import Batch, SinkName, Spool
+from otel_llm.backoff import wait_s
 
-FIRST_WAIT_S = 0.1
-LONGEST_WAIT_S = 5.0
 IDLE_WAIT_S = 0.5
 FAILURE_REASONS = (
     "unreachable", "timeout", "throttled", "server_error", "misconfigured", "unexpected", "state",
@@ -183,14 +182,3 @@ class Delivery:
 def unexpected(error: Exception) -> str:
     """An error by its type alone: the text of some holds a header, and so a token."""
     return f"unexpected {type(error).__module__}.{type(error).__qualname__}"
-
-
-def wait_s(failures: int, jitter: float) -> float:
-    """How long to wait after so many failures in a row, in seconds.
-
-    Args:
-        failures: 1 or more.
-        jitter: 0 to 1; half of the wait is left to chance.
-    """
-    longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures, 16))
-    return longest * (0.5 + jitter / 2)

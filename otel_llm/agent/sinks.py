@@ -1,6 +1,5 @@
 """The two sinks: ClickHouse for rows, an OTLP/HTTP endpoint for spans."""
 
-import re
 from pathlib import Path
 
 import httpx
@@ -13,8 +12,8 @@ from otel_llm import runfile
 from otel_llm.agent.delivery import AwayError, RefusedError
 from otel_llm.agent.spool import Batch, SinkName
 from otel_llm.errors import SettingError, StoreError
-from otel_llm.exporters.clickhouse.client import connect
-from otel_llm.exporters.clickhouse.errors import EngineError
+from otel_llm.exporters.clickhouse.client import connect_server
+from otel_llm.exporters.clickhouse.errors import http_status
 from otel_llm.exporters.clickhouse.writer import insert_arrow_block
 from otel_llm.runfile import RunFile
 from otel_llm.settings import Settings
@@ -23,8 +22,6 @@ _THROTTLED = frozenset({408, 429})
 _MISCONFIGURED = frozenset({401, 403, 404, 405})
 """These speak of address, token or schema, not of the batch: an operator mends them."""
 _PROTOBUF = "application/x-protobuf"
-_WAITED_OUT = frozenset({252})
-"""TOO_MANY_PARTS: the server asks for time, whatever status it says so with."""
 
 
 def check_status(status: int, detail: str) -> None:
@@ -63,7 +60,7 @@ class ClickHouseSink:
         """Deliver a batch; see `Sink.send`."""
         try:
             if self._client is None:
-                self._client = self._connect()
+                self._client = connect_server(self._settings)
             insert_arrow_block(self._client, batch.target, batch.body, batch.token)
         except SettingError as error:
             raise AwayError("misconfigured", str(error)) from error
@@ -71,18 +68,6 @@ class ClickHouseSink:
             self.close()
             raise classified(error) from error
         return 0
-
-    def _connect(self) -> Client:
-        settings = self._settings
-        url = settings.clickhouse_url or running_up(settings).clickhouse_url
-        return connect(
-            url,
-            settings.clickhouse_password or None,
-            settings.data_dir,
-            user=settings.clickhouse_user,
-            database=settings.clickhouse_database,
-            timeout_s=settings.send_timeout_s,
-        )
 
     def close(self) -> None:
         """Let go of the connection; the next batch makes another, perhaps to another address."""
@@ -94,7 +79,7 @@ class ClickHouseSink:
 def classified(error: Exception) -> AwayError | RefusedError:
     """What an error of the ClickHouse client, or our own around it, means for the batch."""
     detail = str(error)
-    status = _status(error.__cause__ or error, detail)
+    status = http_status(error)
     if status is None:
         reason = "timeout" if "timed out" in detail else "unreachable"
         return AwayError(reason, f"ClickHouse cannot be reached: {detail}")
@@ -103,17 +88,6 @@ def classified(error: Exception) -> AwayError | RefusedError:
     except (AwayError, RefusedError) as meaning:
         return meaning
     return AwayError("server_error", detail)
-
-
-def _status(error: BaseException, detail: str) -> int | None:
-    """The HTTP status behind an error; None if there was no answer."""
-    code = getattr(error, "code", None)
-    if code in _WAITED_OUT:
-        return 503
-    if code is not None:
-        return EngineError(code, "", "").http_status
-    told = re.search(r"HTTP status (\d{3})", detail)
-    return int(told[1]) if told else None
 
 
 class OtlpSink:

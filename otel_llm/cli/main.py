@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from otel_llm.cli import agent, demo, doctor, requests, run, schema, trace, up
+from otel_llm.cli import agent, ask, demo, doctor, requests, run, schema, trace, up
 from otel_llm.errors import OtelLLMError
 from otel_llm.settings import refuse_strangers
 
@@ -66,6 +66,7 @@ app.command("agent")(agent.agent)
 app.command("run", context_settings=run.CONTEXT)(run.run)
 app.command("requests")(requests.requests)
 app.command("trace")(trace.trace)
+app.command("ask")(ask.ask)
 app.add_typer(schema.app, name="schema")
 app.command("doctor")(doctor.doctor)
 

@@ -1,6 +1,5 @@
 """`otel-llm requests`: what arrived lately, or what is in flight."""
 
-import re
 import time
 from typing import Annotated
 
@@ -9,17 +8,6 @@ import typer
 from otel_llm.cli import options, output
 from otel_llm.cli.store import store
 from otel_llm.clock import EpochNs
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _age_s(text: str) -> int:
-    """Seconds of an age such as 90s, 15m, 2h or 7d."""
-    match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
-    if match is None:
-        message = f"{text!r} is no age: write for example 90s, 15m, 2h or 7d."
-        raise typer.BadParameter(message, param_hint="--since")
-    return int(match[1]) * _UNITS[match[2]]
 
 
 def requests(
@@ -47,7 +35,7 @@ def requests(
     from otel_llm.query.recent import Filter, recent
 
     wanted = Filter(
-        since_ns=EpochNs(max(0, time.time_ns() - _age_s(since) * 1_000_000_000)),
+        since_ns=EpochNs(max(0, time.time_ns() - options.age_ns("--since", since))),
         tenant=tenant,
         model=model,
         slow=slow,

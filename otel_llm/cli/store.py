@@ -25,13 +25,14 @@ def store(url: str | None, data_dir: str | None) -> "Iterator[Client]":
     """
     settings = load(clickhouse_url=url, data_dir=data_dir)
     with needs("Asking the store", "store"):
-        from otel_llm.exporters.clickhouse.client import connect
+        from otel_llm.exporters.clickhouse.client import Tls, connect
     client = connect(
         url=_url(settings, url, data_dir),
         token=settings.clickhouse_password or None,
         data_dir=settings.data_dir,
         user=settings.clickhouse_user,
         database=settings.clickhouse_database,
+        tls=Tls.of(settings),
     )
     try:
         yield client

@@ -8,10 +8,13 @@ from otel_llm.cli import options, output
 from otel_llm.cli.store import store
 
 if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
     from otel_llm.cli.render.text import Glyphs
     from otel_llm.query.rows import Match
 
 _MOST_LISTED = 20
+_UNSHOWN = ("resource", "attributes", "linked_traces")
 
 
 def trace(
@@ -24,6 +27,9 @@ def trace(
         ),
     ],
     tenant: options.Tenant = "",
+    spans: Annotated[
+        bool, typer.Option("--spans", help="The stored spans of its trace, not the facts.")
+    ] = False,
     as_json: options.Json = False,
     ascii_only: Annotated[
         bool | None, typer.Option("--ascii/--unicode", help="Characters to draw with.")
@@ -40,6 +46,11 @@ def trace(
 
     with store(url, data_dir) as client:
         found = identify(client, identity, tenant)
+        if spans:
+            # Spans of others, which no fact speaks of, are found by their trace's id alone.
+            unknown = [] if tenant else [identity]
+            _show_spans(client, [match.trace_id for match in found] or unknown, as_json)
+            return
         if len(found) != 1:
             raise _not_one(identity, found)
         journey = load(client, found[0], tenant)
@@ -52,6 +63,23 @@ def trace(
     for line in journey_lines(journey, screen.width, _glyphs(ascii_only)):
         screen.print(line, no_wrap=True, overflow="ignore", crop=False, soft_wrap=True)
     output.next_step("add --json for every number, or: otel-llm requests --slow")
+
+
+def _show_spans(client: "Client", traces: list[str], as_json: bool) -> None:
+    from otel_llm.query.spans import trace_spans
+
+    stored = [span for trace in dict.fromkeys(traces) for span in trace_spans(client, trace)]
+    if as_json:
+        output.print_json(stored)
+    elif not stored:
+        message = "No span of that trace is stored. Facts may be: leave out --spans."
+        raise output.failed(message)
+    else:
+        from otel_llm.cli.render.answer import answer_table
+
+        screen = output.console()
+        screen.print(answer_table(stored, _UNSHOWN, screen.width, output.glyphs(screen)))
+        output.next_step("add --json for attributes")
 
 
 def _glyphs(ascii_only: bool | None) -> "Glyphs":

@@ -11,6 +11,10 @@ from otel_llm.errors import StoreError
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
+_SETTINGS = {"use_skip_indexes_on_data_read": 0}
+"""Skip indexes are looked at once, before reading. Looked at while reading, as ClickHouse does by
+default, they made a question for a trace take 33 ms in place of 9 (10 M spans, ClickHouse 26.9)."""
+
 Row = TypeVar("Row", bound=msgspec.Struct)
 
 
@@ -36,7 +40,7 @@ def ask(client: "Client", name: str, row: type[Row], **parameters: object) -> li
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
     try:
-        result = client.query(statement(name), parameters=parameters)
+        result = client.query(statement(name), parameters=parameters, settings=_SETTINGS)
     except ClickHouseError as error:
         raise StoreError(_explained(str(error))) from error
     return [msgspec.convert(values, row) for values in result.named_results()]

@@ -6,7 +6,9 @@ token it knows, and keeps what came so that a test can count.
 
 import hashlib
 import http.server
+import io
 import re
+import ssl
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 OK = 200
 HANG_UP = -1
 """Take the batch, then close the connection without an answer."""
-_INSERT = re.compile(rb"INSERT INTO (\w+) [^\n]*FORMAT ArrowStream\n", re.DOTALL)
+_INSERT = re.compile(r"INSERT INTO (\w+) .*FORMAT (ArrowStream|Native)", re.DOTALL)
 
 Behaviour = Callable[[str], int]
 """Given `clickhouse` or `otlp`, the status to answer a delivery with, or HANG_UP."""
@@ -31,23 +33,30 @@ Behaviour = Callable[[str], int]
 class FakeSinks:
     """Both sinks at one address.
 
+    Args:
+        tls: speak TLS.
+
     Attributes:
         behave: how deliveries are answered; may be set at any time.
         delay_s: how long every delivery takes, in seconds.
         waiting: deliveries that have come, answered or not.
+        rows_headers: of the last delivery of rows.
         otlp_headers: of every answer to spans.
         rejected_spans: partial success: spans said not to be kept, per delivery.
         deliveries: how many came, answered with what.
+        native: blocks in Native format, each once.
         changed: batches that came again with other bytes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.behave: Behaviour = lambda _sink: OK
         self.delay_s = 0.0
+        self.rows_headers: dict[str, str] = {}
         self.otlp_headers = {"content-type": "application/x-protobuf"}
         self.rejected_spans = 0
         self.waiting = 0
         self.deliveries: list[tuple[str, int]] = []
+        self.native: list[bytes] = []
         self.changed: list[str] = []
         self._digests: dict[str, str] = {}
         self._seen: set[str] = set()
@@ -57,6 +66,12 @@ class FakeSinks:
         self._closing = threading.Event()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
+        self._scheme = "https" if tls else "http"
+        if tls:
+            # The handshake is left to the connection's own thread.
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}
         )
@@ -65,7 +80,7 @@ class FakeSinks:
     @property
     def url(self) -> str:
         """Base URL of both."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Rows of a table, each block once."""
@@ -110,10 +125,15 @@ class FakeSinks:
         if sink == "otlp":
             self._store_spans(body)
             return
-        head = _INSERT.match(body)
-        assert head is not None, body[:80]
-        rows = pa.ipc.open_stream(body[head.end() :]).read_all().to_pylist()
-        self._tables.setdefault(head[1].decode(), []).extend(rows)
+        [query] = parse_qs(urlsplit(path).query)["query"]
+        head = _INSERT.match(query)
+        assert head is not None, query
+        plain = pa.input_stream(io.BytesIO(body), compression="zstd").read()
+        if head[2] == "Native":
+            self.native.append(plain)
+            return
+        rows = pa.ipc.open_stream(plain).read_all().to_pylist()
+        self._tables.setdefault(head[1], []).extend(rows)
 
     def _store_spans(self, body: bytes) -> None:
         request = ExportTraceServiceRequest()
@@ -129,7 +149,7 @@ class FakeSinks:
                 return status, b""
             partial = ExportTracePartialSuccess(rejected_spans=self.rejected_spans)
             return status, ExportTraceServiceResponse(partial_success=partial).SerializeToString()
-        if body.startswith(b"INSERT"):
+        if "insert_deduplication_token" in path:
             return self._take(path, body), b""
         return OK, b"26.9.1.1\tUTC\n" if b"version()" in body else b""
 
@@ -141,6 +161,8 @@ class FakeSinks:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                if "insert_deduplication_token" in self.path:
+                    sinks.rows_headers = dict(self.headers)
                 status, answer = sinks._answer(self.path, body)
                 if status == HANG_UP:
                     self.close_connection = True
@@ -159,7 +181,7 @@ class FakeSinks:
                 # A killed agent leaves its connections in the middle of a word.
                 try:
                     super().handle()
-                except ConnectionError:
+                except (ConnectionError, ssl.SSLError):
                     self.close_connection = True
 
             def log_message(self, *_: object) -> None:

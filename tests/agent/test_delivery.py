@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from otel_llm.agent.database import Database
-from otel_llm.agent.delivery import AwayError, Delivery, RefusedError, wait_s
+from otel_llm.agent.delivery import AwayError, Delivery, RefusedError
 from otel_llm.agent.spool import Batch, SinkName, Spool
+from otel_llm.backoff import wait_s
 
 
 class ScriptedSink:

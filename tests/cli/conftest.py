@@ -51,12 +51,12 @@ def run(clean_environment: None) -> Run:  # noqa: ARG001  settings first
 @pytest.fixture
 def run_on_sample(run: Run, store: "Client", monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the program; questions go to the sample's store."""
-    from otel_llm.cli import requests, schema, trace
+    from otel_llm.cli import ask, requests, schema, trace
 
     @contextmanager
     def sample(url: str | None, data_dir: str | None) -> Iterator["Client"]:  # noqa: ARG001
         yield store
 
-    for command in (requests, schema, trace):
+    for command in (ask, requests, schema, trace):
         monkeypatch.setattr(command, "store", sample)
     return run

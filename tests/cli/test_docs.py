@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_llm.query.breakdown import PARTS
+from otel_llm.query.catalogue import questions
+from otel_llm.query.service import Objective
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -17,7 +19,7 @@ def test_every_option_exists(run: "Run") -> None:
     """Each command line of the page names a command and options that it has."""
     lines = set(re.findall(r"otel-llm ([a-z]+)((?: [^`\n]*)?)", PAGE))
     assert {command for command, _ in lines} == {
-        "demo", "up", "agent", "run", "requests", "trace", "schema", "doctor",
+        "demo", "up", "agent", "run", "requests", "trace", "ask", "schema", "doctor",
     }  # fmt: skip
     for command, rest in lines:
         known = run(command, "--help").stdout
@@ -35,3 +37,9 @@ def test_every_part_is_explained() -> None:
     """The parts of a duration stand in the page in the code's own words."""
     for name, meaning in PARTS.items():
         assert f"| {name.replace('_', ' ')} | {meaning} |" in PAGE
+
+
+def test_every_question_is_listed() -> None:
+    """The page has each question with the program's own line."""
+    for name, question in questions(Objective()).items():
+        assert f"| `{name}` | {question.help} |" in PAGE

@@ -128,8 +128,8 @@ def test_the_real_program(tmp_path: Path) -> None:
         "OTEL_LLM_DATA_DIR": str(tmp_path / "data"),
         "OTEL_LLM_CLICKHOUSE_PORT": "0",
         "OTEL_LLM_OTLP_HTTP_PORT": "0",
-        "OTEL_LLM_OTLP_GRPC_PORT": "0",
         "OTEL_LLM_RETENTION": "*=0",
+        "OTEL_LLM_OTLP_GRPC_PORT": "0",
     }
     program = [sys.executable, "-m", "otel_llm.cli.main"]
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
     from tests.cli.conftest import Run
     from tests.query.conftest import Snapshot
 
@@ -102,3 +104,28 @@ def test_too_short(run_on_sample: "Run") -> None:
     """Three characters are no id."""
     result = run_on_sample("trace", "abc")
     assert (result.exit_code, "too short" in result.stderr) == (1, True)
+
+
+def test_stored_spans(run_on_sample: "Run") -> None:
+    """`--spans` lists what is stored of the trace: here the span that vLLM itself made."""
+    result = run_on_sample("trace", "cmpl-direct-0", "--spans")
+    assert result.exit_code == 0, result.output
+    head, line = result.stdout.splitlines()
+    assert head.split()[:4] == ["start", "duration", "service", "name"]
+    assert line.split()[3:] != []
+    assert "llm_request" in line
+    [span] = json.loads(run_on_sample("trace", "cmpl-direct-0", "--spans", "--json").stdout)
+    assert span["attributes"] == {"gen_ai.request.id": "cmpl-direct"}
+
+
+def test_spans_without_facts_are_found_by_their_trace(
+    run_on_sample: "Run", store: "Client"
+) -> None:
+    """A trace of which no fact speaks has spans all the same, but for a tenant it has none."""
+    store.command(
+        "INSERT INTO otel_traces (Timestamp, TraceId, SpanName) SELECT now64(9), 'lonely', 'web'"
+    )
+    result = run_on_sample("trace", "lonely", "--spans")
+    assert "web" in result.stdout
+    assert run_on_sample("trace", "lonely", "--spans", "--tenant", "acme").exit_code == 1
+    assert run_on_sample("trace", "no-such-trace", "--spans").exit_code == 1

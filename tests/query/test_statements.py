@@ -19,6 +19,8 @@ NAMES = sorted(
     for file in resources.files("otel_llm.query").joinpath("sql").iterdir()
 )
 
+SPAN_TABLES = {"otel_traces", "otel_traces_trace_id_ts"}
+
 
 @pytest.mark.parametrize("name", NAMES)
 def test_statements_read_fact_tables_alone(name: str) -> None:
@@ -26,7 +28,7 @@ def test_statements_read_fact_tables_alone(name: str) -> None:
     text = statement(name)
     tables = set(re.findall(r"(?:FROM|(?<!ARRAY )JOIN)\s+([a-z]\w+)", text)) - {"tries"}
     assert tables
-    spans = {"otel_traces"} if name == "native_spans" else set()
+    spans = SPAN_TABLES if name in ("native_spans", "trace_bounds", "trace_spans") else set()
     assert tables <= {table.name for table in ALL_TABLES} | spans
     assert text.startswith("-- ")
     assert ";" not in text

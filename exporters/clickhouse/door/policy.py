@@ -105,8 +105,9 @@ QUERY_SETTINGS = frozenset(
         "prefer_column_name_to_alias", "priority", "read_overflow_mode", "result_overflow_mode",
         "select_sequential_consistency", "throw_on_max_partitions_per_insert_block",
         "timeout_overflow_mode", "totals_mode", "transform_null_in", "union_default_mode",
-        "use_skip_indexes", "use_skip_indexes_if_final", "use_uncompressed_cache",
-        "wait_for_async_insert", "wait_for_async_insert_timeout", "wait_end_of_query",
+        "use_skip_indexes", "use_skip_indexes_if_final", "use_skip_indexes_on_data_read",
+        "use_uncompressed_cache", "wait_for_async_insert", "wait_for_async_insert_timeout",
+        "wait_end_of_query",
     }
 )  # fmt: skip
 SETTING_PREFIXES = ("output_format_", "input_format_")

@@ -36,12 +36,13 @@ CREATE TABLE IF NOT EXISTS otel_traces_local ON CLUSTER 'blue'
     INDEX idx_res_attr_value mapValues(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_span_attr_key mapKeys(SpanAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
     INDEX idx_span_attr_value mapValues(SpanAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
-    INDEX idx_duration Duration TYPE minmax GRANULARITY 1
+    INDEX idx_duration Duration TYPE minmax GRANULARITY 1,
+    INDEX idx_timestamp Timestamp TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
 PARTITION BY toDate(Timestamp)
-ORDER BY (ServiceName, SpanName, toDateTime(Timestamp))
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
+ORDER BY (ServiceName, toStartOfFiveMinutes(Timestamp), TraceId, Timestamp)
+SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
     replicated_deduplication_window = 10000;
 
 CREATE TABLE IF NOT EXISTS otel_traces ON CLUSTER 'blue' AS otel_traces_local
@@ -60,7 +61,7 @@ CREATE TABLE IF NOT EXISTS otel_traces_trace_id_ts_local ON CLUSTER 'blue'
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
 PARTITION BY toDate(Start)
 ORDER BY (TraceId, Start)
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
+SETTINGS index_granularity = 512, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
     replicated_deduplication_window = 10000;
 
 CREATE TABLE IF NOT EXISTS otel_traces_trace_id_ts ON CLUSTER 'blue' AS otel_traces_trace_id_ts_local

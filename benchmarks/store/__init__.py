@@ -1,0 +1,1 @@
+"""How fast a large store answers, and how large it is."""

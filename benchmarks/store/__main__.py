@@ -1,0 +1,91 @@
+"""Make a large store, put every question to it, and write `benchmarks/results/store.*`.
+
+The part about ingest writes other keys into the same file; both leave the other's alone.
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import report
+from benchmarks.store import measure, orders, page, wire
+from benchmarks.store.fill import Size, bytes_per_row, fill, open_store
+
+WINDOWS = {"an hour": measure.HOUR_NS, "a day": 24 * measure.HOUR_NS}
+_PACKAGES = ("otel-llm", "chdb", "chdb-core", "clickhouse-connect", "pyarrow")
+_AGO_S = 25 * 3600
+"""The day begins so long ago, so that no retention touches it."""
+
+
+def main() -> None:
+    """Run the benchmark; at full size it takes about ten minutes and 20 GB of disk."""
+    arguments = _arguments()
+    base_ns = (int(time.time()) - _AGO_S) * 1_000_000_000
+    queries: dict[str, Any] = {}
+    for name, steps in (("small", arguments.steps // 10), ("large", arguments.steps)):
+        folder = Path(tempfile.mkdtemp(prefix="otel-llm-store-", dir=arguments.dir))
+        try:
+            queries |= _store(name, Size(steps, base_ns), folder)
+        finally:
+            shutil.rmtree(folder)
+    result = _earlier() | _figures(queries)
+    report.write("store", result, page.render(result))
+    print(page.render(result))
+
+
+def _store(name: str, size: Size, folder: Path) -> dict[str, Any]:
+    client = open_store(folder)
+    try:
+        took = fill(client, size, print)
+        windows = {
+            window: measure.times(client, size, folder, length)
+            for window, length in WINDOWS.items()
+            if length <= size.end_ns - size.base_ns + measure.HOUR_NS
+        }
+        found = {
+            "steps": size.steps, "requests": size.requests, "spans": size.steps,
+            "kernels": size.steps * 10, "windows": windows, "bytes_per_row": bytes_per_row(client),
+            "fill_s": {table: round(seconds, 1) for table, seconds in took.items()},
+        }  # fmt: skip
+        if name == "large":
+            return {name: found, "wire": wire.costs(client)}
+        return {name: found, "orders": orders.orders(client, size)}
+    finally:
+        client.close()
+
+
+def _figures(queries: dict[str, Any]) -> dict[str, Any]:
+    hour = queries["large"]["windows"]["an hour"]
+    asked = {name: one["warm_ms"]["p95"] for name, one in hour.items() if name != "trace by id"}
+    return {
+        "taken": time.strftime("%Y-%m-%d", time.gmtime()),
+        "machine": report.machine(),
+        "versions": report.versions(*_PACKAGES),
+        "bytes_per_span": queries["large"]["bytes_per_row"]["otel_traces"],
+        "trace_by_id_p95_ms": hour["trace by id"]["warm_ms"]["p95"],
+        "query_p95_ms_max": max(asked.values()),
+        "queries": queries,
+    }
+
+
+def _earlier() -> dict[str, Any]:
+    file = report.RESULTS / "store.json"
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return found
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=10_000_000, help="steps, and spans")
+    parser.add_argument(
+        "--dir", help="where the store is made; the temporary directory if not given"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

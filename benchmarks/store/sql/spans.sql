@@ -1,0 +1,40 @@
+-- Ten spans per request: 15 attributes each, 5 of the resource, events on one, a link on another.
+INSERT INTO otel_traces
+WITH
+    intDiv(number, 10) AS r, number % 10 AS j, r % 8 AS i,
+    {base_ns:Int64} + intDiv(r, 8) * 10 * {step_ns:Int64} AS at_ns,
+    lower(hex(MD5(toString(r)))) AS trace,
+    substring(lower(hex(MD5(concat('s', toString(number))))), 1, 16) AS span,
+    cityHash64(number) AS h
+SELECT
+    fromUnixTimestamp64Nano(toInt64(at_ns + j * 5000000 + h % 1000000)),
+    trace, span,
+    if(j = 0, '', substring(lower(hex(MD5(concat('s', toString(number - j))))), 1, 16)),
+    'otelllm=t:acme;p:gold;a:1',
+    ['POST /v1/chat/completions', 'llm.attempt', 'llm.request', 'llm.intake', 'llm.queue',
+        'llm.prefill', 'llm.decode', 'llm.delivery', 'SELECT users', 'llm.step'][j + 1],
+    if(j = 0, 'Server', if(j IN (1, 8), 'Client', 'Internal')),
+    if(j IN (0, 1, 8), 'gateway', concat('engine-', toString(i % 4))),
+    map('service.name', if(j IN (0, 1, 8), 'gateway', concat('engine-', toString(i % 4))),
+        'service.version', '1.4.2', 'host.name', concat('node-', toString(i)),
+        'k8s.pod.name', concat('pod-', toString(i), '-', toString(h % 4)),
+        'telemetry.sdk.language', 'python'),
+    'otel_llm', '0.1.0',
+    map('gen_ai.operation.name', 'chat', 'gen_ai.provider.name', 'vllm',
+        'gen_ai.request.model', if(r % 3 = 0, 'llama-70b', 'qwen-32b'),
+        'gen_ai.usage.input_tokens', toString(50 + h % 4000),
+        'gen_ai.usage.output_tokens', toString(20 + h % 320),
+        'otel_llm.tenant', concat('tenant-', toString(h % 200)), 'otel_llm.tier', 'gold',
+        'otel_llm.call.id', lower(hex(MD5(concat('c', toString(r))))),
+        'otel_llm.request.id', concat('cmpl-', trace, '-0'),
+        'otel_llm.instance.id', lower(hex(MD5(concat('i', toString(i))))),
+        'otel_llm.request.index', toString(intDiv(r, 8)), 'otel_llm.attempt', '1',
+        'otel_llm.outcome', 'finished', 'otel_llm.queue.time_s', toString(h % 1000 / 1000),
+        'http.response.status_code', '200'),
+    1000000 + h % 900000000, if(h % 100 = 0, 'Error', 'Unset'), '',
+    if(j = 0, [fromUnixTimestamp64Nano(toInt64(at_ns)), fromUnixTimestamp64Nano(toInt64(at_ns))], []),
+    if(j = 0, ['first', 'last'], []),
+    if(j = 0, [map('n', '1'), map('n', '2')], CAST([], 'Array(Map(LowCardinality(String), String))')),
+    if(j = 9, [trace], []), if(j = 9, [span], []), if(j = 9, [''], []),
+    if(j = 9, [map('why', 'batch')], CAST([], 'Array(Map(LowCardinality(String), String))'))
+FROM numbers({first:UInt64}, {rows:UInt64})
