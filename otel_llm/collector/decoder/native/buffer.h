@@ -42,7 +42,9 @@ static inline void buffer_byte(Buffer *buffer, uint8_t byte)
 
 static inline void buffer_slice(Buffer *buffer, Slice slice)
 {
-    buffer_add(buffer, slice.at, slice_size(slice));
+    size_t size = slice_size(slice);
+    bytes_copy(buffer_room(buffer, size), slice.at, size);
+    buffer->size += size;
 }
 
 static inline void buffer_words(Buffer *buffer, const char *text)

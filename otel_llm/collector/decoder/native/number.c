@@ -14,32 +14,41 @@ typedef struct {
     int exponent;
 } Decimal;
 
-static int digits_of(uint64_t number, char *to)
+/* Digits before `end`; returns the first. */
+static char *digits_before(char *end, uint64_t number)
 {
-    char reversed[20];
-    int count = 0;
     do {
-        reversed[count++] = (char)('0' + number % 10);
+        *--end = (char)('0' + number % 10);
         number /= 10;
     } while (number);
-    for (int i = 0; i < count; i++)
-        to[i] = reversed[count - 1 - i];
-    return count;
+    return end;
 }
 
 void number_int(Buffer *to, int64_t number)
 {
-    char digits[20];
+    char text[24], *end = text + sizeof text;
     uint64_t size = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    char *from = digits_before(end, size);
     if (number < 0)
-        buffer_byte(to, '-');
-    buffer_add(to, digits, (size_t)digits_of(size, digits));
+        *--from = '-';
+    buffer_slice(to, (Slice){(uint8_t *)from, (uint8_t *)end});
 }
 
 static void trim(Decimal *decimal)
 {
     while (decimal->count > 1 && decimal->digits[decimal->count - 1] == '0')
         decimal->count--;
+}
+
+/* The number times 10 to the exponent. */
+static void set_digits(Decimal *decimal, uint64_t number, int exponent)
+{
+    char text[24], *end = text + sizeof text;
+    char *from = digits_before(end, number);
+    decimal->count = (int)(end - from);
+    decimal->exponent = exponent + decimal->count - 1;
+    memcpy(decimal->digits, from, (size_t)decimal->count);
+    trim(decimal);
 }
 
 /* A number as an interval of integers: all decimals between `low` and `high`, times 10 to the power
@@ -114,9 +123,20 @@ static void shortest_in(double number, Decimal *decimal)
         dropped++;
     uint64_t best = closest(&interval, ten);
     best = best < low ? low : best > high ? high : best;
-    decimal->count = digits_of(best, decimal->digits);
-    decimal->exponent = decimal->count - 1 + dropped - interval.scale;
-    trim(decimal);
+    set_digits(decimal, best, dropped - interval.scale);
+}
+
+/* Numbers that people choose have few decimals. Fifteen digits that read back as the number are
+ * its shortest: no two such decimals are the same double. */
+static bool few_decimals(double number, Decimal *decimal)
+{
+    if (number > 1e11)
+        return false;
+    uint64_t scaled = (uint64_t)(number * 1e4 + 0.5);
+    if (scaled == 0 || (double)scaled / 1e4 != number)
+        return false;
+    set_digits(decimal, scaled, -4);
+    return true;
 }
 
 static bool reads_back(const Decimal *decimal, double number)
@@ -156,7 +176,7 @@ static bool rounded(double number, int count, Decimal *decimal)
 static Decimal shortest(double number)
 {
     Decimal decimal = {.digits = "0", .count = 1};
-    if (number == 0)
+    if (number == 0 || few_decimals(number, &decimal))
         return decimal;
     if (number >= 1e-10 && number < 0x1p53) {
         shortest_in(number, &decimal);

@@ -2,6 +2,9 @@
 
 #include "wire.h"
 
+/* A field's tag, where it takes one byte. */
+#define TAG(number, wire) ((number) << 3 | (wire))
+
 /* Longest text of a number, and of what JSON makes of one byte (`\u0000`). */
 enum { NUMBER_BOUND = 40, ESCAPE = 6 };
 
@@ -67,8 +70,54 @@ void value_parse(Value *to, Slice message, int depth)
         member(to, &field, depth);
 }
 
+/* A field with this tag and a length of one byte, if it comes next. */
+static inline bool short_field(Slice *rest, uint8_t tag, Slice *bytes)
+{
+    size_t left = slice_size(*rest);
+    if (left < 2 || rest->at[0] != tag || rest->at[1] > 0x7f || rest->at[1] > left - 2)
+        return false;
+    *bytes = (Slice){rest->at + 2, rest->at + 2 + rest->at[1]};
+    rest->at = bytes->end;
+    return true;
+}
+
+/* A value of one field of the most common kinds; false, and nothing of use in `to`, otherwise. */
+static inline bool usual_value(Value *to, Slice message)
+{
+    size_t size = slice_size(message);
+    if (short_field(&message, TAG(1, WIRE_BYTES), &to->bytes)) {
+        to->kind = VALUE_STRING;
+    } else if (size >= 2 && *message.at == TAG(3, WIRE_VARINT)) {
+        message.at++;
+        to->kind = VALUE_INT;
+        to->integer = (int64_t)wire_varint(&message, "AnyValue");
+    } else if (size == 9 && *message.at == TAG(4, WIRE_FIXED64)) {
+        to->kind = VALUE_DOUBLE;
+        memcpy(&to->real, message.at + 1, sizeof to->real);
+        return true;
+    } else {
+        return false;
+    }
+    return message.at == message.end;
+}
+
+/* Most attributes are a key and a value and no more, in this order and short: these are read at
+ * once, and all others field by field. */
+static inline bool usual_attribute(Attribute *to, Slice message, int depth)
+{
+    Slice value;
+    if (!short_field(&message, TAG(1, WIRE_BYTES), &to->key) ||
+        !short_field(&message, TAG(2, WIRE_BYTES), &value) || message.at != message.end)
+        return false;
+    if (!usual_value(&to->value, value))
+        value_parse(&to->value, value, depth);
+    return true;
+}
+
 void attribute_parse(Attribute *to, Slice message, int depth)
 {
+    if (usual_attribute(to, message, depth))
+        return;
     Field field = {0};
     to->key = (Slice){message.at, message.at}; /* where it is tells which of two comes later */
     to->value.kind = VALUE_NONE;

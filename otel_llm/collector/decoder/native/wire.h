@@ -59,7 +59,7 @@ static inline bool wire_next(Slice *rest, Field *field, const char *where)
         fail(where, "it has a field without a number");
     field->number = (uint32_t)(tag >> 3);
     field->wire = (Wire)(tag & 7);
-    switch (field->wire) {
+    switch (__builtin_expect(field->wire, WIRE_BYTES)) {
     case WIRE_BYTES:
         field->bytes = wire_bytes(rest, where);
         return true;
