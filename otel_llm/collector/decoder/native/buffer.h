@@ -13,6 +13,12 @@ typedef struct {
     size_t size, capacity;
 } Buffer;
 
+/* Asks for pages of 2 MB, where these fit: new memory is then had in far fewer faults. */
+void memory_large(void *at, size_t size);
+
+/* Makes room for what the buffer is thought to become, if that is much. It may still grow. */
+void buffer_reserve(Buffer *buffer, size_t capacity);
+
 /* Slow path of buffer_room; fails when memory cannot be had. */
 void buffer_grow(Buffer *buffer, size_t more);
 void buffer_free(Buffer *buffer);

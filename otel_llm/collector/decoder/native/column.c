@@ -12,6 +12,20 @@ void column_free(Column *column)
     buffer_free(&column->data);
 }
 
+static void reserve(Buffer *buffer, size_t times, size_t most)
+{
+    if (buffer->size < most / times)
+        buffer_reserve(buffer, buffer->size * times);
+}
+
+void column_reserve(Column *column, size_t times, size_t most)
+{
+    reserve(&column->arrays, times, most);
+    reserve(&column->maps, times, most);
+    reserve(&column->numbers, times, most);
+    reserve(&column->data, times, most);
+}
+
 static size_t numbers_count(const Column *column)
 {
     return column->numbers.size / sizeof(uint32_t);
@@ -156,6 +170,24 @@ static size_t put_keys(Column *column, Attribute *pairs, size_t count)
     return kept;
 }
 
+/* A value's text; that of a number is short, and is written in its place with no copy. */
+static void put_value(Column *column, const Value *value, TextScratch *scratch)
+{
+    Buffer *data = &column->data;
+    size_t before = data->size;
+    if (value->kind == VALUE_STRING) {
+        column_string(column, value->bytes);
+        return;
+    }
+    buffer_byte(data, 0);
+    if (value_scalar(data, value)) {
+        data->data[before] = (uint8_t)(data->size - before - 1);
+        return;
+    }
+    data->size = before;
+    column_string(column, value_text(value, scratch));
+}
+
 static void end_map(Column *column)
 {
     uint64_t pairs = numbers_count(column);
@@ -167,7 +199,7 @@ MapRange column_map(Column *column, Attribute *pairs, size_t count, TextScratch 
     MapRange range = {.numbers = column->numbers.size, .data = column->data.size};
     count = put_keys(column, pairs, count);
     for (size_t i = 0; i < count; i++)
-        column_string(column, value_text(&pairs[i].value, scratch));
+        put_value(column, &pairs[i].value, scratch);
     end_map(column);
     range.numbers_size = column->numbers.size - range.numbers;
     range.data_size = column->data.size - range.data;

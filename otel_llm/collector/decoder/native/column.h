@@ -35,6 +35,9 @@ typedef struct {
 
 void column_free(Column *column);
 
+/* Makes room for `times` as much as the column holds, but not for more than `most` in one buffer. */
+void column_reserve(Column *column, size_t times, size_t most);
+
 /* Serialized size, and the column in Native form: name, type, data of `rows` rows. */
 size_t column_size(const Column *column, uint64_t rows);
 uint8_t *column_write(const Column *column, uint64_t rows, uint8_t *to);

@@ -94,6 +94,12 @@ static void write_record(Session *session, const Record *record)
     column_string(to++, record->event_name);
 }
 
+static size_t bound_of(const Scratch *scratch, const Record *record)
+{
+    return slice_size(record->severity_text) + slice_size(record->event_name) +
+           value_bound(&record->body) + attributes_bound(&scratch->lists[ATTRIBUTES]);
+}
+
 static void read(Session *session, Slice message)
 {
     Slice none = slice_of("");
@@ -104,9 +110,7 @@ static void read(Session *session, Slice message)
         read_field(&session->scratch, &record, &field);
     bool possible = is_trace_id(record.trace_id) && is_span_id(record.span_id) &&
                     is_time(record.time) && is_time(record.observed);
-    size_t bound = slice_size(record.severity_text) + slice_size(record.event_name) +
-                   value_bound(&record.body) +
-                   attributes_bound(&session->scratch.lists[ATTRIBUTES]);
+    size_t bound = session->writing ? 0 : bound_of(&session->scratch, &record);
     if (session_item(session, possible, bound))
         write_record(session, &record);
 }
