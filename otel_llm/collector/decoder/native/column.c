@@ -165,7 +165,9 @@ static size_t put_keys(Column *column, Attribute *pairs, size_t count)
         entry->stamp = column->stamp;
         entry->position = (uint32_t)kept;
         column_number(column, number);
-        pairs[kept++] = pairs[i];
+        if (kept < i)
+            pairs[kept] = pairs[i];
+        kept++;
     }
     return kept;
 }

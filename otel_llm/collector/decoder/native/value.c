@@ -81,43 +81,54 @@ static inline bool short_field(Slice *rest, uint8_t tag, Slice *bytes)
     return true;
 }
 
-/* A value of one field of the most common kinds; false, and nothing of use in `to`, otherwise. */
-static inline bool usual_value(Value *to, Slice message)
+/* The varint that the rest is; false if it is none, or a longer one. */
+static inline bool short_varint(Slice rest, uint64_t *number)
 {
-    size_t size = slice_size(message);
-    if (short_field(&message, TAG(1, WIRE_BYTES), &to->bytes)) {
-        to->kind = VALUE_STRING;
-    } else if (size >= 2 && *message.at == TAG(3, WIRE_VARINT)) {
-        message.at++;
-        to->kind = VALUE_INT;
-        to->integer = (int64_t)wire_varint(&message, "AnyValue");
-    } else if (size == 9 && *message.at == TAG(4, WIRE_FIXED64)) {
-        to->kind = VALUE_DOUBLE;
-        memcpy(&to->real, message.at + 1, sizeof to->real);
-        return true;
-    } else {
-        return false;
+    *number = 0;
+    for (unsigned shift = 0; rest.at < rest.end && shift < 63; shift += 7) {
+        *number |= (uint64_t)(*rest.at & 0x7f) << shift;
+        if (*rest.at++ < 0x80)
+            return rest.at == rest.end;
     }
-    return message.at == message.end;
+    return false;
 }
 
-/* Most attributes are a key and a value and no more, in this order and short: these are read at
- * once, and all others field by field. */
-static inline bool usual_attribute(Attribute *to, Slice message, int depth)
+/* A value of one field of the most common kinds. */
+static inline bool usual_value(Value *to, Slice message)
 {
-    Slice value;
-    if (!short_field(&message, TAG(1, WIRE_BYTES), &to->key) ||
-        !short_field(&message, TAG(2, WIRE_BYTES), &value) || message.at != message.end)
+    uint64_t number;
+    if (short_field(&message, TAG(1, WIRE_BYTES), &to->bytes)) {
+        to->kind = VALUE_STRING;
+        return message.at == message.end;
+    }
+    if (message.at == message.end)
         return false;
-    if (!usual_value(&to->value, value))
-        value_parse(&to->value, value, depth);
+    uint8_t tag = *message.at++;
+    if (tag == TAG(4, WIRE_FIXED64) && slice_size(message) == sizeof to->real) {
+        to->kind = VALUE_DOUBLE;
+        memcpy(&to->real, message.at, sizeof to->real);
+        return true;
+    }
+    if ((tag != TAG(2, WIRE_VARINT) && tag != TAG(3, WIRE_VARINT)) ||
+        !short_varint(message, &number))
+        return false;
+    to->kind = tag == TAG(3, WIRE_VARINT) ? VALUE_INT : VALUE_BOOL;
+    to->integer = to->kind == VALUE_INT ? (int64_t)number : number != 0;
     return true;
 }
 
-void attribute_parse(Attribute *to, Slice message, int depth)
+/* Most attributes are a key and a value and no more, in this order and short: they are read at
+ * once. False, and nothing of use in `to`, of all others, the malformed among them. */
+static inline bool usual_attribute(Attribute *to, Slice message)
 {
-    if (usual_attribute(to, message, depth))
-        return;
+    Slice value;
+    return short_field(&message, TAG(1, WIRE_BYTES), &to->key) &&
+           short_field(&message, TAG(2, WIRE_BYTES), &value) && message.at == message.end &&
+           usual_value(&to->value, value);
+}
+
+static void any_attribute(Attribute *to, Slice message, int depth)
+{
     Field field = {0};
     to->key = (Slice){message.at, message.at}; /* where it is tells which of two comes later */
     to->value.kind = VALUE_NONE;
@@ -129,9 +140,17 @@ void attribute_parse(Attribute *to, Slice message, int depth)
     }
 }
 
+void attribute_parse(Attribute *to, Slice message, int depth)
+{
+    if (!usual_attribute(to, message))
+        any_attribute(to, message, depth);
+}
+
 void attribute_add(Buffer *list, Slice message)
 {
-    attribute_parse(buffer_item(list, sizeof(Attribute)), message, 0);
+    Attribute *to = buffer_item(list, sizeof *to);
+    if (!usual_attribute(to, message))
+        any_attribute(to, message, 0);
 }
 
 size_t value_bound(const Value *value)
