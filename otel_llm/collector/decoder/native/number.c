@@ -14,24 +14,29 @@ typedef struct {
     int exponent;
 } Decimal;
 
-/* Digits before `end`; returns the first. */
-static char *digits_before(char *end, uint64_t number)
+static int digits_count(uint64_t number)
 {
-    do {
-        *--end = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    return end;
+    int count = 1;
+    for (uint64_t limit = 10; number >= limit && count < 20; limit *= 10)
+        count++;
+    return count;
+}
+
+/* Digits in their place: copying bytes that were just written one by one makes processors wait. */
+static int digits_of(uint64_t number, char *to)
+{
+    int count = digits_count(number);
+    for (int i = count; i-- > 0; number /= 10)
+        to[i] = (char)('0' + number % 10);
+    return count;
 }
 
 void number_int(Buffer *to, int64_t number)
 {
-    char text[24], *end = text + sizeof text;
     uint64_t size = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    char *from = digits_before(end, size);
     if (number < 0)
-        *--from = '-';
-    buffer_slice(to, (Slice){(uint8_t *)from, (uint8_t *)end});
+        buffer_byte(to, '-');
+    to->size += (size_t)digits_of(size, (char *)buffer_room(to, 20));
 }
 
 static void trim(Decimal *decimal)
@@ -43,11 +48,8 @@ static void trim(Decimal *decimal)
 /* The number times 10 to the exponent. */
 static void set_digits(Decimal *decimal, uint64_t number, int exponent)
 {
-    char text[24], *end = text + sizeof text;
-    char *from = digits_before(end, number);
-    decimal->count = (int)(end - from);
+    decimal->count = digits_of(number, decimal->digits);
     decimal->exponent = exponent + decimal->count - 1;
-    memcpy(decimal->digits, from, (size_t)decimal->count);
     trim(decimal);
 }
 

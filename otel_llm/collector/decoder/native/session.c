@@ -3,7 +3,7 @@
 #include "wire.h"
 
 /* One of how many items tells what the columns become; how far ahead an item is asked for. */
-enum { SAMPLE = 16, AHEAD = 4 };
+enum { SAMPLE = 16, AHEAD = 4, LINE = 64, LINES = 12 };
 
 void session_begin(Session *session, const Signal *signal, bool writing)
 {
@@ -114,6 +114,14 @@ static void begin_scope(Session *session, Slice message)
     session->expanded += sizeof *scope + scope->bound;
 }
 
+/* Asks the memory for the beginning of the item after the next, if it is as long as this one. */
+static void expect_after(Slice message)
+{
+    uintptr_t next = (uintptr_t)message.end + slice_size(message);
+    __builtin_prefetch((const void *)next);
+    __builtin_prefetch((const void *)(next + LINE));
+}
+
 /* Counting, an item is read at once; writing, when all are there. */
 static void take_item(Session *session, Slice message)
 {
@@ -121,6 +129,7 @@ static void take_item(Session *session, Slice message)
         session->signal->read(session, message);
         return;
     }
+    expect_after(message);
     Item item = {.message = message, .resource = session->resource, .scope = session->scope};
     if (session->signal->key) {
         Slice name = slice_of("");
@@ -134,7 +143,6 @@ static void take_item(Session *session, Slice message)
 /* Sorted items lie far from each other: one that comes soon is asked of the memory now. */
 static void expect(const Item *item)
 {
-    enum { LINE = 64, LINES = 12 };
     for (size_t i = 0; i < LINES * LINE && i < slice_size(item->message); i += LINE)
         __builtin_prefetch(item->message.at + i);
 }
