@@ -128,7 +128,7 @@ static void read_status(Span *span, Slice message)
     }
 }
 
-static void read_field(Scratch *scratch, Span *span, const Field *field)
+static void read_field(Scratch *scratch, Span *span, const Field *field, Slice *rest)
 {
     static const char where[] = "Span";
     switch (field->number) {
@@ -158,6 +158,7 @@ static void read_field(Scratch *scratch, Span *span, const Field *field)
         break;
     case 9:
         attribute_add(&scratch->lists[ATTRIBUTES], field_bytes(field, "Span.attributes"));
+        attributes_add(&scratch->lists[ATTRIBUTES], rest, TAG(9, WIRE_BYTES));
         break;
     case 11:
         read_event(scratch, span, field_bytes(field, "Span.events"));
@@ -178,7 +179,7 @@ static Span read_span(Scratch *scratch, Slice message)
     Field field;
     scratch_clear(scratch);
     while (wire_next(&message, &field, "Span"))
-        read_field(scratch, &span, &field);
+        read_field(scratch, &span, &field, &message);
     span.possible &= is_trace_id(span.trace_id) && is_span_id(span.span_id) &&
                      is_span_id(span.parent_id) && is_time(span.start) && is_time(span.end);
     return span;

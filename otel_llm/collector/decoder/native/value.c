@@ -2,12 +2,6 @@
 
 #include "wire.h"
 
-/* A field's tag, where it takes one byte. */
-#define TAG(number, wire) ((number) << 3 | (wire))
-
-/* Longest text of a number, and of what JSON makes of one byte (`\u0000`). */
-enum { NUMBER_BOUND = 40, ESCAPE = 6 };
-
 static void check_elements(Slice message, bool pairs, int depth)
 {
     Attribute pair;
@@ -70,17 +64,6 @@ void value_parse(Value *to, Slice message, int depth)
         member(to, &field, depth);
 }
 
-/* A field with this tag and a length of one byte, if it comes next. */
-static inline bool short_field(Slice *rest, uint8_t tag, Slice *bytes)
-{
-    size_t left = slice_size(*rest);
-    if (left < 2 || rest->at[0] != tag || rest->at[1] > 0x7f || rest->at[1] > left - 2)
-        return false;
-    *bytes = (Slice){rest->at + 2, rest->at + 2 + rest->at[1]};
-    rest->at = bytes->end;
-    return true;
-}
-
 /* The varint that the rest is; false if it is none, or a longer one. */
 static inline bool short_varint(Slice rest, uint64_t *number)
 {
@@ -97,7 +80,7 @@ static inline bool short_varint(Slice rest, uint64_t *number)
 static inline bool usual_value(Value *to, Slice message)
 {
     uint64_t number;
-    if (short_field(&message, TAG(1, WIRE_BYTES), &to->bytes)) {
+    if (wire_short(&message, TAG(1, WIRE_BYTES), &to->bytes)) {
         to->kind = VALUE_STRING;
         return message.at == message.end;
     }
@@ -122,12 +105,13 @@ static inline bool usual_value(Value *to, Slice message)
 static inline bool usual_attribute(Attribute *to, Slice message)
 {
     Slice value;
-    return short_field(&message, TAG(1, WIRE_BYTES), &to->key) &&
-           short_field(&message, TAG(2, WIRE_BYTES), &value) && message.at == message.end &&
+    return wire_short(&message, TAG(1, WIRE_BYTES), &to->key) &&
+           wire_short(&message, TAG(2, WIRE_BYTES), &value) && message.at == message.end &&
            usual_value(&to->value, value);
 }
 
-static void any_attribute(Attribute *to, Slice message, int depth)
+/* Not inlined, so that the usual ones do not pay for its frame. */
+__attribute__((noinline)) static void any_attribute(Attribute *to, Slice message, int depth)
 {
     Field field = {0};
     to->key = (Slice){message.at, message.at}; /* where it is tells which of two comes later */
@@ -148,22 +132,12 @@ void attribute_parse(Attribute *to, Slice message, int depth)
 
 void attribute_add(Buffer *list, Slice message)
 {
-    Attribute *to = buffer_item(list, sizeof *to);
-    if (!usual_attribute(to, message))
-        any_attribute(to, message, 0);
+    attribute_parse(buffer_item(list, sizeof(Attribute)), message, 0);
 }
 
-size_t value_bound(const Value *value)
+void attributes_add(Buffer *list, Slice *rest, uint8_t tag)
 {
-    switch (value->kind) {
-    case VALUE_STRING:
-        return slice_size(value->bytes);
-    case VALUE_BYTES:
-        return slice_size(value->bytes) * 2 + 4;
-    case VALUE_ARRAY:
-    case VALUE_MAP:
-        return slice_size(value->bytes) * ESCAPE + 2;
-    default:
-        return NUMBER_BOUND;
-    }
+    Slice message;
+    while (wire_short(rest, tag, &message))
+        attribute_add(list, message);
 }
