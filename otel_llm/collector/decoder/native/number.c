@@ -74,12 +74,15 @@ static const uint64_t powers_of_five[28] = {
  * to 2^53 are scaled to 17 or 18 digits. */
 static Interval interval_of(double number)
 {
-    int exponent;
-    uint64_t digits = (uint64_t)ldexp(frexp(number, &exponent), DBL_MANT_DIG);
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    int exponent = (int)(bits >> (DBL_MANT_DIG - 1)) - (DBL_MAX_EXP - 2); /* as frexp gives it */
+    uint64_t hidden = (uint64_t)1 << (DBL_MANT_DIG - 1);
+    uint64_t digits = (bits & (hidden - 1)) | hidden;
     Interval made = {.scale = 16 - (((exponent - 1) * 1233) >> 12)}; /* log10(2) = 1233 / 4096 */
     unsigned __int128 power = powers_of_five[made.scale];
     /* Two bits more: half the distance to the next number, and a quarter of it below 2^n. */
-    unsigned below = digits == (uint64_t)1 << (DBL_MANT_DIG - 1) ? 1 : 2;
+    unsigned below = digits == hidden ? 1 : 2;
     unsigned odd = digits & 1; /* the ends of the interval belong to even numbers */
     made.shift = (unsigned)(DBL_MANT_DIG - exponent - made.scale + 2);
     made.value = power * digits * 4;
@@ -175,21 +178,23 @@ static bool rounded(double number, int count, Decimal *decimal)
     return reads_back(decimal, number);
 }
 
-static Decimal shortest(double number)
+static void shortest(double number, Decimal *decimal)
 {
-    Decimal decimal = {.digits = "0", .count = 1};
-    if (number == 0 || few_decimals(number, &decimal))
-        return decimal;
+    if (number == 0) {
+        set_digits(decimal, 0, 0);
+        return;
+    }
+    if (few_decimals(number, decimal))
+        return;
     if (number >= 1e-10 && number < 0x1p53) {
-        shortest_in(number, &decimal);
-        return decimal;
+        shortest_in(number, decimal);
+        return;
     }
     /* Below the smallest normal number even one digit may be enough; above it 15 always differ. */
     int count = number < DBL_MIN ? 1 : DBL_DIG;
-    while (!rounded(number, count, &decimal) && count < MOST_DIGITS)
+    while (!rounded(number, count, decimal) && count < MOST_DIGITS)
         count++;
-    trim(&decimal);
-    return decimal;
+    trim(decimal);
 }
 
 static void zeros(Buffer *to, int count)
@@ -236,7 +241,8 @@ void number_double(Buffer *to, double number)
     if (signbit(number))
         buffer_byte(to, '-');
     number = fabs(number);
-    Decimal decimal = shortest(number);
+    Decimal decimal;
+    shortest(number, &decimal);
     if (number != 0 && (number < 1e-6 || number >= 1e21))
         scientific(to, &decimal);
     else

@@ -93,6 +93,14 @@ static void read_scope(Scope *scope, Slice message)
     }
 }
 
+/* Asks the memory for the beginning of an item that comes soon, as if all were as long as this. */
+static void expect_after(Slice message)
+{
+    uintptr_t next = (uintptr_t)message.end + AHEAD * slice_size(message);
+    for (size_t i = 0; i < 3 * LINE; i += LINE)
+        __builtin_prefetch((const void *)(next + i));
+}
+
 /* Fields may come in any order, so what items share is read before them. */
 static void begin_scope(Session *session, Slice message)
 {
@@ -108,18 +116,12 @@ static void begin_scope(Session *session, Slice message)
             read_scope(scope, field_bytes(&field, where));
         else if (field.number == 3)
             scope->schema_url = field_bytes(&field, where);
+        else if (field.wire == WIRE_BYTES)
+            expect_after(field.bytes);
     }
     scope->bound = slice_size(scope->name) + slice_size(scope->version) +
                    slice_size(scope->schema_url) + attributes_bound(&scope->attributes);
     session->expanded += sizeof *scope + scope->bound;
-}
-
-/* Asks the memory for the beginning of the item after the next, if it is as long as this one. */
-static void expect_after(Slice message)
-{
-    uintptr_t next = (uintptr_t)message.end + slice_size(message);
-    __builtin_prefetch((const void *)next);
-    __builtin_prefetch((const void *)(next + LINE));
 }
 
 /* Counting, an item is read at once; writing, when all are there. */
@@ -129,7 +131,6 @@ static void take_item(Session *session, Slice message)
         session->signal->read(session, message);
         return;
     }
-    expect_after(message);
     Item item = {.message = message, .resource = session->resource, .scope = session->scope};
     if (session->signal->key) {
         Slice name = slice_of("");
