@@ -149,13 +149,14 @@ static void expect(const Item *item)
 }
 
 /* After a sixteenth of the items: columns will hold about sixteen times as much, and are given a
- * quarter more. What strangers send may mislead; it costs address space, up to what they sent. */
+ * quarter more. What strangers send may mislead; it costs address space, and no column gets more of
+ * it than twice what they sent. */
 static void reserve(Session *session)
 {
     for (size_t i = 0; i < session->signal->tables_count; i++) {
         Table *table = session->tables + i;
         for (size_t j = 0; j < table->spec->columns_count; j++)
-            column_reserve(table->columns + j, SAMPLE + SAMPLE / 4, session->bytes);
+            column_reserve(table->columns + j, SAMPLE + SAMPLE / 4, 2 * session->bytes);
     }
 }
 
