@@ -20,7 +20,7 @@ from tests.collector.decoder.messages import (
     span_of,
     text,
 )
-from tests.collector.decoder.stored import Row, stored
+from tests.collector.decoder.stored import Row, in_order, stored
 
 
 def listed(*values: AnyValue) -> AnyValue:
@@ -139,6 +139,20 @@ def test_a_large_value_is_stored_whole(engine: Engine) -> None:
     assert row["SpanAttributes"] == {"text": large, "list": f'["{large}"]'}
 
 
+@pytest.mark.parametrize("lengths", [(600, 1200), (1200, 600)])
+def test_columns_may_become_other_than_they_begin(engine: Engine, lengths: tuple[int, int]) -> None:
+    """Room is made for a large column by its first rows; longer or shorter ones follow."""
+    request = request_of(
+        *(
+            span_of(name=name, attributes=pairs({"k": text(f"{index:04}" * (length // 4))}))
+            for name, length in zip("ab", lengths, strict=True)
+            for index in range(4000)
+        )
+    )
+    expected = {"otel_traces": in_order(reading.trace_rows(request))}
+    assert stored(engine, "traces", request.SerializeToString()) == expected
+
+
 @pytest.mark.parametrize("keys", [255, 256, 257, 65_535, 65_536, 70_000])
 def test_many_different_keys(engine: Engine, keys: int) -> None:
     """Where the dictionary's numbers get wider nothing is lost: one, two and four bytes."""
@@ -207,8 +221,9 @@ def test_spans_come_in_the_order_of_the_table_s_key(engine: Engine) -> None:
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.floats(), min_size=20, max_size=20), st.integers(-1074, 1023))
 def test_doubles_are_written_shortest(values: list[float], power: int) -> None:
-    """Any double, powers of two and their neighbours, against Python's own shortest digits."""
+    """Any double, rounded ones, powers of two, their neighbours: Python's own shortest digits."""
     edge = math.ldexp(1.0, power)
+    values += [round(value, 4) for value in values]
     values += [edge, math.nextafter(edge, 0), math.nextafter(edge, math.inf)]
     attributes = pairs({str(index): number(value) for index, value in enumerate(values)})
     [block] = decode("traces", [request_of(span_of(attributes=attributes)).SerializeToString()])

@@ -13,6 +13,12 @@ typedef struct {
     size_t size, capacity;
 } Buffer;
 
+/* Asks for pages of 2 MB, where these fit: new memory is then had in far fewer faults. */
+void memory_large(void *at, size_t size);
+
+/* Makes room for what the buffer is thought to become, if that is much. It may still grow. */
+void buffer_reserve(Buffer *buffer, size_t capacity);
+
 /* Slow path of buffer_room; fails when memory cannot be had. */
 void buffer_grow(Buffer *buffer, size_t more);
 void buffer_free(Buffer *buffer);
@@ -42,7 +48,9 @@ static inline void buffer_byte(Buffer *buffer, uint8_t byte)
 
 static inline void buffer_slice(Buffer *buffer, Slice slice)
 {
-    buffer_add(buffer, slice.at, slice_size(slice));
+    size_t size = slice_size(slice);
+    bytes_copy(buffer_room(buffer, size), slice.at, size);
+    buffer->size += size;
 }
 
 static inline void buffer_words(Buffer *buffer, const char *text)

@@ -12,6 +12,20 @@ void column_free(Column *column)
     buffer_free(&column->data);
 }
 
+static void reserve(Buffer *buffer, size_t times, size_t most)
+{
+    if (buffer->size < most / times)
+        buffer_reserve(buffer, buffer->size * times);
+}
+
+void column_reserve(Column *column, size_t times, size_t most)
+{
+    reserve(&column->arrays, times, most);
+    reserve(&column->maps, times, most);
+    reserve(&column->numbers, times, most);
+    reserve(&column->data, times, most);
+}
+
 static size_t numbers_count(const Column *column)
 {
     return column->numbers.size / sizeof(uint32_t);
@@ -102,28 +116,37 @@ uint8_t *column_write(const Column *column, uint64_t rows, uint8_t *to)
     return put_buffer(to, &column->data);
 }
 
-void column_hex(Column *column, Slice bytes)
+/* Four bytes as their eight hex digits, all at once: one nibble in each byte of a word. */
+static uint64_t hex_of(const uint8_t *four)
 {
-    static const char hex[] = "0123456789abcdef";
-    size_t size = 2 * slice_size(bytes);
-    buffer_varint(&column->data, size);
-    uint8_t *to = buffer_room(&column->data, size);
-    for (; bytes.at < bytes.end; bytes.at++) {
-        *to++ = (uint8_t)hex[*bytes.at >> 4];
-        *to++ = (uint8_t)hex[*bytes.at & 15];
-    }
-    column->data.size += size;
+    static const uint64_t each = 0x0101010101010101;
+    uint32_t bytes;
+    memcpy(&bytes, four, sizeof bytes);
+    uint64_t word = bytes;
+    word = (word | word << 16) & 0x0000ffff0000ffff;
+    word = (word | word << 8) & 0x00ff00ff00ff00ff;
+    word = (word >> 4 | word << 8) & each * 15;
+    uint64_t letters = (word + each * 6) >> 4 & each; /* 1 where a nibble is 10 or more */
+    return word + each * '0' + letters * ('a' - '0' - 10);
+}
+
+void column_hex(Column *column, Slice id)
+{
+    size_t size = 2 * slice_size(id);
+    uint8_t *to = buffer_room(&column->data, 1 + size);
+    *to++ = (uint8_t)size;
+    for (; id.at < id.end; id.at += 4, to += 8)
+        memcpy(to, &(uint64_t){hex_of(id.at)}, 8);
+    column->data.size += 1 + size;
 }
 
 void column_id(Column *column, Slice id)
 {
-    uint8_t any = 0;
-    for (const uint8_t *at = id.at; at < id.end; at++)
-        any |= *at;
-    if (any)
-        column_hex(column, id);
-    else
+    static const uint8_t zeros[16];
+    if (bytes_equal(id.at, zeros, slice_size(id)))
         buffer_byte(&column->data, 0);
+    else
+        column_hex(column, id);
 }
 
 /* Writes the keys and moves the pairs that count to the front; returns how many these are. */
@@ -142,9 +165,29 @@ static size_t put_keys(Column *column, Attribute *pairs, size_t count)
         entry->stamp = column->stamp;
         entry->position = (uint32_t)kept;
         column_number(column, number);
-        pairs[kept++] = pairs[i];
+        if (kept < i)
+            pairs[kept] = pairs[i];
+        kept++;
     }
     return kept;
+}
+
+/* A value's text; that of a number is short, and is written in its place with no copy. */
+static void put_value(Column *column, const Value *value, TextScratch *scratch)
+{
+    Buffer *data = &column->data;
+    size_t before = data->size;
+    if (value->kind == VALUE_STRING) {
+        column_string(column, value->bytes);
+        return;
+    }
+    buffer_byte(data, 0);
+    if (value_scalar(data, value)) {
+        data->data[before] = (uint8_t)(data->size - before - 1);
+        return;
+    }
+    data->size = before;
+    column_string(column, value_text(value, scratch));
 }
 
 static void end_map(Column *column)
@@ -158,7 +201,7 @@ MapRange column_map(Column *column, Attribute *pairs, size_t count, TextScratch 
     MapRange range = {.numbers = column->numbers.size, .data = column->data.size};
     count = put_keys(column, pairs, count);
     for (size_t i = 0; i < count; i++)
-        column_string(column, value_text(&pairs[i].value, scratch));
+        put_value(column, &pairs[i].value, scratch);
     end_map(column);
     range.numbers_size = column->numbers.size - range.numbers;
     range.data_size = column->data.size - range.data;
@@ -168,8 +211,7 @@ MapRange column_map(Column *column, Attribute *pairs, size_t count, TextScratch 
 static void repeat(Buffer *buffer, size_t from, size_t size)
 {
     uint8_t *to = buffer_room(buffer, size);
-    if (size)
-        memcpy(to, buffer->data + from, size);
+    bytes_copy(to, buffer->data + from, size);
     buffer->size += size;
 }
 

@@ -35,13 +35,16 @@ typedef struct {
 
 void column_free(Column *column);
 
+/* Makes room for `times` as much as the column holds, but not for more than `most` in one buffer. */
+void column_reserve(Column *column, size_t times, size_t most);
+
 /* Serialized size, and the column in Native form: name, type, data of `rows` rows. */
 size_t column_size(const Column *column, uint64_t rows);
 uint8_t *column_write(const Column *column, uint64_t rows, uint8_t *to);
 
-/* The text of an id: lower-case hex, and nothing if all its bytes are zero. */
+/* The text of an id of 8 or 16 bytes: lower-case hex; `column_id` writes none if all are zero. */
 void column_id(Column *column, Slice id);
-void column_hex(Column *column, Slice bytes);
+void column_hex(Column *column, Slice id);
 
 /* A map. Of two values of one key the last counts; `pairs` is reordered for that. */
 MapRange column_map(Column *column, Attribute *pairs, size_t count, TextScratch *scratch);

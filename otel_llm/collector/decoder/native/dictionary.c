@@ -33,13 +33,6 @@ static uint64_t hash_of(Slice text)
     return multiply(hash ^ word, MIX ^ secret);
 }
 
-static bool is(const Dictionary *dictionary, uint32_t number, Slice text)
-{
-    const Entry *entry = dictionary_entry(dictionary, number);
-    const uint8_t *at = dictionary->strings.data + entry->at;
-    return slice_equal((Slice){at, at + entry->size}, text);
-}
-
 static uint32_t *slot_of(const Dictionary *dictionary, uint64_t hash, Slice text)
 {
     size_t mask = dictionary->slots_count - 1;
@@ -47,7 +40,8 @@ static uint32_t *slot_of(const Dictionary *dictionary, uint64_t hash, Slice text
         uint32_t *slot = dictionary->slots + at;
         if (*slot == EMPTY_SLOT)
             return slot;
-        if (dictionary_entry(dictionary, *slot)->hash == hash && is(dictionary, *slot, text))
+        if (dictionary_entry(dictionary, *slot)->hash == hash &&
+            dictionary_is(dictionary, *slot, text))
             return slot;
     }
 }
@@ -82,28 +76,18 @@ static uint32_t add(Dictionary *dictionary, uint64_t hash, Slice text)
     return (uint32_t)number;
 }
 
-static uint32_t find(Dictionary *dictionary, Slice text)
+uint32_t dictionary_find(Dictionary *dictionary, Slice text)
 {
+    if (dictionary_count(dictionary) == 0 && slice_size(text) != 0)
+        dictionary_find(dictionary, slice_of(""));
     if (dictionary_count(dictionary) * 2 >= dictionary->slots_count)
         rehash(dictionary);
     uint64_t hash = hash_of(text);
     uint32_t *slot = slot_of(dictionary, hash, text);
     if (*slot == EMPTY_SLOT)
         *slot = add(dictionary, hash, text);
+    dictionary_entry(dictionary, dictionary->last)->next = *slot;
     return *slot;
-}
-
-uint32_t dictionary_number(Dictionary *dictionary, Slice text)
-{
-    if (dictionary_count(dictionary) == 0)
-        find(dictionary, slice_of(""));
-    uint32_t number = dictionary_entry(dictionary, dictionary->last)->next;
-    if (!is(dictionary, number, text)) {
-        number = find(dictionary, text);
-        dictionary_entry(dictionary, dictionary->last)->next = number;
-    }
-    dictionary->last = number;
-    return number;
 }
 
 void dictionary_free(Dictionary *dictionary)

@@ -24,8 +24,8 @@ typedef struct {
 /* Strings that a sender chose must not be able to collide: set once, before the first use. */
 void dictionary_seed(uint64_t seed);
 
-/* The number of a string, a new one if it was not there. Number 0 is the empty string. */
-uint32_t dictionary_number(Dictionary *dictionary, Slice text);
+/* Slow path of dictionary_number. */
+uint32_t dictionary_find(Dictionary *dictionary, Slice text);
 void dictionary_free(Dictionary *dictionary);
 
 static inline Entry *dictionary_entry(const Dictionary *dictionary, uint32_t number)
@@ -36,6 +36,26 @@ static inline Entry *dictionary_entry(const Dictionary *dictionary, uint32_t num
 static inline size_t dictionary_count(const Dictionary *dictionary)
 {
     return dictionary->entries.size / sizeof(Entry);
+}
+
+static inline bool dictionary_is(const Dictionary *dictionary, uint32_t number, Slice text)
+{
+    const Entry *entry = dictionary_entry(dictionary, number);
+    return entry->size == slice_size(text) &&
+           bytes_equal(dictionary->strings.data + entry->at, text.at, entry->size);
+}
+
+/* The number of a string, a new one if it was not there. Number 0 is the empty string. The string
+ * that came next the last time is tried first. */
+static inline uint32_t dictionary_number(Dictionary *dictionary, Slice text)
+{
+    uint32_t number = 0;
+    if (dictionary_count(dictionary))
+        number = dictionary_entry(dictionary, dictionary->last)->next;
+    if (dictionary_count(dictionary) == 0 || !dictionary_is(dictionary, number, text))
+        number = dictionary_find(dictionary, text);
+    dictionary->last = number;
+    return number;
 }
 
 #endif

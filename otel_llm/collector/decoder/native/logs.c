@@ -30,7 +30,7 @@ static const ColumnSpec columns[] = {
     {"EventName", "String", PLAIN},
 };
 
-static void read_field(Scratch *scratch, Record *record, const Field *field)
+static void read_field(Scratch *scratch, Record *record, const Field *field, Slice *rest)
 {
     static const char where[] = "LogRecord";
     switch (field->number) {
@@ -48,6 +48,7 @@ static void read_field(Scratch *scratch, Record *record, const Field *field)
         break;
     case 6:
         attribute_add(&scratch->lists[ATTRIBUTES], field_bytes(field, where));
+        attributes_add(&scratch->lists[ATTRIBUTES], rest, TAG(6, WIRE_BYTES));
         break;
     case 8:
         wire_expect(field, WIRE_FIXED32, "LogRecord.flags");
@@ -94,6 +95,12 @@ static void write_record(Session *session, const Record *record)
     column_string(to++, record->event_name);
 }
 
+static size_t bound_of(const Scratch *scratch, const Record *record)
+{
+    return slice_size(record->severity_text) + slice_size(record->event_name) +
+           value_bound(&record->body) + attributes_bound(&scratch->lists[ATTRIBUTES]);
+}
+
 static void read(Session *session, Slice message)
 {
     Slice none = slice_of("");
@@ -101,12 +108,10 @@ static void read(Session *session, Slice message)
     Field field;
     scratch_clear(&session->scratch);
     while (wire_next(&message, &field, "LogRecord"))
-        read_field(&session->scratch, &record, &field);
+        read_field(&session->scratch, &record, &field, &message);
     bool possible = is_trace_id(record.trace_id) && is_span_id(record.span_id) &&
                     is_time(record.time) && is_time(record.observed);
-    size_t bound = slice_size(record.severity_text) + slice_size(record.event_name) +
-                   value_bound(&record.body) +
-                   attributes_bound(&session->scratch.lists[ATTRIBUTES]);
+    size_t bound = session->writing ? 0 : bound_of(&session->scratch, &record);
     if (session_item(session, possible, bound))
         write_record(session, &record);
 }

@@ -91,6 +91,7 @@ static PyObject *block_of(const Table *table)
     if (bytes == NULL)
         return NULL;
     uint8_t *to = (uint8_t *)PyBytes_AsString(bytes);
+    memory_large(to, size);
     Py_BEGIN_ALLOW_THREADS
     table_write(table, to);
     Py_END_ALLOW_THREADS

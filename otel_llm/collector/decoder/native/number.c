@@ -14,32 +14,43 @@ typedef struct {
     int exponent;
 } Decimal;
 
+static int digits_count(uint64_t number)
+{
+    int count = 1;
+    for (uint64_t limit = 10; number >= limit && count < 20; limit *= 10)
+        count++;
+    return count;
+}
+
+/* Digits in their place: copying bytes that were just written one by one makes processors wait. */
 static int digits_of(uint64_t number, char *to)
 {
-    char reversed[20];
-    int count = 0;
-    do {
-        reversed[count++] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number);
-    for (int i = 0; i < count; i++)
-        to[i] = reversed[count - 1 - i];
+    int count = digits_count(number);
+    for (int i = count; i-- > 0; number /= 10)
+        to[i] = (char)('0' + number % 10);
     return count;
 }
 
 void number_int(Buffer *to, int64_t number)
 {
-    char digits[20];
     uint64_t size = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
     if (number < 0)
         buffer_byte(to, '-');
-    buffer_add(to, digits, (size_t)digits_of(size, digits));
+    to->size += (size_t)digits_of(size, (char *)buffer_room(to, 20));
 }
 
 static void trim(Decimal *decimal)
 {
     while (decimal->count > 1 && decimal->digits[decimal->count - 1] == '0')
         decimal->count--;
+}
+
+/* The number times 10 to the exponent. */
+static void set_digits(Decimal *decimal, uint64_t number, int exponent)
+{
+    decimal->count = digits_of(number, decimal->digits);
+    decimal->exponent = exponent + decimal->count - 1;
+    trim(decimal);
 }
 
 /* A number as an interval of integers: all decimals between `low` and `high`, times 10 to the power
@@ -63,12 +74,15 @@ static const uint64_t powers_of_five[28] = {
  * to 2^53 are scaled to 17 or 18 digits. */
 static Interval interval_of(double number)
 {
-    int exponent;
-    uint64_t digits = (uint64_t)ldexp(frexp(number, &exponent), DBL_MANT_DIG);
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof bits);
+    int exponent = (int)(bits >> (DBL_MANT_DIG - 1)) - (DBL_MAX_EXP - 2); /* as frexp gives it */
+    uint64_t hidden = (uint64_t)1 << (DBL_MANT_DIG - 1);
+    uint64_t digits = (bits & (hidden - 1)) | hidden;
     Interval made = {.scale = 16 - (((exponent - 1) * 1233) >> 12)}; /* log10(2) = 1233 / 4096 */
     unsigned __int128 power = powers_of_five[made.scale];
     /* Two bits more: half the distance to the next number, and a quarter of it below 2^n. */
-    unsigned below = digits == (uint64_t)1 << (DBL_MANT_DIG - 1) ? 1 : 2;
+    unsigned below = digits == hidden ? 1 : 2;
     unsigned odd = digits & 1; /* the ends of the interval belong to even numbers */
     made.shift = (unsigned)(DBL_MANT_DIG - exponent - made.scale + 2);
     made.value = power * digits * 4;
@@ -114,9 +128,20 @@ static void shortest_in(double number, Decimal *decimal)
         dropped++;
     uint64_t best = closest(&interval, ten);
     best = best < low ? low : best > high ? high : best;
-    decimal->count = digits_of(best, decimal->digits);
-    decimal->exponent = decimal->count - 1 + dropped - interval.scale;
-    trim(decimal);
+    set_digits(decimal, best, dropped - interval.scale);
+}
+
+/* Numbers that people choose have few decimals. Fifteen digits that read back as the number are
+ * its shortest: no two such decimals are the same double. */
+static bool few_decimals(double number, Decimal *decimal)
+{
+    if (number > 1e11)
+        return false;
+    uint64_t scaled = (uint64_t)(number * 1e4 + 0.5);
+    if (scaled == 0 || (double)scaled / 1e4 != number)
+        return false;
+    set_digits(decimal, scaled, -4);
+    return true;
 }
 
 static bool reads_back(const Decimal *decimal, double number)
@@ -153,21 +178,23 @@ static bool rounded(double number, int count, Decimal *decimal)
     return reads_back(decimal, number);
 }
 
-static Decimal shortest(double number)
+static void shortest(double number, Decimal *decimal)
 {
-    Decimal decimal = {.digits = "0", .count = 1};
-    if (number == 0)
-        return decimal;
+    if (number == 0) {
+        set_digits(decimal, 0, 0);
+        return;
+    }
+    if (few_decimals(number, decimal))
+        return;
     if (number >= 1e-10 && number < 0x1p53) {
-        shortest_in(number, &decimal);
-        return decimal;
+        shortest_in(number, decimal);
+        return;
     }
     /* Below the smallest normal number even one digit may be enough; above it 15 always differ. */
     int count = number < DBL_MIN ? 1 : DBL_DIG;
-    while (!rounded(number, count, &decimal) && count < MOST_DIGITS)
+    while (!rounded(number, count, decimal) && count < MOST_DIGITS)
         count++;
-    trim(&decimal);
-    return decimal;
+    trim(decimal);
 }
 
 static void zeros(Buffer *to, int count)
@@ -214,7 +241,8 @@ void number_double(Buffer *to, double number)
     if (signbit(number))
         buffer_byte(to, '-');
     number = fabs(number);
-    Decimal decimal = shortest(number);
+    Decimal decimal;
+    shortest(number, &decimal);
     if (number != 0 && (number < 1e-6 || number >= 1e21))
         scientific(to, &decimal);
     else

@@ -50,9 +50,8 @@ typedef struct {
 typedef struct {
     Slice message;
     size_t resource, scope;
-    uint32_t service, name; /* in the dictionary of names, then their rank in it */
     uint64_t time;
-    size_t sequence; /* so that the order is always the same */
+    uint32_t name, service; /* in the dictionary of names, then their rank in it */
 } Item;
 
 typedef struct Session Session;
@@ -89,7 +88,9 @@ typedef struct {
 struct Session {
     const Signal *signal;
     bool writing; /* fill the tables, and do not only count */
-    uint64_t items, rejected, expanded;
+    uint64_t items, rejected;
+    uint64_t bytes;    /* of the requests */
+    uint64_t expanded; /* only when counting */
     Table tables[MOST_TABLES];
     Buffer resources, scopes; /* all of them when writing, else the current one */
     size_t resource, scope;   /* the current ones */
@@ -122,8 +123,8 @@ static inline Scope *session_scope(const Session *session)
 /* What the collector's exporter calls the service: the attribute's text, nothing without it. */
 Slice session_service(Session *session);
 
-/* Counts a row that will take `bound` bytes beside what it repeats; false if it is to be left out,
- * because an id or a time in it cannot be one. */
+/* Counts a row that will take `bound` bytes beside what it repeats, which matters only counting.
+ * False if it is not to be written: when counting, or if an id or a time in it cannot be one. */
 bool session_item(Session *session, bool possible, size_t bound);
 
 void scratch_clear(Scratch *scratch);

@@ -143,6 +143,19 @@ static bool json_map(TextScratch *to, Slice message)
     return finite;
 }
 
+bool value_scalar(Buffer *to, const Value *value)
+{
+    if (value->kind == VALUE_INT)
+        number_int(to, value->integer);
+    else if (value->kind == VALUE_DOUBLE && isfinite(value->real))
+        number_double(to, value->real);
+    else if (value->kind == VALUE_BOOL)
+        buffer_slice(to, slice_of(value->integer ? "true" : "false"));
+    else
+        return false;
+    return true;
+}
+
 /* A value as Go's encoding/json writes it; false if it holds a double that JSON has no form for. */
 static bool json_value(TextScratch *to, const Value *value)
 {
@@ -157,14 +170,9 @@ static bool json_value(TextScratch *to, const Value *value)
         buffer_byte(json, '"');
         return true;
     case VALUE_BOOL:
-        buffer_words(json, value->integer ? "true" : "false");
-        return true;
     case VALUE_INT:
-        number_int(json, value->integer);
-        return true;
     case VALUE_DOUBLE:
-        number_double(json, value->real);
-        return isfinite(value->real);
+        return value_scalar(json, value);
     case VALUE_ARRAY:
         return json_array(to, value->bytes);
     case VALUE_MAP:

@@ -20,7 +20,7 @@ typedef struct {
     int32_t kind, code;
     uint64_t start, end;
     bool possible; /* its ids and times, and those of its events and links, can be such */
-    size_t bound;
+    size_t bound;  /* of its events and links, without their attributes */
 } Span;
 
 typedef enum {
@@ -128,7 +128,7 @@ static void read_status(Span *span, Slice message)
     }
 }
 
-static void read_field(Scratch *scratch, Span *span, const Field *field)
+static void read_field(Scratch *scratch, Span *span, const Field *field, Slice *rest)
 {
     static const char where[] = "Span";
     switch (field->number) {
@@ -158,6 +158,7 @@ static void read_field(Scratch *scratch, Span *span, const Field *field)
         break;
     case 9:
         attribute_add(&scratch->lists[ATTRIBUTES], field_bytes(field, "Span.attributes"));
+        attributes_add(&scratch->lists[ATTRIBUTES], rest, TAG(9, WIRE_BYTES));
         break;
     case 11:
         read_event(scratch, span, field_bytes(field, "Span.events"));
@@ -178,14 +179,18 @@ static Span read_span(Scratch *scratch, Slice message)
     Field field;
     scratch_clear(scratch);
     while (wire_next(&message, &field, "Span"))
-        read_field(scratch, &span, &field);
+        read_field(scratch, &span, &field, &message);
     span.possible &= is_trace_id(span.trace_id) && is_span_id(span.span_id) &&
                      is_span_id(span.parent_id) && is_time(span.start) && is_time(span.end);
-    span.bound += slice_size(span.trace_state) + slice_size(span.name) + slice_size(span.message) +
-                  attributes_bound(&scratch->lists[ATTRIBUTES]) +
-                  attributes_bound(&scratch->lists[EVENTS_ATTRIBUTES]) +
-                  attributes_bound(&scratch->lists[LINKS_ATTRIBUTES]);
     return span;
+}
+
+static size_t bound_of(const Scratch *scratch, const Span *span)
+{
+    return span->bound + slice_size(span->trace_state) + slice_size(span->name) +
+           slice_size(span->message) + attributes_bound(&scratch->lists[ATTRIBUTES]) +
+           attributes_bound(&scratch->lists[EVENTS_ATTRIBUTES]) +
+           attributes_bound(&scratch->lists[LINKS_ATTRIBUTES]);
 }
 
 static void write_events(Session *session, Column *to)
@@ -259,14 +264,17 @@ static void write_span(Session *session, const Span *span)
 static void read(Session *session, Slice message)
 {
     Span span = read_span(&session->scratch, message);
-    if (session_item(session, span.possible, span.bound))
+    size_t bound = session->writing ? 0 : bound_of(&session->scratch, &span);
+    if (session_item(session, span.possible, bound))
         write_span(session, &span);
 }
 
+/* Stops at the time, which follows the name as senders write it. Whatever else it found, only the
+ * order would differ, which ClickHouse mends. */
 static void key(Slice message, Slice *name, uint64_t *time)
 {
     Field field;
-    while (wire_next(&message, &field, "Span")) {
+    while (*time == 0 && wire_next(&message, &field, "Span")) {
         if (field.number == 5)
             *name = field_bytes(&field, "Span.name");
         else if (field.number == 7)

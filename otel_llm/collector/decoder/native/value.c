@@ -2,9 +2,6 @@
 
 #include "wire.h"
 
-/* Longest text of a number, and of what JSON makes of one byte (`\u0000`). */
-enum { NUMBER_BOUND = 40, ESCAPE = 6 };
-
 static void check_elements(Slice message, bool pairs, int depth)
 {
     Attribute pair;
@@ -67,7 +64,54 @@ void value_parse(Value *to, Slice message, int depth)
         member(to, &field, depth);
 }
 
-void attribute_parse(Attribute *to, Slice message, int depth)
+/* The varint that the rest is; false if it is none, or a longer one. */
+static inline bool short_varint(Slice rest, uint64_t *number)
+{
+    *number = 0;
+    for (unsigned shift = 0; rest.at < rest.end && shift < 63; shift += 7) {
+        *number |= (uint64_t)(*rest.at & 0x7f) << shift;
+        if (*rest.at++ < 0x80)
+            return rest.at == rest.end;
+    }
+    return false;
+}
+
+/* A value of one field of the most common kinds. */
+static inline bool usual_value(Value *to, Slice message)
+{
+    uint64_t number;
+    if (wire_short(&message, TAG(1, WIRE_BYTES), &to->bytes)) {
+        to->kind = VALUE_STRING;
+        return message.at == message.end;
+    }
+    if (message.at == message.end)
+        return false;
+    uint8_t tag = *message.at++;
+    if (tag == TAG(4, WIRE_FIXED64) && slice_size(message) == sizeof to->real) {
+        to->kind = VALUE_DOUBLE;
+        memcpy(&to->real, message.at, sizeof to->real);
+        return true;
+    }
+    if ((tag != TAG(2, WIRE_VARINT) && tag != TAG(3, WIRE_VARINT)) ||
+        !short_varint(message, &number))
+        return false;
+    to->kind = tag == TAG(3, WIRE_VARINT) ? VALUE_INT : VALUE_BOOL;
+    to->integer = to->kind == VALUE_INT ? (int64_t)number : number != 0;
+    return true;
+}
+
+/* Most attributes are a key and a value and no more, in this order and short: they are read at
+ * once. False, and nothing of use in `to`, of all others, the malformed among them. */
+static inline bool usual_attribute(Attribute *to, Slice message)
+{
+    Slice value;
+    return wire_short(&message, TAG(1, WIRE_BYTES), &to->key) &&
+           wire_short(&message, TAG(2, WIRE_BYTES), &value) && message.at == message.end &&
+           usual_value(&to->value, value);
+}
+
+/* Not inlined, so that the usual ones do not pay for its frame. */
+__attribute__((noinline)) static void any_attribute(Attribute *to, Slice message, int depth)
 {
     Field field = {0};
     to->key = (Slice){message.at, message.at}; /* where it is tells which of two comes later */
@@ -80,22 +124,20 @@ void attribute_parse(Attribute *to, Slice message, int depth)
     }
 }
 
+void attribute_parse(Attribute *to, Slice message, int depth)
+{
+    if (!usual_attribute(to, message))
+        any_attribute(to, message, depth);
+}
+
 void attribute_add(Buffer *list, Slice message)
 {
     attribute_parse(buffer_item(list, sizeof(Attribute)), message, 0);
 }
 
-size_t value_bound(const Value *value)
+void attributes_add(Buffer *list, Slice *rest, uint8_t tag)
 {
-    switch (value->kind) {
-    case VALUE_STRING:
-        return slice_size(value->bytes);
-    case VALUE_BYTES:
-        return slice_size(value->bytes) * 2 + 4;
-    case VALUE_ARRAY:
-    case VALUE_MAP:
-        return slice_size(value->bytes) * ESCAPE + 2;
-    default:
-        return NUMBER_BOUND;
-    }
+    Slice message;
+    while (wire_short(rest, tag, &message))
+        attribute_add(list, message);
 }

@@ -40,8 +40,28 @@ void attribute_parse(Attribute *to, Slice message, int depth);
 /* Adds an attribute to a list of them. */
 void attribute_add(Buffer *list, Slice message);
 
+/* Adds those that come next in a message, as long as they have the tag and are short: most of what
+ * is to be read are such. */
+void attributes_add(Buffer *list, Slice *rest, uint8_t tag);
+
+/* Longest text of a number, and of what JSON makes of one byte (`\u0000`). */
+enum { SCALAR_BOUND = 40, ESCAPE = 6 };
+
 /* Most bytes that the text of a value takes. */
-size_t value_bound(const Value *value);
+static inline size_t value_bound(const Value *value)
+{
+    switch (value->kind) {
+    case VALUE_STRING:
+        return slice_size(value->bytes);
+    case VALUE_BYTES:
+        return slice_size(value->bytes) * 2 + 4;
+    case VALUE_ARRAY:
+    case VALUE_MAP:
+        return slice_size(value->bytes) * ESCAPE + 2;
+    default:
+        return SCALAR_BOUND;
+    }
+}
 
 static inline const Attribute *attributes(const Buffer *list)
 {

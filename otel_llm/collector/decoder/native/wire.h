@@ -49,6 +49,20 @@ static inline Slice wire_bytes(Slice *rest, const char *where)
     return bytes;
 }
 
+/* A field's tag, where it takes one byte. */
+#define TAG(number, wire) ((number) << 3 | (wire))
+
+/* The next field, if it has this tag and a length of one byte. */
+static inline bool wire_short(Slice *rest, uint8_t tag, Slice *bytes)
+{
+    size_t left = slice_size(*rest);
+    if (left < 2 || rest->at[0] != tag || rest->at[1] > 0x7f || rest->at[1] > left - 2)
+        return false;
+    *bytes = (Slice){rest->at + 2, rest->at + 2 + rest->at[1]};
+    rest->at = bytes->end;
+    return true;
+}
+
 /* The next field of a message; false at its end. `where` names the message. */
 static inline bool wire_next(Slice *rest, Field *field, const char *where)
 {
@@ -59,7 +73,7 @@ static inline bool wire_next(Slice *rest, Field *field, const char *where)
         fail(where, "it has a field without a number");
     field->number = (uint32_t)(tag >> 3);
     field->wire = (Wire)(tag & 7);
-    switch (field->wire) {
+    switch (__builtin_expect(field->wire, WIRE_BYTES)) {
     case WIRE_BYTES:
         field->bytes = wire_bytes(rest, where);
         return true;
