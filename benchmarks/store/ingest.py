@@ -26,10 +26,12 @@ from benchmarks.store.fill import settle
 from otel_llm.exporters.clickhouse.client import connect
 from otel_llm.exporters.clickhouse.writer import insert_arrow_block
 
-ROUNDS = 5
+ROUNDS = 3
 CONNECTIONS = 4
-SPOOL_BYTES = 256 << 20
-AHEAD_BYTES = 64 << 20
+SPOOL_BYTES = 512 << 20
+MEMORY_BYTES = 4 << 30
+"""The copy inserts blocks of a million rows, which the default does not hold."""
+AHEAD_BYTES = 128 << 20
 """The sender pauses while the spool holds more."""
 
 _ALIKE = (
@@ -102,7 +104,7 @@ def span_round(directory: Path, sent: Path) -> tuple[Cost, Cost]:
 def started(directory: Path) -> Iterator[Up]:
     """An `up` that has come to rest."""
     with (
-        running(directory, SPOOL_BYTES) as ready,
+        running(directory, SPOOL_BYTES, MEMORY_BYTES) as ready,
         closing(connect(data_dir=str(directory))) as client,
     ):
         settle(client)

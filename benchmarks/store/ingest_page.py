@@ -8,7 +8,8 @@ from benchmarks.store.cost import DEMO
 METHOD = (
     "Requests of 1000 spans (15 attributes and 5 of the resource), each another one, go over "
     f"OTLP/HTTP, not compressed, from another process over {ingest.CONNECTIONS} connections to an "
-    f"`otel-llm up` with an empty store; the sender waits while the spool holds more than "
+    f"`otel-llm up` with an empty store and `store_memory_bytes` {ingest.MEMORY_BYTES >> 30} GiB, "
+    f"which the copy's blocks of a million rows need; the sender waits while the spool holds more than "
     f"{ingest.AHEAD_BYTES >> 20} MiB. CPU is that of the whole process of `up`, from the first "
     "request until the spool is empty and no merge has run for three seconds. Then, in the same "
     "process and counted alike, `INSERT INTO copy SELECT * FROM otel_traces` into a table with the "
