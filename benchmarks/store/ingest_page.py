@@ -9,7 +9,7 @@ METHOD = (
     "Requests of 1000 spans (15 attributes and 5 of the resource), each another one, go over "
     f"OTLP/HTTP, not compressed, from another process over {ingest.CONNECTIONS} connections to an "
     f"`otel-llm up` with an empty store and `store_memory_bytes` {ingest.MEMORY_BYTES >> 30} GiB, "
-    f"which the copy's blocks of a million rows need; the sender waits while the spool holds more than "
+    "which the copy needs for blocks of a million rows; the sender waits while the spool has over "
     f"{ingest.AHEAD_BYTES >> 20} MiB. CPU is that of the whole process of `up`, from the first "
     "request until the spool is empty and no merge has run for three seconds. Then, in the same "
     "process and counted alike, `INSERT INTO copy SELECT * FROM otel_traces` into a table with the "
@@ -27,7 +27,7 @@ def render(result: dict[str, Any]) -> str:
 
 def _ingest(one: dict[str, Any]) -> str:
     rows = "\n".join(
-        f"| {name} | {each['median']:,} | {each['q1']:,} to {each['q3']:,} | {each['min']:,} |"
+        f"| {name} | {each['median']:,g} | {each['min']:,g} | {each['max']:,g} |"
         for name, each in one["spread"].items()
     )
     threads = "\n".join(
@@ -48,7 +48,7 @@ def _ingest(one: dict[str, Any]) -> str:
 {one["spans_per_core_s"]:,} per core-second with everything counted, merges too. That is \
 {one["ratio_to_native_copy"]:.0%} of what ClickHouse does when it copies its own table.
 
-| | median | quartiles | least |
+| | median | least | most |
 |---|---|---|---|
 {rows}
 
