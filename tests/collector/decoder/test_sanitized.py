@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[3]
 NATIVE = ROOT / "otel_llm" / "collector" / "decoder" / "native"
 FUZZ = Path(__file__).parent / "fuzz"
 FLAGS = ["-std=c11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+FLAGS.append("-fsanitize-coverage=trace-pc")
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")

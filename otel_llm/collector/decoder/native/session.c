@@ -128,6 +128,7 @@ static void begin_scope(Session *session, Slice message)
 static void take_item(Session *session, Slice message)
 {
     if (!session->writing) {
+        session->expanded += ITEM_BOUND;
         session->signal->read(session, message);
         return;
     }
@@ -135,7 +136,7 @@ static void take_item(Session *session, Slice message)
     if (session->signal->key) {
         Slice name = slice_of("");
         session->signal->key(message, &name, &item.time);
-        item.service = dictionary_number(&session->names, session_service(session));
+        item.service = session_resource(session)->service;
         item.name = dictionary_number(&session->names, name);
     }
     *(Item *)buffer_item(&session->waiting, sizeof item) = item;
@@ -195,7 +196,8 @@ static void begin_resource(Session *session, Slice message)
     Resource *resource =
         begin(&session->resources, &session->resource, sizeof *resource, session->writing);
     Buffer kept = resource->attributes;
-    *resource = (Resource){.attributes = kept, .schema_url = slice_of("")};
+    *resource = (Resource){
+        .attributes = kept, .schema_url = slice_of(""), .window = session->window};
     resource->attributes.size = 0;
     while (wire_next(&message, &field, where)) {
         if (field.number == 1)
@@ -203,6 +205,8 @@ static void begin_resource(Session *session, Slice message)
         else if (field.number == 3)
             resource->schema_url = field_bytes(&field, where);
     }
+    if (session->writing && session->signal->key)
+        resource->service = dictionary_number(&session->names, session_service(session));
     resource->bound = attributes_bound(&resource->attributes) + slice_size(resource->schema_url);
     session->expanded += sizeof *resource + resource->bound;
 }
@@ -218,25 +222,30 @@ static void resource_scopes(Session *session, Slice message)
     }
 }
 
-void session_request(Session *session, Slice body)
+void session_request(Session *session, Slice body, Window window)
 {
     const char *where = session->signal->request;
     Field field;
     session->bytes += slice_size(body);
+    session->window = window;
     while (wire_next(&body, &field, where)) {
         if (field.number == 1)
             resource_scopes(session, field_bytes(&field, where));
     }
 }
 
-bool session_item(Session *session, bool possible, size_t bound)
+bool session_item(Session *session, bool possible, uint64_t time, size_t bound)
 {
+    const Window *window = &session_resource(session)->window;
+    bool outside = possible && ((int64_t)time < window->oldest || (int64_t)time > window->newest);
+    bool kept = possible && !outside;
     session->items++;
-    session->rejected += !possible;
-    if (possible)
+    session->rejected += !kept;
+    session->outside += outside;
+    if (kept)
         session->expanded += ROW_BOUND + session_resource(session)->bound + session_scope(session)->bound;
     session->expanded += bound;
-    return possible && session->writing;
+    return kept && session->writing;
 }
 
 void column_attributes(Session *session, Column *column, const Buffer *list, size_t from,
