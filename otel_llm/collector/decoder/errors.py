@@ -13,3 +13,7 @@ class MalformedError(ValueError):
         super().__init__(f"{where}: {why}")
         self.where = where
         self.why = why
+
+
+class OversizeError(ValueError):
+    """A request in JSON takes more than its limit as protobuf."""

@@ -17,8 +17,16 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-from otel_llm.collector.decoder import MalformedError, Signal, check, decode, from_json
+from otel_llm.collector.decoder import (
+    MalformedError,
+    OversizeError,
+    Signal,
+    check,
+    decode,
+    from_json,
+)
 from tests.collector.decoder import strategies
+from tests.collector.decoder.memory import grown
 
 MESSAGES: dict[Signal, type[Message]] = {
     "traces": ExportTraceServiceRequest,
@@ -84,6 +92,16 @@ def value_of(written: str) -> AnyValue:
         ('{"intValue":"-9223372036854775808"}', AnyValue(int_value=-(2**63))),
         ('{"intValue":1.0}', AnyValue(int_value=1)),
         ('{"intValue":1e3}', AnyValue(int_value=1000)),
+        ('{"intValue":1e18}', AnyValue(int_value=10**18)),
+        ('{"intValue":"-9.223372036854775808E+18"}', AnyValue(int_value=-(2**63))),
+        ('{"intValue":1234567890123456789000e-3}', AnyValue(int_value=1234567890123456789)),
+        ('{"intValue":-0.0}', AnyValue(int_value=0)),
+        (f'{{"intValue":1.{"0" * 900}}}', AnyValue(int_value=1)),
+        (f'{{"doubleValue":0.{"1" * 70}}}', AnyValue(double_value=float(f"0.{'1' * 70}"))),
+        (f'{{"doubleValue":1{"0" * 900}e-900}}', AnyValue(double_value=1)),
+        (f'{{"doubleValue":0.{"0" * 30_000}7e30001}}', AnyValue(double_value=7)),
+        (f'{{"doubleValue":9007199254740993.{"0" * 900}1}}', AnyValue(double_value=2**53 + 2)),
+        (f'{{"doubleValue":9007199254740993.{"0" * 900}}}', AnyValue(double_value=2**53)),
         ('{"boolValue":false}', AnyValue(bool_value=False)),
         ('{"doubleValue":0}', AnyValue(double_value=0)),
         ('{"doubleValue":-0.25e-3}', AnyValue(double_value=-0.25e-3)),
@@ -161,6 +179,10 @@ def test_fields_of_a_span(span: str, field: str, expected: object) -> None:
                 '"startTimeUnixNano":"x"',
                 '"startTimeUnixNano":1.5',
                 '"startTimeUnixNano":18446744073709551616',
+                '"startTimeUnixNano":1e20',
+                '"startTimeUnixNano":1.' + "0" * 900 + "1",
+                '"startTimeUnixNano":.5e1',
+                '"attributes":[{"value":{"doubleValue":.5}}]',
                 '"attributes":[{"value":{"intValue":"-9223372036854775809"}}]',
                 '"attributes":[{"value":{"boolValue":"yes"}}]',
                 '"attributes":[{"value":{"bytesValue":"A"}}]',
@@ -191,6 +213,44 @@ def test_json_cut_anywhere_is_refused() -> None:
     for size in range(len(whole)):
         with pytest.raises(MalformedError):
             from_json("traces", whole[:size])
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    st.from_regex(r"-?(0|[1-9][0-9]{0,40})(\.[0-9]{1,1200})?([eE][-+]?[0-9]{1,4})?", fullmatch=True)
+)
+def test_any_decimal_is_the_nearest_double(written: str) -> None:
+    """However many digits it has."""
+    assert value_of(f'{{"doubleValue":{written}}}').double_value == float(written)
+
+
+@pytest.mark.parametrize("member", ["bucketCounts", "explicitBounds"])
+def test_repeated_numbers_take_eight_bytes(member: str) -> None:
+    """They are packed: no tag before each."""
+    point = f'{{"{member}":[{",".join(["1"] * 1000)}]}}'
+    metric = f'{{"metrics":[{{"histogram":{{"dataPoints":[{point}]}}}}]}}'
+    body = from_json("metrics", f'{{"resourceMetrics":[{{"scopeMetrics":[{metric}]}}]}}'.encode())
+    assert 8000 < len(body) < 8100
+
+
+def test_a_request_beyond_its_limit_is_refused() -> None:
+    """The limit is the protobuf's; memory stays by it, however much the JSON would become."""
+    body = b'{"resourceSpans":[' + b'{"resource":{"attributes":[{}]}},' * 9 + b"{}]}"
+    size = len(from_json("traces", body))
+    assert from_json("traces", body, size) == from_json("traces", body)
+    for limit in (size - 1, 1, 0):
+        with pytest.raises(OversizeError, match="more than its limit"):
+            from_json("traces", body, limit)
+
+
+def test_numbers_do_not_grow_past_the_limit() -> None:
+    """16 MiB of `0,` would be 64 MiB; it takes two more at most when 1 MiB is allowed."""
+    point = b'{"bucketCounts":[' + b"0," * (8 << 20) + b"0]}"
+    metric = b'{"metrics":[{"histogram":{"dataPoints":[' + point + b"]}}]}"
+    body = b'{"resourceMetrics":[{"scopeMetrics":[' + metric + b"]}]}"
+    with pytest.raises(OversizeError):
+        from_json("metrics", body, 1 << 20)
+    assert grown("from_json('metrics', body, 1 << 20)", body) < 3 << 20
 
 
 def told(work: Callable[[], object]) -> str:

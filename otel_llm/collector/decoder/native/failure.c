@@ -17,13 +17,23 @@ bool attempt(Failure *failure, Walk *walk, void *with)
     return true;
 }
 
+static _Noreturn void leave(Failure failure)
+{
+    reason = failure;
+    longjmp(back, 1);
+}
+
 _Noreturn void fail(const char *where, const char *why)
 {
-    reason = (Failure){where, why};
-    longjmp(back, 1);
+    leave((Failure){MALFORMED, where, why});
 }
 
 _Noreturn void fail_memory(void)
 {
-    fail(NULL, "out of memory");
+    leave((Failure){.kind = NO_MEMORY});
+}
+
+_Noreturn void fail_oversize(void)
+{
+    leave((Failure){.kind = OVERSIZE});
 }

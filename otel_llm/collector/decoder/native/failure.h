@@ -1,4 +1,5 @@
-/* How a walk ends early: a body that is malformed, or memory that cannot be had.
+/* How a walk ends early: a body that is malformed or too large, or memory that
+ * cannot be had.
  *
  * Parsers and writers call fail() and do not return; attempt() gets control back, and its caller
  * frees what the walk had made. No function in between checks for errors.
@@ -8,9 +9,11 @@
 
 #include <stdbool.h>
 
+typedef enum { MALFORMED, NO_MEMORY, OVERSIZE } FailureKind;
+
 typedef struct {
-    const char *where; /* a message or field by its OTLP name; NULL when memory could not be had */
-    const char *why;
+    FailureKind kind;
+    const char *where, *why; /* when malformed: a message or field by its OTLP name, the reason */
 } Failure;
 
 typedef void Walk(void *with);
@@ -19,5 +22,6 @@ typedef void Walk(void *with);
 bool attempt(Failure *failure, Walk *walk, void *with);
 _Noreturn void fail(const char *where, const char *why);
 _Noreturn void fail_memory(void);
+_Noreturn void fail_oversize(void);
 
 #endif

@@ -69,13 +69,18 @@ static void read_field(Scratch *scratch, Record *record, const Field *field, Sli
     }
 }
 
+static uint64_t time_of(const Record *record)
+{
+    return record->time ? record->time : record->observed;
+}
+
 static void write_record(Session *session, const Record *record)
 {
     const Buffer *pairs = &session->scratch.lists[ATTRIBUTES];
     Table *table = session->tables;
     Column *to = table->columns;
     table->rows++;
-    column_u64(to++, record->time ? record->time : record->observed);
+    column_u64(to++, time_of(record));
     column_id(to++, record->trace_id);
     column_id(to++, record->span_id);
     column_add(to++, &(uint8_t){(uint8_t)record->flags}, 1);
@@ -112,7 +117,7 @@ static void read(Session *session, Slice message)
     bool possible = is_trace_id(record.trace_id) && is_span_id(record.span_id) &&
                     is_time(record.time) && is_time(record.observed);
     size_t bound = session->writing ? 0 : bound_of(&session->scratch, &record);
-    if (session_item(session, possible, bound))
+    if (session_item(session, possible, time_of(&record), bound))
         write_record(session, &record);
 }
 

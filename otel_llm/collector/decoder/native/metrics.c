@@ -230,7 +230,7 @@ static void read_data(Session *session, Metric *metric)
             continue;
         Slice bytes = field_bytes(&field, "Metric.data.data_points");
         Point point = point_read(&session->scratch, metric->kind, bytes);
-        if (session_item(session, point.possible, point.bound + repeated))
+        if (session_item(session, point.possible, point.time, point.bound + repeated))
             write_point(session, metric, &point);
     }
 }

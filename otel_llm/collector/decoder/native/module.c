@@ -8,12 +8,13 @@
 #include "transcode.h"
 
 typedef struct {
-    PyObject *malformed; /* the class MalformedError */
+    PyObject *malformed, *oversize; /* the classes MalformedError and OversizeError */
 } State;
 
 typedef struct {
     Session session;
     const Slice *bodies;
+    const Window *windows; /* one for each body */
     size_t count;
 } Task;
 
@@ -33,15 +34,19 @@ static void walk(void *with)
 {
     Task *task = with;
     for (size_t i = 0; i < task->count; i++)
-        session_request(&task->session, task->bodies[i]);
+        session_request(&task->session, task->bodies[i], task->windows[i]);
     session_finish(&task->session);
 }
 
 static void raise_failure(PyObject *module, const Failure *failure)
 {
     State *state = PyModule_GetState(module);
-    if (failure->where == NULL) {
+    if (failure->kind == NO_MEMORY) {
         PyErr_NoMemory();
+        return;
+    }
+    if (failure->kind == OVERSIZE) {
+        PyErr_SetString(state->oversize, "the request takes more than its limit as protobuf");
         return;
     }
     PyObject *arguments = Py_BuildValue("(ss)", failure->where, failure->why);
@@ -67,21 +72,24 @@ static PyObject *check(PyObject *module, PyObject *arguments)
     unsigned number;
     const char *bytes;
     Py_ssize_t size;
-    if (!PyArg_ParseTuple(arguments, "Iy#:check", &number, &bytes, &size))
+    long long oldest, newest;
+    if (!PyArg_ParseTuple(arguments, "Iy#LL:check", &number, &bytes, &size, &oldest, &newest))
         return NULL;
     const Signal *signal = signal_of(number);
     if (signal == NULL)
         return NULL;
     Slice body = {(const uint8_t *)bytes, (const uint8_t *)bytes + size};
-    Task task = {.bodies = &body, .count = 1};
+    Window window = {oldest, newest};
+    Task task = {.bodies = &body, .windows = &window, .count = 1};
     session_begin(&task.session, signal, false);
     bool good = run(module, walk, &task);
     session_free(&task.session);
     if (!good)
         return NULL;
-    return Py_BuildValue("(KKK)", (unsigned long long)task.session.items,
+    return Py_BuildValue("(KKKK)", (unsigned long long)task.session.items,
                          (unsigned long long)task.session.rejected,
-                         (unsigned long long)task.session.expanded);
+                         (unsigned long long)task.session.expanded,
+                         (unsigned long long)task.session.outside);
 }
 
 static PyObject *block_of(const Table *table)
@@ -124,13 +132,25 @@ static bool slices_of(PyObject *bodies, Slice *slices)
     return true;
 }
 
+static bool windows_of(PyObject *pairs, Window *windows)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_Size(pairs); i++) {
+        long long oldest, newest;
+        if (!PyArg_ParseTuple(PyTuple_GetItem(pairs, i), "LL", &oldest, &newest))
+            return false;
+        windows[i] = (Window){oldest, newest};
+    }
+    return true;
+}
+
 static PyObject *decode_slices(PyObject *module, const Signal *signal, const Slice *slices,
-                               size_t count)
+                               const Window *windows, size_t count)
 {
     Task *task = PyMem_Malloc(sizeof *task); /* the tables' columns are too many for the stack */
     if (task == NULL)
         return PyErr_NoMemory();
     task->bodies = slices;
+    task->windows = windows;
     task->count = count;
     session_begin(&task->session, signal, true);
     PyObject *blocks = run(module, walk, task) ? blocks_of(&task->session) : NULL;
@@ -142,19 +162,27 @@ static PyObject *decode_slices(PyObject *module, const Signal *signal, const Sli
 static PyObject *decode(PyObject *module, PyObject *arguments)
 {
     unsigned number;
-    PyObject *bodies;
-    if (!PyArg_ParseTuple(arguments, "IO!:decode", &number, &PyTuple_Type, &bodies))
+    PyObject *bodies, *pairs;
+    if (!PyArg_ParseTuple(arguments, "IO!O!:decode", &number, &PyTuple_Type, &bodies,
+                          &PyTuple_Type, &pairs))
         return NULL;
     const Signal *signal = signal_of(number);
     if (signal == NULL)
         return NULL;
-    Slice *slices = PyMem_Malloc(((size_t)PyTuple_Size(bodies) + 1) * sizeof *slices);
-    if (slices == NULL)
-        return PyErr_NoMemory();
+    if (PyTuple_Size(bodies) != PyTuple_Size(pairs)) {
+        PyErr_SetString(PyExc_ValueError, "there must be as many windows as bodies");
+        return NULL;
+    }
+    size_t count = (size_t)PyTuple_Size(bodies);
+    Slice *slices = PyMem_Malloc((count + 1) * sizeof *slices);
+    Window *windows = PyMem_Malloc((count + 1) * sizeof *windows);
     PyObject *blocks = NULL;
-    if (slices_of(bodies, slices))
-        blocks = decode_slices(module, signal, slices, (size_t)PyTuple_Size(bodies));
+    if (slices == NULL || windows == NULL)
+        PyErr_NoMemory();
+    else if (slices_of(bodies, slices) && windows_of(pairs, windows))
+        blocks = decode_slices(module, signal, slices, windows, count);
     PyMem_Free(slices);
+    PyMem_Free(windows);
     return blocks;
 }
 
@@ -167,13 +195,13 @@ static PyObject *from_json(PyObject *module, PyObject *arguments)
 {
     unsigned number;
     const char *bytes;
-    Py_ssize_t size;
-    if (!PyArg_ParseTuple(arguments, "Iy#:from_json", &number, &bytes, &size))
+    Py_ssize_t size, limit;
+    if (!PyArg_ParseTuple(arguments, "Iy#n:from_json", &number, &bytes, &size, &limit))
         return NULL;
     if (signal_of(number) == NULL)
         return NULL;
     Transcoding work = {{(const uint8_t *)bytes, (const uint8_t *)bytes + size},
-                        shapes[number], {0}, {0}};
+                        shapes[number], limit < 0 ? 0 : (size_t)limit, {0}, {0}};
     PyObject *made = NULL;
     if (run(module, walk_json, &work))
         made = PyBytes_FromStringAndSize((const char *)work.protobuf.data,
@@ -235,14 +263,16 @@ static int execute(PyObject *module)
     if (errors == NULL)
         return -1;
     state->malformed = PyObject_GetAttrString(errors, "MalformedError");
+    state->oversize = PyObject_GetAttrString(errors, "OversizeError");
     Py_DECREF(errors);
-    return state->malformed == NULL ? -1 : seed();
+    return state->malformed == NULL || state->oversize == NULL ? -1 : seed();
 }
 
 static int traverse(PyObject *module, visitproc visit, void *arg)
 {
     State *state = PyModule_GetState(module);
     Py_VISIT(state->malformed);
+    Py_VISIT(state->oversize);
     return 0;
 }
 
@@ -250,6 +280,7 @@ static int clear(PyObject *module)
 {
     State *state = PyModule_GetState(module);
     Py_CLEAR(state->malformed);
+    Py_CLEAR(state->oversize);
     return 0;
 }
 

@@ -129,6 +129,7 @@ static void begin_scope(Session *session, Slice message)
 static void take_item(Session *session, Slice message)
 {
     if (!session->writing) {
+        session->expanded += ITEM_BOUND;
         session->signal->read(session, message);
         return;
     }
@@ -206,7 +207,8 @@ static void begin_resource(Session *session, Slice message)
     Resource *resource =
         begin(&session->resources, &session->resource, sizeof *resource, session->writing);
     Buffer kept = resource->attributes;
-    *resource = (Resource){.attributes = kept, .schema_url = slice_of("")};
+    *resource = (Resource){
+        .attributes = kept, .schema_url = slice_of(""), .window = session->window};
     resource->attributes.size = 0;
     while (wire_next(&message, &field, where)) {
         if (field.number == 1)
@@ -231,25 +233,30 @@ static void resource_scopes(Session *session, Slice message)
     }
 }
 
-void session_request(Session *session, Slice body)
+void session_request(Session *session, Slice body, Window window)
 {
     const char *where = session->signal->request;
     Field field;
     session->bytes += slice_size(body);
+    session->window = window;
     while (wire_next(&body, &field, where)) {
         if (field.number == 1)
             resource_scopes(session, field_bytes(&field, where));
     }
 }
 
-bool session_item(Session *session, bool possible, size_t bound)
+bool session_item(Session *session, bool possible, uint64_t time, size_t bound)
 {
+    const Window *window = &session_resource(session)->window;
+    bool outside = possible && ((int64_t)time < window->oldest || (int64_t)time > window->newest);
+    bool kept = possible && !outside;
     session->items++;
-    session->rejected += !possible;
-    if (possible)
+    session->rejected += !kept;
+    session->outside += outside;
+    if (kept)
         session->expanded += ROW_BOUND + session_resource(session)->bound + session_scope(session)->bound;
     session->expanded += bound;
-    return possible && session->writing;
+    return kept && session->writing;
 }
 
 void column_attributes(Session *session, Column *column, const Buffer *list, size_t from,

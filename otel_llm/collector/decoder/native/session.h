@@ -24,6 +24,11 @@ typedef struct {
     uint64_t rows;
 } Table;
 
+/* Times of the items that are kept, both inclusive. */
+typedef struct {
+    int64_t oldest, newest;
+} Window;
+
 /* What a table has of a resource or scope: written with its first row, then copied. */
 typedef struct {
     bool written;
@@ -35,6 +40,7 @@ typedef struct {
     Buffer attributes;
     Slice schema_url;
     size_t bound;
+    Window window;    /* its request's */
     uint32_t service; /* in the dictionary of services, where items are put in order */
     Use uses[MOST_TABLES];
 } Resource;
@@ -63,6 +69,9 @@ typedef struct {
     uint64_t number;
     Item *item;
 } Place;
+
+/* Bytes of an item while it waits and is put in order. */
+enum { ITEM_BOUND = sizeof(Item) + sizeof(Place) };
 
 typedef struct Session Session;
 
@@ -98,7 +107,9 @@ typedef struct {
 struct Session {
     const Signal *signal;
     bool writing; /* fill the tables, and do not only count */
+    Window window; /* of the current request */
     uint64_t items, rejected;
+    uint64_t outside; /* of the rejected, those that only their time leaves out */
     uint64_t bytes;    /* of the requests */
     uint64_t expanded; /* only when counting */
     Table tables[MOST_TABLES];
@@ -114,7 +125,7 @@ extern const Signal TRACES, LOGS, METRICS;
 
 void session_begin(Session *session, const Signal *signal, bool writing);
 void session_free(Session *session);
-void session_request(Session *session, Slice body);
+void session_request(Session *session, Slice body, Window window);
 
 /* When writing: reads what the requests had, in the order of the table's key. ClickHouse then has
  * nothing to sort. */
@@ -135,8 +146,9 @@ static inline Scope *session_scope(const Session *session)
 Slice session_service(Session *session);
 
 /* Counts a row that will take `bound` bytes beside what it repeats, which matters only counting.
- * False if it is not to be written: when counting, or if an id or a time in it cannot be one. */
-bool session_item(Session *session, bool possible, size_t bound);
+ * False if it is not to be written: when counting, if an id or a time in it cannot be one, or if
+ * its own time is outside of the window. */
+bool session_item(Session *session, bool possible, uint64_t time, size_t bound);
 
 void scratch_clear(Scratch *scratch);
 size_t attributes_bound(const Buffer *list);

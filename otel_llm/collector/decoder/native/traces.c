@@ -265,7 +265,7 @@ static void read(Session *session, Slice message)
 {
     Span span = read_span(&session->scratch, message);
     size_t bound = session->writing ? 0 : bound_of(&session->scratch, &span);
-    if (session_item(session, span.possible, bound))
+    if (session_item(session, span.possible, span.start, bound))
         write_span(session, &span);
 }
 

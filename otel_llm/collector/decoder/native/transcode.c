@@ -11,6 +11,7 @@
 typedef struct {
     Json json;
     Buffer *to, *scratch;
+    size_t limit;
 } Reader;
 
 static void put_message(Reader *reader, const Shape *shape);
@@ -18,6 +19,13 @@ static void put_message(Reader *reader, const Shape *shape);
 static void put_tag(Reader *reader, const Member *member, Wire wire)
 {
     buffer_varint(reader->to, (uint64_t)member->number << 3 | wire);
+}
+
+/* Before each member and element, so that no more than one value is made in vain. */
+static void check_limit(const Reader *reader)
+{
+    if (reader->to->size > reader->limit)
+        fail_oversize();
 }
 
 /* Begins a field whose length is not known yet: one byte is left for it. */
@@ -63,36 +71,65 @@ static long read_exponent(Slice text, const char *where)
     for (; text.at < text.end; text.at++) {
         if (*text.at < '0' || *text.at > '9')
             fail(where, "a number is no number");
-        if (exponent < 10000) /* beyond it every double is zero or infinite */
+        if (exponent < 100000000000) /* more than a text has digits to make up for */
             exponent = exponent * 10 + (*text.at - '0');
     }
     return negative ? -exponent : exponent;
 }
 
-/* Digits without their point, which would be the locale's, and the exponent that makes up for it. */
-static double read_decimal(Slice text, const char *where)
+/* Whatever follows so many digits does not change which double is nearest, but by not being zero:
+ * the number halfway between two doubles has 767 of them at most. */
+enum { MOST_DIGITS = 770, EXPONENT = 24 };
+
+typedef struct {
+    char digits[MOST_DIGITS + EXPONENT]; /* without zeros before them */
+    size_t count;
+    long exponent; /* of the last of them */
+    bool negative, any, fraction;
+} Decimal;
+
+static void add_digit(Decimal *number, char digit)
 {
-    char copy[80];
-    size_t count = 0;
-    long exponent = 0;
-    bool fraction = false;
-    const uint8_t *at = text.at;
-    for (; at < text.end && (*at | 0x20) != 'e'; at++) {
-        bool point = *at == '.' && !fraction && count > 0;
-        bool sign = *at == '-' && at == text.at;
-        if ((!point && !sign && (*at < '0' || *at > '9')) || count == 64)
+    number->any = true;
+    number->exponent -= number->fraction;
+    if (digit == '0' && number->count == 0)
+        return;
+    if (number->count < MOST_DIGITS) {
+        number->digits[number->count++] = digit;
+        return;
+    }
+    number->exponent++;
+    if (digit != '0')
+        number->digits[MOST_DIGITS - 1] |= 1; /* makes an even digit the odd one after it */
+}
+
+static void read_decimal(Decimal *number, Slice text, const char *where)
+{
+    number->count = 0, number->exponent = 0;
+    number->any = number->fraction = false;
+    number->negative = text.at < text.end && *text.at == '-';
+    for (text.at += number->negative; text.at < text.end && (*text.at | 0x20) != 'e'; text.at++) {
+        bool point = *text.at == '.' && number->any && !number->fraction;
+        if (!point && (*text.at < '0' || *text.at > '9'))
             fail(where, "a number is no number");
         if (!point)
-            copy[count++] = (char)*at;
-        exponent -= fraction;
-        fraction |= point;
+            add_digit(number, (char)*text.at);
+        number->fraction |= point;
     }
-    if (count == 0 || (count == 1 && copy[0] == '-'))
+    if (!number->any)
         fail(where, "a number is no number");
-    if (at < text.end)
-        exponent += read_exponent((Slice){at + 1, text.end}, where);
-    snprintf(copy + count, sizeof copy - count, "e%ld", exponent);
-    return strtod(copy, NULL);
+    if (text.at < text.end)
+        number->exponent += read_exponent((Slice){text.at + 1, text.end}, where);
+}
+
+/* Without a point, which would be the locale's. */
+static double decimal_double(Decimal *number)
+{
+    if (number->count == 0)
+        number->digits[number->count++] = '0';
+    snprintf(number->digits + number->count, EXPONENT, "e%ld", number->exponent);
+    double real = strtod(number->digits, NULL);
+    return number->negative ? -real : real;
 }
 
 static double read_double(Slice text, const char *where)
@@ -103,30 +140,45 @@ static double read_double(Slice text, const char *where)
         return (double)INFINITY;
     if (slice_equal(text, slice_of("-Infinity")))
         return -(double)INFINITY;
-    return read_decimal(text, where);
+    Decimal number;
+    read_decimal(&number, text, where);
+    return decimal_double(&number);
+}
+
+static bool add_place(uint64_t *number, unsigned digit)
+{
+    if (*number > (UINT64_MAX - digit) / 10)
+        return false;
+    *number = *number * 10 + digit;
+    return true;
+}
+
+/* False if the number is no integer, or one of more than 64 bits. */
+static bool decimal_integer(const Decimal *number, uint64_t *integer)
+{
+    *integer = 0;
+    for (size_t i = 0; i < number->count; i++) {
+        unsigned digit = (unsigned)(number->digits[i] - '0');
+        bool whole = number->exponent + (long)(number->count - i) > 0;
+        if (whole ? !add_place(integer, digit) : digit != 0)
+            return false;
+    }
+    for (long i = 0; *integer && i < number->exponent; i++) {
+        if (!add_place(integer, 0))
+            return false;
+    }
+    return true;
 }
 
 /* An integer of 64 bits, below zero in two's complement. `1.0` and `1e3` are such too. */
 static uint64_t read_int(Slice text, const char *where)
 {
-    uint64_t number = 0;
-    Slice rest = text;
-    bool negative = rest.at < rest.end && *rest.at == '-';
-    rest.at += negative;
-    bool good = rest.at < rest.end;
-    for (; good && rest.at < rest.end; rest.at++) {
-        uint8_t digit = (uint8_t)(*rest.at - '0');
-        good = digit < 10 && number <= (UINT64_MAX - digit) / 10;
-        number = number * 10 + digit;
-    }
-    if (good && negative && number > (uint64_t)1 << 63)
-        good = false;
-    if (good)
-        return negative ? 0 - number : number;
-    double real = read_double(text, where);
-    if (!(fabs(real) <= 0x1p53) || real != nearbyint(real))
+    Decimal number;
+    uint64_t integer;
+    read_decimal(&number, text, where);
+    if (!decimal_integer(&number, &integer) || (number.negative && integer > (uint64_t)1 << 63))
         fail(where, "a number is no integer of 64 bits");
-    return (uint64_t)(int64_t)real;
+    return number.negative ? 0 - integer : integer;
 }
 
 static uint64_t read_enum(Slice text, const Member *member, const char *where)
@@ -207,13 +259,19 @@ static void put_bytes(Reader *reader, const Member *member, const char *where)
     end_bytes(reader, from);
 }
 
-static void put_bool(Reader *reader, const Member *member, const char *where)
+static void put_bool(Reader *reader, const char *where)
 {
     bool truth = json_literal(&reader->json, "true");
     if (!truth && !json_literal(&reader->json, "false"))
         fail(where, "something else stands where true or false must");
-    put_tag(reader, member, WIRE_VARINT);
     buffer_varint(reader->to, truth);
+}
+
+static Wire wire_of(Encoding encoding)
+{
+    if (encoding == AS_FIXED64 || encoding == AS_DOUBLE)
+        return WIRE_FIXED64;
+    return encoding == AS_FIXED32 ? WIRE_FIXED32 : WIRE_VARINT;
 }
 
 static void put_integer(Reader *reader, const Member *member, const char *where)
@@ -221,28 +279,30 @@ static void put_integer(Reader *reader, const Member *member, const char *where)
     uint64_t number = read_enum(scalar_text(reader), member, where);
     switch (member->encoding) {
     case AS_FIXED64:
-        put_tag(reader, member, WIRE_FIXED64);
         buffer_add(reader->to, &number, 8);
         break;
     case AS_FIXED32:
-        put_tag(reader, member, WIRE_FIXED32);
         buffer_add(reader->to, &number, 4);
         break;
     case AS_ZIGZAG:
-        put_tag(reader, member, WIRE_VARINT);
         buffer_varint(reader->to, (uint32_t)number << 1 ^ (0 - (uint32_t)(number >> 63)));
         break;
     default:
-        put_tag(reader, member, WIRE_VARINT);
         buffer_varint(reader->to, number);
     }
 }
 
-static void put_double(Reader *reader, const Member *member, const char *where)
+/* A number or truth without its tag. */
+static void put_scalar(Reader *reader, const Member *member, const char *where)
 {
-    double number = read_double(scalar_text(reader), where);
-    put_tag(reader, member, WIRE_FIXED64);
-    buffer_add(reader->to, &number, sizeof number);
+    if (member->encoding == AS_BOOL) {
+        put_bool(reader, where);
+    } else if (member->encoding == AS_DOUBLE) {
+        double number = read_double(scalar_text(reader), where);
+        buffer_add(reader->to, &number, sizeof number);
+    } else {
+        put_integer(reader, member, where);
+    }
 }
 
 static void put_value(Reader *reader, const Member *member, const char *where)
@@ -259,27 +319,36 @@ static void put_value(Reader *reader, const Member *member, const char *where)
     case AS_HEX:
         put_bytes(reader, member, where);
         break;
-    case AS_BOOL:
-        put_bool(reader, member, where);
-        break;
-    case AS_DOUBLE:
-        put_double(reader, member, where);
-        break;
     default:
-        put_integer(reader, member, where);
+        put_tag(reader, member, wire_of(member->encoding));
+        put_scalar(reader, member, where);
     }
+}
+
+/* Of the lists that OTLP has, those that are no messages hold numbers: they are packed. */
+static void put_list(Reader *reader, const Member *member, const char *where)
+{
+    bool packed = member->encoding != AS_MESSAGE;
+    size_t from = packed ? begin_bytes(reader, member) : 0;
+    json_enter(&reader->json, '[');
+    while (json_more(&reader->json, ']')) {
+        check_limit(reader);
+        if (packed)
+            put_scalar(reader, member, where);
+        else
+            put_value(reader, member, where);
+    }
+    if (packed)
+        end_bytes(reader, from);
 }
 
 static void put_member(Reader *reader, const Member *member, const char *where)
 {
     if (json_literal(&reader->json, "null"))
         return;
-    if (!member->repeated) {
-        put_value(reader, member, where);
-        return;
-    }
-    json_enter(&reader->json, '[');
-    while (json_more(&reader->json, ']'))
+    if (member->repeated)
+        put_list(reader, member, where);
+    else
         put_value(reader, member, where);
 }
 
@@ -298,6 +367,7 @@ static void put_message(Reader *reader, const Shape *shape)
     while (json_more(&reader->json, '}')) {
         json_name(&reader->json, reader->scratch);
         const Member *member = member_of(shape, buffer_all(reader->scratch));
+        check_limit(reader);
         if (member)
             put_member(reader, member, shape->name);
         else
@@ -307,9 +377,10 @@ static void put_message(Reader *reader, const Shape *shape)
 
 void transcode(Transcoding *work)
 {
-    Reader reader = {{.rest = work->json}, &work->protobuf, &work->scratch};
+    Reader reader = {{.rest = work->json}, &work->protobuf, &work->scratch, work->limit};
     put_message(&reader, work->shape);
     json_end(&reader.json);
+    check_limit(&reader);
 }
 
 void transcode_free(Transcoding *work)

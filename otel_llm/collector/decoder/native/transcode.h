@@ -8,10 +8,12 @@
 typedef struct {
     Slice json;
     const Shape *shape;
+    size_t limit; /* of the protobuf, in bytes */
     Buffer protobuf, scratch;
 } Transcoding;
 
-/* Fills `protobuf`. Fails if the text is no JSON, or a member is not of its field's kind. Members
+/* Fills `protobuf`. Fails if the text is no JSON, a member is not of its field's kind, or it takes
+ * more than the limit. Until it fails it takes at most one value more. Members
  * that the message does not have are passed over, and so are those that are null. */
 void transcode(Transcoding *work);
 void transcode_free(Transcoding *work);

@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tests.collector.decoder.messages import pairs, request_of, span_of, text
+from tests.collector.decoder.messages import field, pairs, request_of, span_of, text
 from tests.collector.decoder.test_json import otlp_json
 from tests.collector.decoder.test_values import GOLDEN
 
@@ -29,7 +29,15 @@ def write(directory: Path) -> list[Path]:
         for way, body in ((number, protobuf), (number + 3, written)):
             seeds.append(directory / f"seed-{way}")
             seeds[-1].write_bytes(bytes([way]) + body)
+    seeds.append(directory / "seed-wide")
+    seeds[-1].write_bytes(b"\0" + _wide())
     return seeds
+
+
+def _wide() -> bytes:
+    """Many attributes of the resource, many spans that are left out: work must not multiply."""
+    spans = b"\x12\x03\x0a\x01\x00" * 300
+    return field(1, field(1, b"\x0a\x00" * 500) + field(2, spans))
 
 
 def _traces() -> object:
