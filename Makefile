@@ -41,8 +41,9 @@ test: $(STAMP) ## Unit and property tests, under 5 minutes on 2 cores
 test-stack: $(STAMP) ## The whole stack under load and failure: kills, outages, full disks
 	$(BIN)/python -m pytest -q -m "slow and not vllm" $(ARGS)
 
-kill-loop: $(STAMP) ## SIGKILL receiver, store and agent 200 times under load; KILLS=40 SEED=7 choose
-	KILLS=$(KILLS) SEED=$(SEED) $(BIN)/python -m pytest -q -m slow tests/stack/test_kill_loop.py $(ARGS)
+kill-loop: $(STAMP) ## SIGKILL receiver, store and agent 200 times; writes benchmarks/results/kills.json
+	KILLS=$(KILLS) SEED=$(SEED) KILLS_FILE=benchmarks/results/kills.json \
+	$(BIN)/python -m pytest -q -m slow tests/stack/test_kill_loop.py $(ARGS)
 
 test-vllm: $(STAMP) ## A real vLLM: its own classes with our hooks in them, then whole servers
 	python=$$(PYTHON=$(PYTHON) tests/vllm/env/build) && \
@@ -93,7 +94,7 @@ bench-ingest: $(STAMP) ## Cost of durability on the way in, and a flood; writes 
 bench-otlp: $(STAMP) ## Decoding OTLP beside ClickHouse's own ways; writes benchmarks/results/otlp.*
 	$(BIN)/python -m benchmarks.otlp
 
-bench-store: $(STAMP) ## A large store: how fast it answers; writes benchmarks/results/store.*
+bench-store: $(STAMP) ## A large store: what filling it costs, how fast it answers; writes results/store.*
 	$(BIN)/python -m benchmarks.store $(ARGS)
 	$(MAKE) generate
 

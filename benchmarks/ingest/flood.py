@@ -49,7 +49,9 @@ class Flood(NamedTuple):
 
 
 @contextlib.contextmanager
-def running(directory: Path, spool_bytes: int) -> Iterator[dict[str, Any]]:
+def running(
+    directory: Path, spool_bytes: int, memory_bytes: int = STORE_MEMORY_BYTES
+) -> Iterator[dict[str, Any]]:
     """`otel-llm up` in a process of its own: its ready line."""
     settings = {
         "DATA_DIR": directory,
@@ -57,7 +59,7 @@ def running(directory: Path, spool_bytes: int) -> Iterator[dict[str, Any]]:
         "OTLP_HTTP_PORT": 0,
         "OTLP_GRPC_PORT": 0,
         "OTLP_SPOOL_BYTES": spool_bytes,
-        "STORE_MEMORY_BYTES": STORE_MEMORY_BYTES,
+        "STORE_MEMORY_BYTES": memory_bytes,
         # The spans are of one day, however late they are sent.
         "RETENTION": "*=0",
     }

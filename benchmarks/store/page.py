@@ -1,6 +1,8 @@
-"""Makes the part of `store.md` that is about questions."""
+"""Makes `store.md` of the parts that were taken."""
 
 from typing import Any
+
+from benchmarks.store import ingest_page
 
 METHOD = (
     "The store is made inside ClickHouse from numbers: a day of 8 engine instances whose steps "
@@ -18,6 +20,15 @@ def render(result: dict[str, Any]) -> str:
     """The page's text."""
     machine = result["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    questions = _questions(result) if "queries" in result else ""
+    return f"""# What a large store takes and how fast it answers
+
+`make bench-store`, {result["taken"]}, on {machine["processor"]} ({machine["cores"]} cores, \
+{machine["system"]}); {packages}.
+{ingest_page.render(result)}{questions}"""
+
+
+def _questions(result: dict[str, Any]) -> str:
     small, large = result["queries"]["small"], result["queries"]["large"]
     windows = "\n".join(_window(name, small, large) for name in large["windows"])
     sizes = "\n".join(
@@ -34,10 +45,8 @@ def render(result: dict[str, Any]) -> str:
         for block, codecs in result["queries"]["wire"].items()
         for codec, one in codecs.items()
     )
-    return f"""# What a large store takes and how fast it answers
-
-`make bench-store`, {result["taken"]}, on {machine["processor"]} ({machine["cores"]} cores, \
-{machine["system"]}); {packages}.
+    return f"""
+## Questions
 
 {large["steps"]:,} steps, {large["requests"]:,} requests and calls, {large["spans"]:,} spans, \
 {large["kernels"]:,} kernel rows; beside it a store of a tenth of that. Trace by id, warm p95: \
@@ -69,7 +78,7 @@ Blocks of facts as the agent sends them, and what compressing one takes.
 |---|---|---|---|
 {wire}
 
-## Method
+## Method of the questions
 
 {METHOD}
 """

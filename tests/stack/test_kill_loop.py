@@ -1,6 +1,7 @@
 """Receiver, store and agent killed at random points: acknowledged is stored, once.
 
-`make kill-loop KILLS=200 SEED=7` runs it longer, or again with the seed that it prints.
+`make kill-loop KILLS=200 SEED=7` runs it longer, or again with the seed that it prints, and writes
+what came of it to `benchmarks/results/kills.json`.
 """
 
 import json
@@ -11,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -23,10 +25,13 @@ from otel_llm.settings import Settings
 from tests.agent.test_kill import Engine, spool_is_empty
 from tests.exporters.clickhouse.schema.test_rollups import REQUESTS_BASE, REQUESTS_READ, read
 from tests.stack.harness import wait_for
-from tests.stack.kill_parts import PER_REQUEST, Sender, Victim, senders
+from tests.stack.kill_figures import count
+from tests.stack.kill_parts import Sender, Victim, senders
 
 KILLS = int(os.environ.get("KILLS", "40"))
 SEED = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+FIGURES = os.environ.get("KILLS_FILE", "")
+"""Where the figures go, besides the terminal; nowhere else if empty."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 15 * KILLS)]
 
@@ -107,13 +112,25 @@ def test_acknowledged_is_stored_once(
     limit_s = 60.0 + KILLS
     wait_for(lambda: metric(running, "otel_llm_otlp_spool_bytes") == 0, "an empty spool", limit_s)
     client = connect(data_dir=str(folder / "data"))
-    told = judge(client, engine, threads)
+    figures = {
+        "taken": time.strftime("%Y-%m-%d", time.gmtime()), "seed": SEED, "kills": killed.total(),
+        "killed": killed, **count(client, engine, threads),
+    }  # fmt: skip
+    tell(figures, capsys)
+    assert (figures["lost_after_kill"], figures["doubled_after_kill"]) == (0, 0)
+    check_rollups(client)
     client.close()
     for victim in victims.values():
         assert victim.end(signal.SIGTERM) == 0
     assert not any((folder / "data" / "spool" / "quarantine").iterdir())
+
+
+def tell(figures: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """Print the figures, and write them if they are wanted: also those of a run that fails."""
     with capsys.disabled():
-        print(json.dumps({"seed": SEED, "kills": killed.total(), "killed": killed, **told}))  # noqa: T201
+        print(json.dumps(figures))  # noqa: T201
+    if FIGURES:
+        Path(FIGURES).write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def finish(
@@ -145,28 +162,10 @@ def metric(running: runfile.RunFile, name: str) -> float:
     raise AssertionError(name)
 
 
-def judge(client: Client, engine: Engine, threads: "list[Sender]") -> dict[str, int]:
-    """Compare what is stored with what was acknowledged."""
-    wanted = {name for thread in threads for name in thread.acknowledged}
-    sql = """SELECT name, count() FROM (
-        SELECT SpanName AS name FROM otel_traces WHERE ServiceName = 'kill'
-        UNION ALL SELECT Body FROM otel_logs WHERE ServiceName = 'kill'
-        UNION ALL SELECT MetricName FROM otel_metrics_gauge WHERE ServiceName = 'kill'
-        UNION ALL SELECT MetricName FROM otel_metrics_sum WHERE ServiceName = 'kill')
-        GROUP BY name"""
-    stored = dict(client.query(sql).result_rows)
-    lost = sum(max(0, PER_REQUEST - stored.get(name, 0)) for name in wanted)
-    doubled = sum(max(0, count - PER_REQUEST) for count in stored.values())
-    assert (lost, doubled, set(stored) - wanted) == (0, 0, set())
-    facts = client.query("SELECT request_index, count() FROM llm_requests GROUP BY 1").result_rows
-    assert dict(facts) == dict.fromkeys(range(1, engine.requests + 1), 1)
-    doubled_spans = """SELECT count() FROM (SELECT 1 FROM otel_traces
-        GROUP BY TraceId, SpanId HAVING count() > 1)"""
-    assert client.command(doubled_spans) == 0
+def check_rollups(client: Client) -> None:
+    """Rollups equal the aggregation of their tables."""
     assert read(client, REQUESTS_READ) == read(client, REQUESTS_BASE)
     check_traces(client)
-    tries = sum(thread.tries for thread in threads)
-    return {"acknowledged": len(wanted), "tries": tries, "facts": len(facts), "lost": lost}
 
 
 def check_traces(client: Client) -> None:

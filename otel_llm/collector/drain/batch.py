@@ -7,7 +7,7 @@ from otel_llm.collector.decoder import Signal
 from otel_llm.collector.spool import Entry
 from otel_llm.collector.spool.record import SIGNALS
 
-BATCH_BYTES = 64 << 20
+BATCH_BYTES = 128 << 20
 """Rows of one block take this much at most, unless a single request's take more."""
 
 
