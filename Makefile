@@ -44,6 +44,7 @@ test-stack: $(STAMP) ## The whole stack under load and failure: kills, outages, 
 kill-loop: $(STAMP) ## SIGKILL receiver, store and agent 200 times; writes benchmarks/results/kills.json
 	KILLS=$(KILLS) SEED=$(SEED) KILLS_FILE=benchmarks/results/kills.json \
 	$(BIN)/python -m pytest -q -m slow tests/stack/test_kill_loop.py $(ARGS)
+	$(BIN)/python -m benchmarks.store --only kills
 
 test-vllm: $(STAMP) ## A real vLLM: its own classes with our hooks in them, then whole servers
 	python=$$(PYTHON=$(PYTHON) tests/vllm/env/build) && \

@@ -28,14 +28,15 @@ def main() -> None:
     """Run the benchmark; at full size it takes about twenty minutes and 20 GB of disk."""
     arguments = _arguments()
     result = {name: value for name, value in _earlier().items() if name not in KILL_KEYS}
-    result |= {
-        "taken": time.strftime("%Y-%m-%d", time.gmtime()),
-        "machine": report.machine(),
-        "versions": report.versions(*_PACKAGES),
-    }
-    if arguments.only != "ingest":
+    if arguments.only != "kills":
+        result |= {
+            "taken": time.strftime("%Y-%m-%d", time.gmtime()),
+            "machine": report.machine(),
+            "versions": report.versions(*_PACKAGES),
+        }
+    if arguments.only in (None, "questions"):
         result |= _questions(arguments)
-    if arguments.only != "questions":
+    if arguments.only in (None, "ingest"):
         result |= _ingest(arguments)
     result |= _kills()
     if "queries" in result and "ingest" in result:
@@ -121,7 +122,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=10_000_000, help="steps, and spans")
     parser.add_argument("--requests", type=int, default=1000, help="of 1000 spans each, sent in")
-    parser.add_argument("--only", choices=("questions", "ingest"), help="take one part again")
+    parser.add_argument("--only", choices=("questions", "ingest", "kills"), help="one part")
     parser.add_argument(
         "--dir", help="where the store is made; the temporary directory if not given"
     )

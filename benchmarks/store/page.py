@@ -90,7 +90,7 @@ def _cell(one: dict[str, Any], question: str) -> str:
 
 def _window(name: str, small: dict[str, Any], large: dict[str, Any]) -> str:
     lines = "\n".join(
-        f"| {question} | {_pair(small['windows'][name], question)} | {_ms(one['warm_ms'])} "
+        f"| {question} | {_pair(small['windows'].get(name, {}), question)} | {_ms(one['warm_ms'])} "
         f"| {_ms(one['cold_ms'])} | {one['rows_read']:,} | {one['answer_rows']:,} |"
         for question, one in large["windows"][name].items()
     )

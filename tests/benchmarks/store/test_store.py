@@ -11,7 +11,7 @@ import pytest
 from benchmarks import report
 from benchmarks.otlp import spans
 from benchmarks.store import __main__ as bench
-from benchmarks.store import blocks, cost, ingest, measure
+from benchmarks.store import blocks, cost, ingest, measure, page
 from benchmarks.store.cpu import spent
 
 
@@ -53,6 +53,30 @@ def test_questions_at_a_small_size(
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
 
 
+def test_a_window_longer_than_the_smaller_store_is_shown() -> None:
+    """A tenth of a day has no window of a day, so its column is empty there."""
+    asked = {
+        "warm_ms": {"p50": 1.5, "p95": 2.5}, "cold_ms": {"p50": 3, "p95": 4},
+        "rows_read": 7, "answer_rows": 1,
+    }  # fmt: skip
+    stores = {
+        name: {
+            "steps": 8, "requests": 8, "spans": 8, "kernels": 8, "bytes_per_row": {},
+            "windows": {window: {"latency": asked} for window in windows},
+        }
+        for name, windows in {"small": ["an hour"], "large": ["an hour", "a day"]}.items()
+    }  # fmt: skip
+    text = page.render(
+        {
+            "taken": "today", "machine": report.machine(), "versions": {}, "bytes_per_span": 1,
+            "trace_by_id_p95_ms": 1, "query_p95_ms_max": 1,
+            "queries": stores | {"orders": [], "wire": {}},
+        }
+    )  # fmt: skip
+    assert "| latency | 1.5 / 2.5 | 1.5 / 2.5 |" in text
+    assert "| latency |  | 1.5 / 2.5 |" in text
+
+
 @pytest.mark.timeout(300)
 def test_the_way_in_at_a_small_size(
     tmp_path: Path, results: Path, monkeypatch: pytest.MonkeyPatch
@@ -83,6 +107,7 @@ def test_cpu_of_another_process_is_counted() -> None:
     work = """import sys, threading, time
 def work():
     while time.thread_time() < 0.5: pass
+print(flush=True)
 sys.stdin.readline()
 thread = threading.Thread(target=work); thread.start(); thread.join()
 print(flush=True)
@@ -92,11 +117,12 @@ sys.stdin.readline()"""
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        time.sleep(0.5)
+        process.stdout.readline()
         before = spent(process.pid)
         process.stdin.write(b"\n")
         process.stdin.flush()
         process.stdout.readline()
+        time.sleep(0.2)  # what Python has joined ends a moment later
         used = spent(process.pid).since(before)
         process.stdin.close()
     assert 0.45 < used.total < 0.7
