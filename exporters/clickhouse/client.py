@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 DEFAULT_DATABASE = "default"
 
+OLDEST_SERVER = "24.8"
+"""Oldest ClickHouse that keeps what we promise: a block sent again goes on to the dependent views
+since 24.7, and they tell by its token whether they have it (ClickHouse pull request 61601)."""
+
 
 class Tls(NamedTuple):
     """How a server at an https URL is trusted, and how it knows us. Files are in PEM form.

@@ -8,6 +8,12 @@ from otel_llm.errors import StoreError
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
+_SETTINGS = {
+    "deduplicate_blocks_in_dependent_materialized_views": "1",
+    # Else a distributed table answers first, and sends the rows to their shards later.
+    "distributed_foreground_insert": "1",
+}
+
 
 def insert_arrow_block(client: "Client", table: str, stream: bytes, token: str) -> int:
     """Insert one Arrow IPC stream into `table`; see `insert_block`.
@@ -41,7 +47,7 @@ def insert_block(
     """Insert one block of rows into `table`. It travels compressed with zstd.
 
     Send the identical bytes with the identical token on a retry: the table and the views that
-    depend on it then hold the block once.
+    depend on it then hold the block once. On a cluster its shards have stored it by then.
 
     Args:
         client: of the store.
@@ -60,10 +66,7 @@ def insert_block(
     import pyarrow as pa
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
-    settings = {
-        "insert_deduplication_token": token,
-        "deduplicate_blocks_in_dependent_materialized_views": "1",
-    }
+    settings = {"insert_deduplication_token": token, **_SETTINGS}
     try:
         summary = client.raw_insert(
             table,

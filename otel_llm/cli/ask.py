@@ -45,18 +45,25 @@ def ask(
     for part in [part for part, value in cuts.items() if value and part not in question.parts]:
         message = f"{name!r} cannot be asked so; it takes: {', '.join(question.parts)}."
         raise typer.BadParameter(message, param_hint=f"--{part}")
+    begin, end = options.age_ns("--since", since), options.age_ns("--until", until)
+    if end >= begin:
+        message = f"{until} ago is not after {since} ago, where the window begins."
+        raise typer.BadParameter(message, param_hint="--until")
     now = time.time_ns()
     window = Window(
-        since_ns=EpochNs(max(0, now - options.age_ns("--since", since))),
-        until_ns=EpochNs(max(0, now - options.age_ns("--until", until))),
+        since_ns=EpochNs(max(0, now - begin)),
+        until_ns=EpochNs(max(0, now - end)),
         every_ns=options.age_ns("--every", every) if every else 0,
         service=service,
         tenant=tenant,
         model=model,
-        limit=limit,
+        limit=limit + 1,
     )
     with store(url, data_dir) as client:
-        rows = question.answer(client, window)
+        found = question.answer(client, window)
+    rows = found[:limit]
+    if len(found) > limit:
+        typer.echo(f"Cut at {limit} lines. For more: --limit", err=True)
     if as_json:
         output.print_json(rows)
     elif not rows:

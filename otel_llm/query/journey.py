@@ -7,6 +7,7 @@ import msgspec
 from otel_llm.conventions import Attr, SpanName
 from otel_llm.query.breakdown import Breakdown, break_down
 from otel_llm.query.identify import journey_key
+from otel_llm.query.neighbours import Neighbours, neighbours
 from otel_llm.query.notes import notes
 from otel_llm.query.ownership import owned_requests, serving_requests
 from otel_llm.query.rows import (
@@ -16,7 +17,6 @@ from otel_llm.query.rows import (
     KernelTime,
     Match,
     NativeSpan,
-    Neighbours,
     Request,
     Step,
 )
@@ -182,7 +182,7 @@ def _work(client: "Client", requests: list[Request], tenant: str) -> EngineWork:
         dp_rank=one.dp_rank,
         indexes=indexes,
         steps=ask(client, "steps", Step, **which),
-        neighbours=ask(client, "neighbours", Neighbours, tenant=tenant, **which),
+        neighbours=neighbours(client, which, tenant),
         kernels=ask(client, "kernels", KernelTime, **which),
     )
 

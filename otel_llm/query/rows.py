@@ -161,19 +161,6 @@ class KernelTime(msgspec.Struct, frozen=True, kw_only=True):
     longest_ns: int
 
 
-class Neighbours(msgspec.Struct, frozen=True, kw_only=True):
-    """Other requests that shared a batch: how many, of which tenant.
-
-    Attributes:
-        tenant: the tenant; empty for requests without a row: they have not ended, or began over
-            two hours before. None where a tenant asks: it learns the number alone.
-        requests: how many requests.
-    """
-
-    tenant: str | None
-    requests: int
-
-
 class Death(msgspec.Struct, frozen=True, kw_only=True):
     """An engine or gateway that went without closing its journal."""
 

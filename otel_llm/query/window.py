@@ -13,7 +13,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
         until_ns: before this, in wall nanoseconds.
         every_ns: cut into stretches that begin at multiples of this; 0 for one stretch.
         service, tenant, model: these alone; empty for all.
-        limit: most rows.
+        limit: most rows. Of several stretches the newest come first.
     """
 
     since_ns: EpochNs

@@ -25,6 +25,11 @@ OK = 200
 HANG_UP = -1
 """Take the batch, then close the connection without an answer."""
 _INSERT = re.compile(r"INSERT INTO (\w+) .*FORMAT (ArrowStream|Native)", re.DOTALL)
+INSERT_SETTINGS = {
+    "deduplicate_blocks_in_dependent_materialized_views": ["1"],
+    "distributed_foreground_insert": ["1"],
+}
+"""What a delivery of rows must ask for, or it is refused."""
 
 Behaviour = Callable[[str], int]
 """Given `clickhouse` or `otlp`, the status to answer a delivery with, or HANG_UP."""
@@ -150,6 +155,8 @@ class FakeSinks:
             partial = ExportTracePartialSuccess(rejected_spans=self.rejected_spans)
             return status, ExportTraceServiceResponse(partial_success=partial).SerializeToString()
         if "insert_deduplication_token" in path:
+            if not parse_qs(urlsplit(path).query).items() >= INSERT_SETTINGS.items():
+                return 400, b"settings are missing"
             return self._take(path, body), b""
         return OK, b"26.9.1.1\tUTC\n" if b"version()" in body else b""
 

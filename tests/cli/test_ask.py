@@ -79,6 +79,18 @@ def test_nothing_happened(run_on_sample: "Run") -> None:
     assert json.loads(run_on_sample("ask", "errors", "--since", "1s", "--json").stdout) == []
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_what_a_limit_cuts_is_told(run_on_sample: "Run", form: tuple[str, ...]) -> None:
+    """Whoever gets fewer lines than there are learns it, and what to do; else nothing is said."""
+    arguments = ("ask", "errors", "--since", LONG_AGO, *form)
+    whole = run_on_sample(*arguments, "--limit", "3")
+    assert (whole.exit_code, whole.stderr) == (0, "")
+    cut = run_on_sample(*arguments, "--limit", "2")
+    assert (cut.exit_code, cut.stderr) == (0, "Cut at 2 lines. For more: --limit\n")
+    if form:
+        assert json.loads(cut.stdout) == json.loads(whole.stdout)[:2]
+
+
 def test_the_end_of_the_window(run_on_sample: "Run") -> None:
     """`--until` leaves out what came after."""
     result = run_on_sample("ask", "errors", "--since", LONG_AGO, "--until", "90000d", "--json")
@@ -94,6 +106,8 @@ def test_the_end_of_the_window(run_on_sample: "Run") -> None:
         (("errors", "--since", "yesterday"), "15m"),
         (("errors", "--every", "1 min"), "15m"),
         (("slo", "--ttft", "-1"), "ttft"),
+        (("errors", "--since", "5m", "--until", "10m"), "10m ago is not after 5m ago"),
+        (("errors", "--since", "300s", "--until", "5m"), "--until"),
     ],
 )
 def test_what_cannot_be_asked(run_on_sample: "Run", arguments: tuple[str, ...], told: str) -> None:

@@ -6,6 +6,7 @@ import os
 import site
 import stat
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from otel_llm.cli.checks.finding import Finding
 from otel_llm.settings import Settings, load
 
 if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
     from tests.cli.conftest import Run
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
@@ -217,3 +220,24 @@ def test_doctor_changes_nothing(run: "Run", tmp_path: Path) -> None:
     run("doctor")
     assert list(tmp_path.iterdir()) == []
     assert stat.S_ISDIR(tmp_path.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [("24.7.9.99", "problem"), ("24.8.1.1", "ok"), ("9.1", "problem"), ("26.9.2.1", "ok")],
+)
+def test_the_servers_version(
+    store: "Client", monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, status: str
+) -> None:
+    """A server older than what the page names is a problem, with the remedy."""
+    from otel_llm.exporters.clickhouse.client import OLDEST_SERVER
+
+    monkeypatch.setattr(stack, "store", lambda _url, _data_dir: nullcontext(store))
+    monkeypatch.setattr(store, "server_version", version)
+    settings = Settings(data_dir=str(tmp_path), clickhouse_url="http://127.0.0.1:1")
+    found = named(stack.check(settings), "store")
+    assert found.status == status
+    assert version in found.detail
+    assert ("24.8" in found.remedy) == (status == "problem")
+    page = Path(__file__).parents[2] / "docs" / "clickhouse.md"
+    assert f"ClickHouse {OLDEST_SERVER} or newer" in page.read_text(encoding="utf-8")

@@ -91,6 +91,17 @@ def test_a_limit_holds(store: "Client", name: str) -> None:
     assert len(ALL[name].answer(store, cut(SMALL, limit=1))) == 1
 
 
+@pytest.mark.parametrize("name", [name for name, q in ALL.items() if "every" in q.parts])
+def test_a_limit_leaves_out_the_oldest(store: "Client", name: str) -> None:
+    """Stretches come newest first, so that the newest are what a limit keeps."""
+    window = cut(SMALL, every_ns=100_000_000)
+    whole = ALL[name].answer(store, window)
+    starts = [row.start_ns for row in whole]  # type: ignore[attr-defined]
+    assert starts == sorted(starts, reverse=True)
+    assert starts[0] > starts[-1]
+    assert ALL[name].answer(store, cut(window, limit=2)) == whole[:2]
+
+
 def test_latency(store: "Client") -> None:
     """TTFT 100 to 800 ms; ten gaps in 100 ms from the first chunk to the last; calls take 1 s."""
     acme, globex = service.latency(store, SMALL)

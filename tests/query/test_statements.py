@@ -2,9 +2,10 @@
 
 import re
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import pytest
+from clickhouse_connect.driver.models import SettingDef
 
 from otel_llm.conventions import ALL_TABLES
 from otel_llm.errors import StoreError
@@ -42,6 +43,37 @@ def test_a_missing_table_advises_the_schema(store: "Client") -> None:
             ask(store, "deaths", Death, instances=["x"])
     finally:
         store.command("RENAME TABLE gone_for_a_moment TO llm_engine_events")
+
+
+SKIP = "use_skip_indexes_on_data_read"
+
+
+class Sent(NamedTuple):
+    """A client that keeps the settings of questions."""
+
+    server_settings: dict[str, SettingDef]
+    settings: list[dict[str, int]]
+
+    def query(self, _sql: str, parameters: object, settings: dict[str, int]) -> "Sent":
+        """Keep them."""
+        assert parameters is not None
+        self.settings.append(settings)
+        return self
+
+    def named_results(self) -> list[object]:
+        """No rows."""
+        return []
+
+
+def test_a_setting_is_sent_where_it_is_known_and_free(store: "Client") -> None:
+    """An older server, and a user who may only read, are asked without it."""
+    here = store.server_settings[SKIP]
+    assert not here.readonly
+    fixed = SettingDef(SKIP, here.value, 1)
+    for known, sent in (({SKIP: here}, {SKIP: 0}), ({SKIP: fixed}, {}), ({}, {})):
+        client = Sent(known, [])
+        ask(cast("Client", client), "deaths", Death, instances=["x"])
+        assert client.settings == [sent]
 
 
 def test_a_refusal_is_one_line(store: "Client") -> None:

@@ -12,6 +12,8 @@ from otel_llm.errors import OtelLLMError
 from otel_llm.settings import Settings
 
 if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
     from otel_llm.runfile import RunFile
 
 _AREA = "store"
@@ -49,7 +51,7 @@ def _schema(settings: Settings) -> Iterator[Finding]:
         with store(None, None) as client, needs("The schema", "store"):
             from otel_llm.exporters.clickhouse import schema
 
-            yield Finding(_AREA, "store", "ok", f"ClickHouse {client.server_version} answers")
+            yield _server(client)
             missing = schema.pending(client, settings.clickhouse_cluster)
     except OtelLLMError as error:
         yield Finding(_AREA, "store", "problem", str(error), "otel-llm up, or mend clickhouse_url")
@@ -59,6 +61,16 @@ def _schema(settings: Settings) -> Iterator[Finding]:
         yield Finding(_AREA, "schema", "problem", f"not applied: {names}", "otel-llm schema apply")
     else:
         yield Finding(_AREA, "schema", "ok", "current")
+
+
+def _server(client: "Client") -> Finding:
+    from otel_llm.exporters.clickhouse.client import OLDEST_SERVER
+
+    detail = f"ClickHouse {client.server_version} answers"
+    if client.min_version(OLDEST_SERVER):
+        return Finding(_AREA, "store", "ok", detail)
+    remedy = f"ClickHouse {OLDEST_SERVER} or newer"
+    return Finding(_AREA, "store", "problem", f"{detail}, and is too old", remedy)
 
 
 def _otlp(settings: Settings, running: "RunFile | None") -> Iterator[Finding]:

@@ -14,5 +14,5 @@ WHERE arrival >= fromUnixTimestamp64Nano({since_ns:Int64})
     AND ({model:String} = '' OR model = {model:String})
     AND ({service:String} = '' OR service = {service:String})
 GROUP BY start_ns, model, tenant
-ORDER BY start_ns, prompt_tokens DESC, model, tenant
+ORDER BY start_ns DESC, prompt_tokens DESC, model, tenant
 LIMIT {limit:UInt32}

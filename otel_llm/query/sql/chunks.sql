@@ -13,5 +13,5 @@ WHERE arrival >= fromUnixTimestamp64Nano({since_ns:Int64})
     AND ({tenant:String} = '' OR tenant = {tenant:String})
     AND ({model:String} = '' OR model = {model:String})
 GROUP BY start_ns, model, tenant
-ORDER BY start_ns, itl_p99_s DESC, model, tenant
+ORDER BY start_ns DESC, itl_p99_s DESC, model, tenant
 LIMIT {limit:UInt32}

@@ -21,5 +21,5 @@ WHERE scheduled >= fromUnixTimestamp64Nano({since_ns:Int64})
     AND ({model:String} = '' OR model = {model:String})
     AND ({service:String} = '' OR service = {service:String})
 GROUP BY start_ns, service, instance_id, dp_rank
-ORDER BY start_ns, prefill_tokens_per_s + decode_tokens_per_s DESC, service, instance_id, dp_rank
+ORDER BY start_ns DESC, prefill_tokens_per_s + decode_tokens_per_s DESC, service, instance_id, dp_rank
 LIMIT {limit:UInt32}

@@ -17,5 +17,5 @@ WHERE arrival >= fromUnixTimestamp64Nano({since_ns:Int64})
     AND ({tenant:String} = '' OR tenant = {tenant:String})
     AND ({model:String} = '' OR model = {model:String})
 GROUP BY start_ns, model, tenant
-ORDER BY start_ns, failed + died + shed DESC, calls DESC, model, tenant
+ORDER BY start_ns DESC, failed + died + shed DESC, calls DESC, model, tenant
 LIMIT {limit:UInt32}

@@ -7,7 +7,7 @@ WHERE instance_id = {instance:String}
     AND dp_rank = {dp_rank:UInt16}
     AND start >= fromUnixTimestamp64Nano({from_ns:Int64})
     AND start <= fromUnixTimestamp64Nano({to_ns:Int64})
-    AND step_seq IN (
+    AND step_seq GLOBAL IN (
         SELECT seq FROM llm_steps
         WHERE instance_id = {instance:String}
             AND dp_rank = {dp_rank:UInt16}

@@ -19,7 +19,7 @@ FROM (
     SELECT
         'call', toUnixTimestamp64Nano(arrival), call_id, trace_id, '', toUInt64(0), '',
         [('span id', tries.span_id)]
-    FROM llm_gateway_calls INNER JOIN tries USING (call_id)
+    FROM llm_gateway_calls GLOBAL INNER JOIN tries USING (call_id)
     WHERE {tenant:String} = '' OR tenant = {tenant:String}
     UNION ALL
     SELECT

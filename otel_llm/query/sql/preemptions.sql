@@ -16,5 +16,5 @@ WHERE arrival >= fromUnixTimestamp64Nano({since_ns:Int64})
     AND ({model:String} = '' OR model = {model:String})
     AND ({service:String} = '' OR service = {service:String})
 GROUP BY start_ns, service, model
-ORDER BY start_ns, preemptions DESC, requests DESC, service, model
+ORDER BY start_ns DESC, preemptions DESC, requests DESC, service, model
 LIMIT {limit:UInt32}

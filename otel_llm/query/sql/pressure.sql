@@ -13,5 +13,5 @@ WHERE scheduled >= fromUnixTimestamp64Nano({since_ns:Int64})
     AND ({model:String} = '' OR model = {model:String})
     AND ({service:String} = '' OR service = {service:String})
 GROUP BY start_ns, service, instance_id, dp_rank
-ORDER BY start_ns, waiting_mean DESC, kv_max_ratio DESC, service, instance_id, dp_rank
+ORDER BY start_ns DESC, waiting_mean DESC, kv_max_ratio DESC, service, instance_id, dp_rank
 LIMIT {limit:UInt32}

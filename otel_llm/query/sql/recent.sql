@@ -21,7 +21,7 @@ FROM (
     WHERE arrival >= fromUnixTimestamp64Nano({since_ns:Int64})
         AND ({tenant:String} = '' OR tenant = {tenant:String})
         AND ({model:String} = '' OR model = {model:String})
-        AND trace_id NOT IN (
+        AND trace_id GLOBAL NOT IN (
             SELECT trace_id FROM llm_gateway_calls
             WHERE arrival >= fromUnixTimestamp64Nano({since_ns:Int64} - 3600000000000)
         )

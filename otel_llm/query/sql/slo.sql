@@ -30,5 +30,5 @@ FROM (
         AND ({model:String} = '' OR model = {model:String})
 )
 GROUP BY start_ns, model, tenant
-ORDER BY start_ns, good_ratio ASC NULLS LAST, counted DESC, model, tenant
+ORDER BY start_ns DESC, good_ratio ASC NULLS LAST, counted DESC, model, tenant
 LIMIT {limit:UInt32}

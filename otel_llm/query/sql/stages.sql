@@ -33,5 +33,5 @@ WHERE arrival >= fromUnixTimestamp64Nano({since_ns:Int64})
     AND ({model:String} = '' OR model = {model:String})
     AND ({service:String} = '' OR service = {service:String})
 GROUP BY start_ns, service, model
-ORDER BY start_ns, e2e_p95_s DESC, requests DESC, service, model
+ORDER BY start_ns DESC, e2e_p95_s DESC, requests DESC, service, model
 LIMIT {limit:UInt32}

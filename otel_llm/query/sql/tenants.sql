@@ -16,5 +16,5 @@ WHERE arrival >= fromUnixTimestamp64Nano({since_ns:Int64})
     AND ({model:String} = '' OR model = {model:String})
     AND ({service:String} = '' OR service = {service:String})
 GROUP BY start_ns, tenant
-ORDER BY start_ns, prompt_tokens + output_tokens DESC, tenant
+ORDER BY start_ns DESC, prompt_tokens + output_tokens DESC, tenant
 LIMIT {limit:UInt32}

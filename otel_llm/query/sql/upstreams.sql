@@ -18,5 +18,5 @@ FROM llm_attempts
 WHERE started >= fromUnixTimestamp64Nano({since_ns:Int64})
     AND started < fromUnixTimestamp64Nano({until_ns:Int64})
 GROUP BY start_ns, upstream
-ORDER BY start_ns, failed DESC, attempts DESC, upstream
+ORDER BY start_ns DESC, failed DESC, attempts DESC, upstream
 LIMIT {limit:UInt32}

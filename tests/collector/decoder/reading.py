@@ -228,8 +228,7 @@ def text(value: AnyValue) -> str:
     if which == "bytes_value":
         return base64.b64encode(value.bytes_value).decode()
     if which == "double_value" and not math.isfinite(value.double_value):
-        shown = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}[str(value.double_value)]
-        return f"json: unsupported value: {shown}"
+        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value.double_value)]
     try:
         return _json(value)
     except _NotFiniteError:

@@ -194,8 +194,8 @@ static bool json_value(TextScratch *to, const Value *value)
 static Slice not_finite(double number)
 {
     if (isnan(number))
-        return slice_of("json: unsupported value: NaN");
-    return slice_of(number > 0 ? "json: unsupported value: +Inf" : "json: unsupported value: -Inf");
+        return slice_of("NaN");
+    return slice_of(number > 0 ? "Infinity" : "-Infinity");
 }
 
 Slice value_text(const Value *value, TextScratch *scratch)
