@@ -58,8 +58,6 @@ def running(directory: Path, spool_bytes: int) -> Iterator[dict[str, Any]]:
         "OTLP_GRPC_PORT": 0,
         "OTLP_SPOOL_BYTES": spool_bytes,
         "STORE_MEMORY_BYTES": STORE_MEMORY_BYTES,
-        # The spans are of one day, however late they are sent.
-        "RETENTION": "*=0",
     }
     environment = os.environ | {f"OTEL_LLM_{name}": str(value) for name, value in settings.items()}
     command = [sys.executable, "-m", "otel_llm.cli.main", "up", "--json"]
