@@ -17,6 +17,8 @@ HEAD_S = 10.0
 
 _FILES = 65_536
 _MOST_CONNECTIONS = 4096
+_BACKLOG = 128
+"""asyncio accepts so many at once before any of them can be closed."""
 
 
 def raise_file_limit() -> None:
@@ -53,6 +55,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 http=_Connection,
+                backlog=_BACKLOG,
                 log_level="warning",
                 access_log=False,
                 lifespan="off",

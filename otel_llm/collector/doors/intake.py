@@ -221,4 +221,4 @@ def _rejected(checked: Checked) -> dict[str, int]:
 
 def _said(rejected: dict[str, int]) -> str:
     """What a sender is told about rejected items; nothing if there are none."""
-    return "; ".join(f"{n} items: {REJECTIONS[reason]}" for reason, n in rejected.items() if n)
+    return "; ".join(f"{n} left out: {REJECTIONS[reason]}" for reason, n in rejected.items() if n)

@@ -121,7 +121,7 @@ def test_a_clock_that_is_off_is_told(stack: Stack, client: Client, signal: Signa
     for at_ns in (*OUTSIDE_NS, *INSIDE_NS):
         answer = posted(stack, signal, body_of(signal, f"{tag} {at_ns}", at_ns))
         assert answer.status_code == 200
-        assert (b"1 items: a time before" in answer.content) == (at_ns in OUTSIDE_NS)
+        assert (b"1 left out: a time before" in answer.content) == (at_ns in OUTSIDE_NS)
     assert stack.ingest.intake.rejected[signal, "outside"] == before + len(OUTSIDE_NS)
     settled(stack)
     rows = client.query(READ[signal], parameters={"name": f"{tag}%"}).result_rows
@@ -134,7 +134,7 @@ def test_only_what_is_outside_is_left_out(stack: Stack, client: Client) -> None:
     answer = posted(stack, "traces", request_of(good, old, span_of(trace_id=b"short")))
     told = ExportTraceServiceResponse.FromString(answer.content).partial_success
     assert told.rejected_spans == 2
-    assert told.error_message.count("1 items: ") == 2
+    assert told.error_message.count("1 left out: ") == 2
     settled(stack)
     sql = "SELECT SpanId FROM otel_traces WHERE SpanId IN {ids:Array(String)}"
     ids = [span.span_id.hex() for span in (good, old)]
