@@ -51,8 +51,10 @@ class NativeBlock(NamedTuple):
 
 
 class Window(NamedTuple):
-    """Times of the items that are kept: of a span's start, a record (or when it was observed, if
-    it has no time) and a data point.
+    """Times of the items that are kept.
+
+    A span's is its start, a data point's its own, a record's too, or when it was observed if it has
+    none.
 
     Attributes:
         oldest_ns: nanoseconds since 1970, inclusive.

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[3]
 NATIVE = ROOT / "otel_llm" / "collector" / "decoder" / "native"
 FUZZ = Path(__file__).parent / "fuzz"
 FLAGS = ["-std=c11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-FLAGS.append("-fsanitize-coverage=trace-pc")
+FLAGS += ["-fsanitize-coverage=trace-pc", "-Wl,--wrap=__sanitizer_cov_trace_pc"]
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")

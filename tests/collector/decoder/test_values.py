@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from otel_llm.collector.decoder import COLUMNS, decode
+from otel_llm.collector.decoder import decode
 from otel_llm.exporters.clickhouse.engine import Engine
 from tests.collector.decoder import reading
 from tests.collector.decoder.messages import (
@@ -190,32 +190,6 @@ def test_the_same_bodies_give_the_same_block() -> None:
         for name in "abcdef"
     ]
     assert decode("traces", bodies) == decode("traces", bodies)
-
-
-def test_spans_come_in_the_order_of_the_table_s_key(engine: Engine) -> None:
-    """By service, name and time, as bytes: so ClickHouse has nothing to sort."""
-    names = ["b", "a", "", "ab", "ü", "Z"]
-    bodies = [
-        request_of(
-            *(
-                span_of(name=name, start_time_unix_nano=START_NS + second * 10**9)
-                for second in (2, 1, 3)
-                for name in names
-            ),
-            **{"service.name": text(service)},
-        ).SerializeToString()
-        for service in names
-    ]
-    [block] = decode("traces", bodies)
-    columns = ", ".join(f"`{name}`" for name in COLUMNS[block.table])
-    with engine.session() as handle:
-        handle.run("CREATE TABLE as_sent AS otel_traces ENGINE = MergeTree ORDER BY tuple()")
-        handle.insert(f"INSERT INTO as_sent ({columns})", "Native", block.body)
-        asked = "SELECT ServiceName, SpanName, toUnixTimestamp64Nano(Timestamp) FROM as_sent"
-        lines = handle.run(f"{asked} SETTINGS max_threads = 1", "TabSeparated").splitlines()
-    rows = [(*line.split(b"\t")[:2], int(line.split(b"\t")[2])) for line in lines]
-    assert rows == sorted(rows)
-    assert len(rows) == 3 * len(names) ** 2
 
 
 @settings(max_examples=400, deadline=None)

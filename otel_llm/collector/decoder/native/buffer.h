@@ -72,8 +72,16 @@ static inline void buffer_varint(Buffer *buffer, uint64_t number)
 /* A string as ClickHouse and protobuf write it: length, then bytes. */
 static inline void buffer_string(Buffer *buffer, Slice text)
 {
-    buffer_varint(buffer, slice_size(text));
-    buffer_slice(buffer, text);
+    size_t size = slice_size(text);
+    if (__builtin_expect(size > 0x7f, 0)) {
+        buffer_varint(buffer, size);
+        buffer_slice(buffer, text);
+        return;
+    }
+    uint8_t *to = buffer_room(buffer, 1 + size);
+    *to = (uint8_t)size;
+    bytes_copy(to + 1, text.at, size);
+    buffer->size += 1 + size;
 }
 
 /* A new item at the end of a buffer that holds items of one size. Its bytes are not set. */

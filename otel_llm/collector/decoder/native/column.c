@@ -153,6 +153,7 @@ void column_id(Column *column, Slice id)
 static size_t put_keys(Column *column, Attribute *pairs, size_t count)
 {
     Dictionary *keys = &column->dictionary;
+    uint32_t *numbers = (uint32_t *)buffer_room(&column->numbers, count * sizeof *numbers);
     size_t kept = 0;
     column->stamp++;
     for (size_t i = 0; i < count; i++) {
@@ -164,30 +165,30 @@ static size_t put_keys(Column *column, Attribute *pairs, size_t count)
         }
         entry->stamp = column->stamp;
         entry->position = (uint32_t)kept;
-        column_number(column, number);
+        numbers[kept] = number;
         if (kept < i)
             pairs[kept] = pairs[i];
         kept++;
     }
+    column->numbers.size += kept * sizeof *numbers;
     return kept;
 }
 
 /* A value's text; that of a number is short, and is written in its place with no copy. */
 static void put_value(Column *column, const Value *value, TextScratch *scratch)
 {
-    Buffer *data = &column->data;
-    size_t before = data->size;
     if (value->kind == VALUE_STRING) {
         column_string(column, value->bytes);
         return;
     }
-    buffer_byte(data, 0);
-    if (value_scalar(data, value)) {
-        data->data[before] = (uint8_t)(data->size - before - 1);
+    uint8_t *to = buffer_room(&column->data, 1 + SCALAR_BOUND);
+    uint8_t *end = value_scalar(to + 1, value);
+    if (end == NULL) {
+        column_string(column, value_text(value, scratch));
         return;
     }
-    data->size = before;
-    column_string(column, value_text(value, scratch));
+    *to = (uint8_t)(end - to - 1);
+    column->data.size += (size_t)(end - to);
 }
 
 static void end_map(Column *column)

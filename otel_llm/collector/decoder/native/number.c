@@ -1,56 +1,62 @@
 #include "number.h"
 
 #include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { MOST_DIGITS = 17 };
+enum { MOST_DIGITS = 17, POWERS = 20 };
 
-/* digits[0].digits[1]... times 10 to the exponent, without zeros at the end. */
+/* Its digits times 10 to the exponent. The last digit is not zero, unless the number is. */
 typedef struct {
-    char digits[24];
-    int count;
+    uint64_t digits;
     int exponent;
 } Decimal;
 
+static const uint64_t powers_of_ten[POWERS] = {
+    1u, 10u, 100u, 1000u, 10000u, 100000u, 1000000u, 10000000u, 100000000u, 1000000000u,
+    10000000000u, 100000000000u, 1000000000000u, 10000000000000u, 100000000000000u,
+    1000000000000000u, 10000000000000000u, 100000000000000000u, 1000000000000000000u,
+    10000000000000000000u,
+};
+
 static int digits_count(uint64_t number)
 {
-    int count = 1;
-    for (uint64_t limit = 10; number >= limit && count < 20; limit *= 10)
-        count++;
-    return count;
+    int bits = 64 - __builtin_clzll(number | 1);
+    int count = bits * 1233 >> 12; /* log10(2) = 1233 / 4096 */
+    return count + (number >= powers_of_ten[count] || count == 0);
 }
 
-/* Digits in their place: copying bytes that were just written one by one makes processors wait. */
-static int digits_of(uint64_t number, char *to)
+/* The last `count` digits, two at a time, each in its place: copying bytes that were just written
+ * one by one makes processors wait. */
+static uint8_t *put_digits(uint8_t *to, uint64_t number, int count)
 {
-    int count = digits_count(number);
-    for (int i = count; i-- > 0; number /= 10)
-        to[i] = (char)('0' + number % 10);
-    return count;
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233"
+                                "34353637383940414243444546474849505152535455565758596061626364656667"
+                                "6869707172737475767778798081828384858687888990919293949596979899";
+    uint8_t *end = to + count;
+    for (; count >= 2; number /= 100)
+        memcpy(to + (count -= 2), pairs + number % 100 * 2, 2);
+    if (count)
+        *to = (uint8_t)('0' + number % 10);
+    return end;
 }
 
-void number_int(Buffer *to, int64_t number)
+uint8_t *number_int(uint8_t *to, int64_t number)
 {
     uint64_t size = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    if (number < 0)
-        buffer_byte(to, '-');
-    to->size += (size_t)digits_of(size, (char *)buffer_room(to, 20));
+    *to = '-';
+    return put_digits(to + (number < 0), size, digits_count(size));
 }
 
-static void trim(Decimal *decimal)
+static void set_digits(Decimal *decimal, uint64_t digits, int exponent)
 {
-    while (decimal->count > 1 && decimal->digits[decimal->count - 1] == '0')
-        decimal->count--;
-}
-
-/* The number times 10 to the exponent. */
-static void set_digits(Decimal *decimal, uint64_t number, int exponent)
-{
-    decimal->count = digits_of(number, decimal->digits);
-    decimal->exponent = exponent + decimal->count - 1;
-    trim(decimal);
+    for (; digits && digits % 10 == 0; digits /= 10)
+        exponent++;
+    *decimal = (Decimal){digits, exponent};
 }
 
 /* A number as an interval of integers: all decimals between `low` and `high`, times 10 to the power
@@ -147,8 +153,7 @@ static bool few_decimals(double number, Decimal *decimal)
 static bool reads_back(const Decimal *decimal, double number)
 {
     char text[40]; /* without a point, which would be the locale's */
-    snprintf(text, sizeof text, "%.*se%d", decimal->count, decimal->digits,
-             decimal->exponent - decimal->count + 1);
+    snprintf(text, sizeof text, "%" PRIu64 "e%d", decimal->digits, decimal->exponent);
     return strtod(text, NULL) == number;
 }
 
@@ -157,12 +162,12 @@ static void round_to(double number, int count, Decimal *decimal)
     char text[40];
     const char *at = text;
     snprintf(text, sizeof text, "%.*e", count - 1, number);
-    decimal->count = 0;
+    decimal->digits = 0;
     for (; *at != 'e'; at++) {
         if (*at >= '0' && *at <= '9')
-            decimal->digits[decimal->count++] = *at;
+            decimal->digits = decimal->digits * 10 + (uint64_t)(*at - '0');
     }
-    decimal->exponent = atoi(at + 1);
+    decimal->exponent = atoi(at + 1) - count + 1;
 }
 
 /* Rounded to `count` digits. Above a power of two doubles are wider apart than below, so there the
@@ -172,9 +177,9 @@ static bool rounded(double number, int count, Decimal *decimal)
     round_to(number, count, decimal);
     if (reads_back(decimal, number))
         return true;
-    if (decimal->digits[count - 1] == '9')
+    if (decimal->digits % 10 == 9)
         return false;
-    decimal->digits[count - 1]++;
+    decimal->digits++;
     return reads_back(decimal, number);
 }
 
@@ -194,57 +199,56 @@ static void shortest(double number, Decimal *decimal)
     int count = number < DBL_MIN ? 1 : DBL_DIG;
     while (!rounded(number, count, decimal) && count < MOST_DIGITS)
         count++;
-    trim(decimal);
+    set_digits(decimal, decimal->digits, decimal->exponent);
 }
 
-static void zeros(Buffer *to, int count)
+static uint8_t *put_zeros(uint8_t *to, int count)
 {
-    for (int i = 0; i < count; i++)
-        buffer_byte(to, '0');
+    memset(to, '0', (size_t)count);
+    return to + count;
 }
 
-static void scientific(Buffer *to, const Decimal *decimal)
+/* `count` digits with a point after the first `whole` of them, if more follow. */
+static uint8_t *put_split(uint8_t *to, uint64_t digits, int count, int whole)
 {
-    buffer_byte(to, (uint8_t)decimal->digits[0]);
-    if (decimal->count > 1) {
-        buffer_byte(to, '.');
-        buffer_add(to, decimal->digits + 1, (size_t)decimal->count - 1);
-    }
-    buffer_byte(to, 'e');
-    if (decimal->exponent > 0)
-        buffer_byte(to, '+');
-    number_int(to, decimal->exponent);
+    uint64_t power = powers_of_ten[count - whole];
+    to = put_digits(to, digits / power, whole);
+    if (count == whole)
+        return to;
+    *to++ = '.';
+    return put_digits(to, digits % power, count - whole);
 }
 
-static void positional(Buffer *to, const Decimal *decimal)
+static uint8_t *scientific(uint8_t *to, uint64_t digits, int count, int exponent)
 {
-    int whole = decimal->exponent + 1;
+    to = put_split(to, digits, count, 1);
+    *to++ = 'e';
+    *to = '+';
+    return number_int(to + (exponent > 0), exponent);
+}
+
+/* `whole` digits stand before the point, or it is below 1. */
+static uint8_t *positional(uint8_t *to, uint64_t digits, int count, int whole)
+{
     if (whole <= 0) {
-        buffer_words(to, "0.");
-        zeros(to, -whole);
-        buffer_add(to, decimal->digits, (size_t)decimal->count);
-        return;
+        *to++ = '0';
+        *to++ = '.';
+        return put_digits(put_zeros(to, -whole), digits, count);
     }
-    int shown = decimal->count < whole ? decimal->count : whole;
-    buffer_add(to, decimal->digits, (size_t)shown);
-    zeros(to, whole - shown);
-    if (decimal->count > whole) {
-        buffer_byte(to, '.');
-        buffer_add(to, decimal->digits + whole, (size_t)(decimal->count - whole));
-    }
+    if (count <= whole)
+        return put_zeros(put_digits(to, digits, count), whole - count);
+    return put_split(to, digits, count, whole);
 }
 
-void number_double(Buffer *to, double number)
+uint8_t *number_double(uint8_t *to, double number)
 {
-    if (!isfinite(number))
-        return;
-    if (signbit(number))
-        buffer_byte(to, '-');
+    *to = '-';
+    to += signbit(number) != 0;
     number = fabs(number);
     Decimal decimal;
     shortest(number, &decimal);
+    int count = digits_count(decimal.digits), whole = count + decimal.exponent;
     if (number != 0 && (number < 1e-6 || number >= 1e21))
-        scientific(to, &decimal);
-    else
-        positional(to, &decimal);
+        return scientific(to, decimal.digits, count, whole - 1);
+    return positional(to, decimal.digits, count, whole);
 }

@@ -2,12 +2,13 @@
 #ifndef OTEL_LLM_NUMBER_H
 #define OTEL_LLM_NUMBER_H
 
-#include "buffer.h"
+#include <stdint.h>
 
-void number_int(Buffer *to, int64_t number);
+/* Less than 32 bytes each. They return the text's end. */
+uint8_t *number_int(uint8_t *to, int64_t number);
 
-/* The shortest digits that read back as the number; an exponent below 1e-6 and from 1e21 on.
- * Nothing of an infinite number, or of none. */
-void number_double(Buffer *to, double number);
+/* The shortest digits that read back as the number, which is finite; an exponent below 1e-6 and from
+ * 1e21 on. */
+uint8_t *number_double(uint8_t *to, double number);
 
 #endif

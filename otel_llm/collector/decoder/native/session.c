@@ -44,7 +44,8 @@ void session_free(Session *session)
     buffer_free(&session->resources);
     buffer_free(&session->scopes);
     buffer_free(&session->waiting);
-    dictionary_free(&session->names);
+    buffer_free(&session->places);
+    dictionary_free(&session->services);
     scratch_free(&session->scratch);
 }
 
@@ -133,12 +134,8 @@ static void take_item(Session *session, Slice message)
         return;
     }
     Item item = {.message = message, .resource = session->resource, .scope = session->scope};
-    if (session->signal->key) {
-        Slice name = slice_of("");
-        session->signal->key(message, &name, &item.time);
-        item.service = session_resource(session)->service;
-        item.name = dictionary_number(&session->names, name);
-    }
+    if (session->signal->key)
+        session->signal->key(message, item.key);
     *(Item *)buffer_item(&session->waiting, sizeof item) = item;
 }
 
@@ -161,16 +158,30 @@ static void reserve(Session *session)
     }
 }
 
+/* All items in the order they came. */
+static void place_items(Session *session)
+{
+    Item *items = (Item *)session->waiting.data;
+    size_t count = session->waiting.size / sizeof *items;
+    Place *places = (Place *)buffer_room(&session->places, count * sizeof *places);
+    for (size_t i = 0; i < count; i++)
+        places[i] = (Place){.item = items + i};
+    session->places.size = count * sizeof *places;
+}
+
 void session_finish(Session *session)
 {
+    place_items(session);
     if (session->signal->key)
         session_sort(session);
-    const Item *items = (const Item *)session->waiting.data;
-    size_t count = session->waiting.size / sizeof *items;
+    const Place *places = (const Place *)session->places.data;
+    size_t count = session->places.size / sizeof *places;
     for (size_t i = 0; i < count; i++) {
-        const Item *item = items + i;
+        const Item *item = places[i].item;
+        if (i + 2 * AHEAD < count)
+            __builtin_prefetch(places[i + 2 * AHEAD].item);
         if (i + AHEAD < count)
-            expect(items + i + AHEAD);
+            expect(places[i + AHEAD].item);
         if (i == count / SAMPLE)
             reserve(session);
         session->resource = item->resource;
@@ -206,7 +217,7 @@ static void begin_resource(Session *session, Slice message)
             resource->schema_url = field_bytes(&field, where);
     }
     if (session->writing && session->signal->key)
-        resource->service = dictionary_number(&session->names, session_service(session));
+        resource->service = dictionary_number(&session->services, session_service(session));
     resource->bound = attributes_bound(&resource->attributes) + slice_size(resource->schema_url);
     session->expanded += sizeof *resource + resource->bound;
 }

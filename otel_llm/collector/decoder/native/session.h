@@ -41,7 +41,7 @@ typedef struct {
     Slice schema_url;
     size_t bound;
     Window window;    /* its request's */
-    uint32_t service; /* in the dictionary of names */
+    uint32_t service; /* in the dictionary of services, where items are put in order */
     Use uses[MOST_TABLES];
 } Resource;
 
@@ -53,24 +53,33 @@ typedef struct {
     Use uses[MOST_TABLES];
 } Scope;
 
-/* An item that waits to be read, and where it comes among the rows: by service, name and time. */
+/* The words of a key, the one that counts most first. A trace's id, as text or not, has the order of
+ * two numbers; none comes before all others, as the empty string does. */
+typedef enum { KEY_GROUP, KEY_TRACE, KEY_TRACE_REST, KEY_TIME, KEY_WORDS } KeyWord;
+
+/* An item that waits to be read. */
 typedef struct {
     Slice message;
     size_t resource, scope;
-    uint64_t time;
-    uint32_t name, service; /* in the dictionary of names, then their rank in it */
+    uint64_t key[KEY_WORDS];
 } Item;
 
-/* Bytes of an item while it waits, with its name in the dictionary. */
-enum { ITEM_BOUND = sizeof(Item) + sizeof(Entry) };
+/* Where an item comes among the rows: by a number first. */
+typedef struct {
+    uint64_t number;
+    Item *item;
+} Place;
+
+/* Bytes of an item while it waits and is put in order. */
+enum { ITEM_BOUND = sizeof(Item) + sizeof(Place) };
 
 typedef struct Session Session;
 
 typedef struct {
     const char *request, *resources, *scopes, *item; /* names of the messages */
     void (*read)(Session *session, Slice item);
-    /* Name and time of an item; NULL where rows stay in the order they came. */
-    void (*key)(Slice message, Slice *name, uint64_t *time);
+    /* Trace and time of an item; NULL where rows stay in the order they came. */
+    void (*key)(Slice message, uint64_t key[KEY_WORDS]);
     const TableSpec *tables;
     size_t tables_count;
 } Signal;
@@ -107,7 +116,8 @@ struct Session {
     Buffer resources, scopes; /* all of them when writing, else the current one */
     size_t resource, scope;   /* the current ones */
     Buffer waiting;           /* when writing, those that were not read yet */
-    Dictionary names;         /* of services and items, by which these are put in order */
+    Buffer places;            /* of these, in the order of the rows */
+    Dictionary services;      /* by which items are put in order */
     Scratch scratch;
 };
 

@@ -26,8 +26,11 @@ static inline Slice slice_of(const char *text)
  * word together are all of it, and nothing beyond it is touched. */
 static inline void bytes_copy(uint8_t *to, const uint8_t *from, size_t size)
 {
-    if (size > 32) {
+    if (size > 64) {
         memcpy(to, from, size);
+    } else if (size > 32) {
+        memcpy(to, from, 32);
+        memcpy(to + size - 32, from + size - 32, 32);
     } else if (size >= 16) {
         memcpy(to, from, 16);
         memcpy(to + size - 16, from + size - 16, 16);

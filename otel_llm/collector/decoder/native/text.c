@@ -143,17 +143,24 @@ static bool json_map(TextScratch *to, Slice message)
     return finite;
 }
 
-bool value_scalar(Buffer *to, const Value *value)
+uint8_t *value_scalar(uint8_t *to, const Value *value)
 {
     if (value->kind == VALUE_INT)
-        number_int(to, value->integer);
-    else if (value->kind == VALUE_DOUBLE && isfinite(value->real))
-        number_double(to, value->real);
-    else if (value->kind == VALUE_BOOL)
-        buffer_slice(to, slice_of(value->integer ? "true" : "false"));
-    else
-        return false;
-    return true;
+        return number_int(to, value->integer);
+    if (value->kind == VALUE_DOUBLE && isfinite(value->real))
+        return number_double(to, value->real);
+    if (value->kind != VALUE_BOOL)
+        return NULL;
+    memcpy(to, value->integer ? "true" : "false", 5);
+    return to + (value->integer ? 4 : 5);
+}
+
+static bool json_scalar(Buffer *to, const Value *value)
+{
+    uint8_t *end = value_scalar(buffer_room(to, SCALAR_BOUND), value);
+    if (end)
+        to->size = (size_t)(end - to->data);
+    return end != NULL;
 }
 
 /* A value as Go's encoding/json writes it; false if it holds a double that JSON has no form for. */
@@ -172,7 +179,7 @@ static bool json_value(TextScratch *to, const Value *value)
     case VALUE_BOOL:
     case VALUE_INT:
     case VALUE_DOUBLE:
-        return value_scalar(json, value);
+        return json_scalar(json, value);
     case VALUE_ARRAY:
         return json_array(to, value->bytes);
     case VALUE_MAP:

@@ -10,8 +10,9 @@ typedef struct {
     Buffer pairs;
 } TextScratch;
 
-/* Adds the text of a bool, an integer or a finite double, less than 128 bytes; false of others. */
-bool value_scalar(Buffer *to, const Value *value);
+/* Writes the text of a bool, an integer or a finite double, SCALAR_BOUND bytes at most, and returns
+ * its end; NULL of others. */
+uint8_t *value_scalar(uint8_t *to, const Value *value);
 
 /* The text; it holds until the next call, or as long as the value's own bytes. */
 Slice value_text(const Value *value, TextScratch *scratch);

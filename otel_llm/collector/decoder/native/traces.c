@@ -269,16 +269,31 @@ static void read(Session *session, Slice message)
         write_span(session, &span);
 }
 
-/* Stops at the time, which follows the name as senders write it. Whatever else it found, only the
+static uint64_t big_endian(const uint8_t *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return __builtin_bswap64(word);
+}
+
+static void key_trace(uint64_t key[KEY_WORDS], Slice id)
+{
+    if (slice_size(id) != 16)
+        return;
+    key[KEY_TRACE] = big_endian(id.at);
+    key[KEY_TRACE_REST] = big_endian(id.at + 8);
+}
+
+/* Stops at the time, which follows the trace as senders write it. Whatever else it found, only the
  * order would differ, which ClickHouse mends. */
-static void key(Slice message, Slice *name, uint64_t *time)
+static void key(Slice message, uint64_t key[KEY_WORDS])
 {
     Field field;
-    while (*time == 0 && wire_next(&message, &field, "Span")) {
-        if (field.number == 5)
-            *name = field_bytes(&field, "Span.name");
+    while (key[KEY_TIME] == 0 && wire_next(&message, &field, "Span")) {
+        if (field.number == 1)
+            key_trace(key, field_bytes(&field, "Span.trace_id"));
         else if (field.number == 7)
-            *time = field_fixed64(&field, "Span.start_time_unix_nano");
+            key[KEY_TIME] = field_fixed64(&field, "Span.start_time_unix_nano");
     }
 }
 

@@ -35,9 +35,9 @@ def write(directory: Path) -> list[Path]:
 
 
 def _wide() -> bytes:
-    """Many attributes of the resource and many spans, of which one can be: work must not multiply."""
-    spans = b"\x12\x03\x0a\x01\x00" * 200 + b"\x12\x00"
-    return field(1, field(1, b"\x0a\x00" * 300) + field(2, spans))
+    """Many attributes of the resource, many spans that are left out: work must not multiply."""
+    spans = b"\x12\x03\x0a\x01\x00" * 300
+    return field(1, field(1, b"\x0a\x00" * 500) + field(2, spans))
 
 
 def _traces() -> object:
