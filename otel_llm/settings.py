@@ -141,7 +141,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     otlp_grpc_port: Port = 4317
     """Port of the OTLP/gRPC receiver of `up`; 0 picks a free one."""
     otlp_spool_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
-    """Most bytes of OTLP requests that wait to be stored. Past it senders are told to wait."""
+    """Most bytes of OTLP requests that wait to be stored. Past it senders are told to wait; a
+    request larger than this is refused."""
     otlp_segment_bytes: Annotated[int, Meta(ge=1 << 16)] = 32 << 20
     """Bytes of OTLP requests that are stored together; more make larger blocks."""
     otlp_segment_age_s: Seconds = 0.5

@@ -1,10 +1,11 @@
 """Requests that look like an exporter's, and a way to make each of them another one."""
 
 import os
+import time
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-START_NS = 1_790_000_000_000_000_000
+START_NS = time.time_ns()
 ATTRIBUTES, RESOURCE_ATTRIBUTES = 15, 5
 
 

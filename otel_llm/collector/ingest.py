@@ -10,12 +10,15 @@ from otel_llm.collector.decoder import COLUMNS
 from otel_llm.collector.doors import Intake
 from otel_llm.collector.doors.grpc import GrpcDoor
 from otel_llm.collector.doors.http import HttpDoor
+from otel_llm.collector.doors.refusal import REJECTIONS
+from otel_llm.collector.doors.window import Windows, ages_s
 from otel_llm.collector.drain import Drainer, Store
 from otel_llm.collector.drain.quarantine import Quarantine
 from otel_llm.collector.metrics_page import Values, page
 from otel_llm.collector.spool import Bounds, Spool
-from otel_llm.collector.spool.record import SIGNALS
+from otel_llm.collector.spool.record import HEAD_BYTES, SIGNALS
 from otel_llm.conventions import Metric, Metrics
+from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.engine import Engine
 from otel_llm.exporters.clickhouse.interface.auth import Gate
 from otel_llm.settings import Settings
@@ -51,7 +54,10 @@ class Ingest:
         quarantine = Quarantine(directory / "quarantine")
         self.store = Store(engine, quarantine)
         self.drainer = Drainer(self.spool, self.store, quarantine)
-        self.intake = Intake(self.spool, settings.max_body_bytes)
+        # What the spool cannot hold is too large, whatever is read of it.
+        body_bytes = min(settings.max_body_bytes, settings.otlp_spool_bytes - HEAD_BYTES)
+        windows = Windows(ages_s(schema.wanted(settings.retention)))
+        self.intake = Intake(self.spool, body_bytes, windows)
         self.grpc = GrpcDoor(self.intake, gate)
         self._http = HttpDoor(self.intake, gate, lambda: page(self.counts))
 
@@ -72,7 +78,7 @@ class Ingest:
             (Metrics.OTLP_ITEMS, self._accepted("items")),
             (Metrics.OTLP_REFUSED, _labelled(self.intake.refused)),
             (Metrics.OTLP_REPEATED, {(): self.spool.repeated}),
-            (Metrics.OTLP_REJECTED, self._accepted("rejected")),
+            (Metrics.OTLP_REJECTED, self._rejected()),
             (Metrics.OTLP_QUARANTINED, _labelled(self.store.dropped)),
             (Metrics.OTLP_DAMAGED, {(): self.drainer.damaged}),
             (Metrics.OTLP_ROWS, _labelled({t: self.store.rows[t] for t in COLUMNS})),
@@ -80,6 +86,13 @@ class Ingest:
             (Metrics.OTLP_SPOOL_BYTES, {(): self.spool.size}),
             (Metrics.OTLP_COMMITS, {(): self.spool.commits}),
         ]
+
+    def _rejected(self) -> Values:
+        return {
+            (signal, reason): self.intake.rejected[signal, reason]
+            for signal in SIGNALS
+            for reason in REJECTIONS
+        }
 
     def _accepted(self, what: str) -> Values:
         return {(signal,): self.intake.accepted[signal, what] for signal in SIGNALS}

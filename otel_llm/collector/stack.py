@@ -8,11 +8,12 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from otel_llm import runfile
+from otel_llm.collector.http_server import GRACE_S, Server, raise_file_limit, url_of
 from otel_llm.collector.ingest import Ingest
+from otel_llm.collector.loop_errors import LoopErrors
 from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.door import Judge
 from otel_llm.exporters.clickhouse.door.walk import Limits
@@ -22,9 +23,6 @@ from otel_llm.exporters.clickhouse.interface.auth import Gate
 from otel_llm.exporters.clickhouse.interface.execute import Executor
 from otel_llm.settings import Settings
 from otel_llm.sockets import listen
-
-_GRACE_S = 5
-"""At a stop requests in progress get this long."""
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -58,7 +56,7 @@ class Stack:
             self._engine.close()
             raise
 
-    def _prepare(self) -> "list[_Server]":
+    def _prepare(self) -> "list[Server]":
         settings = self._settings
         client = self._engine.client()
         try:
@@ -67,12 +65,12 @@ class Stack:
         finally:
             client.close()
         token_file, token = runfile.token(self._data_dir)
-        clickhouse = _Server(self._interface(token), self._listen("clickhouse_port"))
+        clickhouse = Server(self._interface(token), self._listen("clickhouse_port"))
         loopback = settings.bind_host in _LOOPBACK
         otlp_token = settings.otlp_token or ("" if loopback else token)
         listener = self._listen("otlp_http_port")
         self.ingest = Ingest(self._engine, self._gate(otlp_token), settings)
-        otlp = _Server(self.ingest.app(), listener)
+        otlp = Server(self.ingest.app(), listener)
         self.run = runfile.RunFile(os.getpid(), clickhouse.url, otlp.url, "", str(token_file))
         return [clickhouse, otlp]
 
@@ -107,9 +105,10 @@ class Stack:
             SettingError: the port of gRPC cannot be used.
         """
         self._stopping = asyncio.Event()
+        asyncio.get_running_loop().set_exception_handler(LoopErrors())
         host = self._settings.bind_host
         port = await self.ingest.grpc.start(host, self._settings.otlp_grpc_port)
-        self.run = self.run._replace(otlp_grpc_url=_url(host, port))
+        self.run = self.run._replace(otlp_grpc_url=url_of(host, port))
         self.ingest.drainer.start()
         tasks = [asyncio.create_task(server.serve()) for server in self._servers]
         try:
@@ -123,7 +122,7 @@ class Stack:
             runfile.remove(self._data_dir)
             for server in self._servers:
                 server.should_exit = True
-            await self.ingest.grpc.stop(_GRACE_S)
+            await self.ingest.grpc.stop(GRACE_S)
             await self._drain(asyncio.gather(*tasks))
             await self.ingest.finish()
 
@@ -147,36 +146,6 @@ class Stack:
         self._engine.close()
 
 
-class _Server(uvicorn.Server):
-    """A uvicorn server on a socket that is already bound, and without signal handlers."""
-
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                log_level="warning",
-                access_log=False,
-                lifespan="off",
-                server_header=False,
-                timeout_graceful_shutdown=_GRACE_S,
-            )
-        )
-        self.listener = listener
-        self.ready = asyncio.Event()
-        self.url = _url(*listener.getsockname()[:2])
-
-    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._serve(sockets or [self.listener])
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 def run_stack(settings: Settings, ready: Callable[[runfile.RunFile], None] | None = None) -> None:
     """Run the embedded stack until SIGTERM or SIGINT.
 
@@ -188,6 +157,7 @@ def run_stack(settings: Settings, ready: Callable[[runfile.RunFile], None] | Non
         StoreError: the data directory is taken or cannot be opened.
         SettingError: a port cannot be used.
     """
+    raise_file_limit()
     stack = Stack(settings)
     try:
         asyncio.run(_until_signal(stack, ready or _say_ready))

@@ -240,9 +240,10 @@ class Metrics:
         "OTLP requests that came again and were acknowledged without being kept twice.",
     )  # fmt: skip
     OTLP_REJECTED = Metric(
-        "otel_llm_otlp_rejected_total", "counter", "store", "1", ("signal",),
+        "otel_llm_otlp_rejected_total", "counter", "store", "1", ("signal", "reason"),
         "Spans, log records and data points of acknowledged requests that were not kept, as the "
-        "answer said.",
+        "answer said: invalid (an id or a time that cannot be one), outside (older than a table "
+        "keeps its rows, or more than a day ahead).",
     )  # fmt: skip
     OTLP_QUARANTINED = Metric(
         "otel_llm_otlp_quarantined_total", "counter", "store", "1", ("table",),

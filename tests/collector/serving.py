@@ -6,8 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-import msgspec
-
 from otel_llm.collector.stack import Stack
 from otel_llm.settings import Settings
 
@@ -22,8 +20,8 @@ def until(condition: Callable[[], bool], limit_s: float = 20) -> None:
 
 @contextlib.contextmanager
 def serving(settings: Settings) -> Iterator[Stack]:
-    """A stack that answers for the length of the block, and keeps rows of any age."""
-    stack = Stack(msgspec.structs.replace(settings, retention=("*=0",)))
+    """A stack that answers for the length of the block."""
+    stack = Stack(settings)
     loop = asyncio.new_event_loop()
     ready = threading.Event()
 

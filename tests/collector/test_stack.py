@@ -183,6 +183,20 @@ def test_off_loopback_grpc_needs_the_token(tmp_path: Path) -> None:
         assert export(channel, b"", metadata=bearer) == b""
 
 
+def test_a_body_larger_than_the_spool_is_refused_for_good(tmp_path: Path) -> None:
+    """413, not 429: it would never fit, however long its sender tries."""
+    from tests.collector.doors.test_bounds import post
+    from tests.collector.doors.test_http import request_of, span_of
+    from tests.collector.serving import serving
+
+    ports = {"clickhouse_port": 0, "otlp_http_port": 0, "otlp_grpc_port": 0}
+    settings = Settings(data_dir=str(tmp_path), otlp_spool_bytes=1 << 20, **ports)
+    with serving(settings) as small:
+        answer = post(small, request_of(span_of(name="x" * (1 << 20))))
+        assert (answer.status_code, "Retry-After" in answer.headers) == (413, False)
+        assert post(small, request_of(span_of(name="x" * (1 << 19)))).status_code == 200
+
+
 def test_a_grpc_port_in_use_is_named(tmp_path: Path) -> None:
     """The error names the setting; the spool and the directory are free again."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

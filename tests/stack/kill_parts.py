@@ -25,7 +25,7 @@ from otel_llm.collector.doors.grpc import METHODS
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
 PER_REQUEST = 7
 DAY_NS = 86_400 * 10**9
-START_NS = 1_790_000_000_123_456_789
+START_NS = time.time_ns() - 3 * DAY_NS
 _TRACES, _, _METRICS = METHODS
 
 

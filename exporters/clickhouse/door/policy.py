@@ -137,9 +137,6 @@ TABLE_SETTINGS = frozenset(
 EXPLAIN_KINDS = frozenset(
     f"EXPLAIN{what}" for what in ("", " AST", " ESTIMATE", " PIPELINE", " QUERY TREE", " SYNTAX")
 )
-# None takes rows away: MODIFY_TTL would delete what is older than it says.
-ALTER_COMMANDS = frozenset(
-    {
-        "ADD_COLUMN", "ADD_INDEX", "COMMENT_COLUMN", "MODIFY_SETTING",
-    }
-)  # fmt: skip
+# None takes rows away, as MODIFY_TTL would, nor lets rows be doubled or inserts fail, as
+# MODIFY_SETTING would with the deduplication window and the bounds on parts.
+ALTER_COMMANDS = frozenset({"ADD_COLUMN", "ADD_INDEX", "COMMENT_COLUMN"})

@@ -84,7 +84,6 @@ class Walk:
         self._params = params
         self._places: dict[str, Callable[[Node], None]] = {
             _CODEC: _named("codec", policy.CODECS),
-            "AlterCommand.settings_changes": self._table_settings,
             "ExplainQuery.settings": self._explain_settings,
             "IndexDeclaration.index_type": _named("index type", policy.INDEX_TYPES),
             "Storage.engine": _named("engine", policy.TABLE_ENGINES | policy.DATABASE_ENGINES),

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-import anyio
 import grpc
 import grpc.aio
 
@@ -11,6 +10,8 @@ from otel_llm.collector.decoder import Signal
 from otel_llm.collector.doors import wire
 from otel_llm.collector.doors.intake import Body, Hold, Intake
 from otel_llm.collector.doors.refusal import Refusal
+from otel_llm.collector.doors.turns import Turns
+from otel_llm.collector.http_server import HEAD_S, most_connections
 from otel_llm.errors import SettingError
 from otel_llm.exporters.clickhouse.interface.auth import Gate
 
@@ -24,6 +25,9 @@ READERS = 8
 
 _CALLS = 1024
 """Calls at once. More are refused before anything is read."""
+
+_IDLE_MS = 60_000
+"""A connection without a call is closed after so long; its client opens another."""
 
 _CODES: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 _Context = Any  # grpc.aio.ServicerContext, which carries no types
@@ -39,7 +43,7 @@ class GrpcDoor:
 
     def __init__(self, intake: Intake, gate: Gate) -> None:
         self._intake, self._gate = intake, gate
-        self._readers = anyio.CapacityLimiter(READERS)
+        self._turns = Turns(READERS)
         self._server: Any = None
 
     async def start(self, host: str, port: int) -> int:
@@ -55,6 +59,9 @@ class GrpcDoor:
             ("grpc.max_receive_message_length", self._intake.body_bytes),
             # Two servers on one port would each get a share of the connections.
             ("grpc.so_reuseport", 0),
+            ("grpc.max_allowed_incoming_connections", most_connections()),
+            ("grpc.server_handshake_timeout_ms", int(HEAD_S * 1000)),
+            ("grpc.max_connection_idle_ms", _IDLE_MS),
         ]
         self._server = grpc.aio.server(options=options, maximum_concurrent_rpcs=_CALLS)
         self._server.add_generic_rpc_handlers((_Exports(self),))
@@ -77,7 +84,7 @@ class GrpcDoor:
         try:
             with self._intake.hold() as hold:
                 self._admit(context)
-                async with self._intake.turn(self._readers):
+                async with self._intake.turn(self._turns):
                     body = await self._read(context, hold)
                 taken = await self._intake.take(Body(signal, body), hold)
         except Refusal as refusal:

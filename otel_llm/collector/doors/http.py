@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 
-import anyio
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -12,6 +11,7 @@ from otel_llm.collector.decoder import Signal
 from otel_llm.collector.doors import wire
 from otel_llm.collector.doors.intake import Body, Hold, Intake, Taken
 from otel_llm.collector.doors.refusal import Refusal
+from otel_llm.collector.doors.turns import Turns
 from otel_llm.collector.spool.record import SIGNALS
 from otel_llm.exporters.clickhouse.interface.auth import Gate
 
@@ -33,7 +33,7 @@ class HttpDoor:
 
     def __init__(self, intake: Intake, gate: Gate, page: Callable[[], Response]) -> None:
         self._intake, self._gate, self._page = intake, gate, page
-        self._readers = anyio.CapacityLimiter(READERS)
+        self._turns = Turns(READERS)
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -67,7 +67,7 @@ class HttpDoor:
         self._admit(request)
         encoding = request.headers.get("content-encoding", "")
         with self._intake.hold() as hold:
-            async with self._intake.turn(self._readers):
+            async with self._intake.turn(self._turns):
                 raw = await self._read(request, hold)
             return await self._intake.take(Body(signal, raw, encoding, is_json), hold)
 

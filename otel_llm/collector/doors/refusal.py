@@ -36,5 +36,11 @@ _KINDS = {
     "busy": _Kind(429, 8, 2),
     "spool_failed": _Kind(503, 14, 5),
 }
+REJECTIONS = {
+    "invalid": "an id or a time that cannot be one",
+    "outside": "a time before what is kept, or more than a day ahead",
+}
+"""Why single items of a request are not kept, by the name on the metrics page."""
+
 REASONS = tuple(_KINDS)
 """Every reason. All are shown from the start: a counter that comes with its first loss hides it."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from otel_llm.collector.decoder import Signal
+from otel_llm.collector.decoder import Signal, Window
 from otel_llm.collector.spool import Entry
 from otel_llm.collector.spool.record import SIGNALS
 
@@ -34,6 +34,10 @@ class Batch(NamedTuple):
     def bodies(self) -> list[bytes]:
         """The requests as bytes."""
         return [entry.body for entry in self.entries]
+
+    def windows(self) -> list[Window]:
+        """The times that were taken of each."""
+        return [entry.window for entry in self.entries]
 
     def halves(self) -> "tuple[Batch, Batch]":
         """The batch in two parts. It must have two requests at least."""

@@ -120,7 +120,7 @@ class Store:
 
 def _decoded(batch: Batch, table: str) -> Sequence[NativeBlock]:
     try:
-        return decode(batch.signal, batch.bodies())
+        return decode(batch.signal, batch.bodies(), batch.windows())
     except MalformedError as error:
         name = f"{batch.name}/{table}"
         raise RefusedError(name, batch, 0) from error

@@ -9,12 +9,12 @@ import struct
 import zlib
 from typing import NamedTuple
 
-from otel_llm.collector.decoder import Checked, Signal
+from otel_llm.collector.decoder import EVER, Checked, Signal, Window
 
 SIGNALS: tuple[Signal, ...] = ("traces", "logs", "metrics")
 MAGIC = b"OTLR"
-# Magic, signal, length, items, bytes of its rows, digest; then the CRC-32 of these.
-_FIELDS = struct.Struct("<4sBxxxIIQ16s")
+# Magic, signal, length, items, bytes of its rows, digest, window; then the CRC-32 of these.
+_FIELDS = struct.Struct("<4sBxxxIIQ16sQQ")
 _CRC = struct.Struct("<I")
 HEAD_BYTES = _FIELDS.size + _CRC.size
 DIGEST_BYTES = 16
@@ -29,6 +29,7 @@ class Entry(NamedTuple):
         expanded: bytes that its rows take at most.
         digest: 16 bytes that tell this request from others.
         body: the request in protobuf.
+        window: the times that were taken when it came: it is decoded with the same, whenever.
     """
 
     signal: Signal
@@ -36,12 +37,13 @@ class Entry(NamedTuple):
     expanded: int
     digest: bytes
     body: bytes
+    window: Window = EVER
 
     def head(self) -> bytes:
         """The head of its record."""
         number = SIGNALS.index(self.signal)
         fields = (MAGIC, number, len(self.body), self.items, self.expanded, self.digest)
-        packed = _FIELDS.pack(*fields)
+        packed = _FIELDS.pack(*fields, *self.window)
         return packed + _CRC.pack(zlib.crc32(packed))
 
     @property
@@ -58,12 +60,13 @@ class Head(NamedTuple):
     items: int
     expanded: int
     digest: bytes
+    window: Window
 
 
-def entry_of(signal: Signal, body: bytes, checked: Checked) -> Entry:
-    """The entry of a request that was checked."""
-    items, expanded = checked.items, checked.expanded
-    return Entry(signal, items, expanded, digest_of(signal, body), body)
+def entry_of(signal: Signal, body: bytes, checked: Checked, window: Window = EVER) -> Entry:
+    """The entry of a request that was checked; `items` are those of it that are kept."""
+    items, expanded = checked.items - checked.rejected, checked.expanded
+    return Entry(signal, items, expanded, digest_of(signal, body), body, window)
 
 
 def digest_of(signal: Signal, body: bytes | memoryview) -> bytes:
@@ -80,7 +83,7 @@ def read_head(data: memoryview) -> Head | None:
     packed = data[: _FIELDS.size]
     if _CRC.unpack_from(data, _FIELDS.size)[0] != zlib.crc32(packed):
         return None
-    magic, number, length, items, expanded, digest = _FIELDS.unpack(packed)
+    magic, number, length, items, expanded, digest, *window = _FIELDS.unpack(packed)
     if magic != MAGIC or number >= len(SIGNALS):
         return None
-    return Head(SIGNALS[number], length, items, expanded, digest)
+    return Head(SIGNALS[number], length, items, expanded, digest, Window(*window))

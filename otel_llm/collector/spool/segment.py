@@ -115,7 +115,8 @@ def read_segment(data: bytes) -> Reading:
         else:
             body = data[at + HEAD_BYTES : end]
             if digest_of(head.signal, body) == head.digest:
-                entries.append(Entry(head.signal, head.items, head.expanded, head.digest, body))
+                given = (head.signal, head.items, head.expanded, head.digest)
+                entries.append(Entry(*given, body, head.window))
             else:
                 damaged.append((at, end))
         at = end

@@ -9,17 +9,17 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from otel_llm.collector.doors import intake
+from otel_llm.collector.doors import turns
 from otel_llm.collector.stack import Stack
-from tests.collector.doors.test_http import HEADERS, message_of, request_of, span_of, text
+from tests.collector.doors.test_http import HEADERS, START_NS, message_of, request_of, span_of, text
 from tests.collector.serving import until
 
 
 def repeated(spans: int, value: str) -> bytes:
-    """A request whose spans are empty and share one resource attribute."""
+    """A request whose spans are all but empty and share one resource attribute."""
     request = ExportTraceServiceRequest.FromString(request_of(resource={"k": text(value)}))
     for _ in range(spans):
-        request.resource_spans[0].scope_spans[0].spans.add()
+        request.resource_spans[0].scope_spans[0].spans.add(start_time_unix_nano=START_NS)
     return request.SerializeToString()
 
 
@@ -49,7 +49,7 @@ def test_a_body_that_does_not_come_is_given_up(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """408 after the time limit, counted, and the connection is closed."""
-    monkeypatch.setattr(intake, "READ_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(turns, "READ_TIMEOUT_S", 0.1)
     before = stack.ingest.intake.refused["incomplete"]
     with withheld(stack) as connection:
         answer = b""
@@ -68,20 +68,35 @@ def test_a_connection_that_breaks_is_counted(stack: Stack) -> None:
 
 def test_few_bodies_are_read_at_once(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """With turns for two, the third body waits and then is told to come again; nothing is lost."""
-    monkeypatch.setattr(intake, "_WAIT_S", 0.2)
-    readers = stack.ingest._http._readers
-    monkeypatch.setattr(readers, "total_tokens", 2)
+    monkeypatch.setattr(turns, "WAIT_S", 0.2)
+    here = stack.ingest._http._turns
+    monkeypatch.setattr(here._places, "total_tokens", 2)
     before = stack.ingest.intake.refused["busy"]
     connections = [withheld(stack) for _ in range(2)]
-    until(lambda: readers.statistics().borrowed_tokens == 2)
+    until(lambda: here.taken == 2)
     answer = post(stack, request_of(span_of()))
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) > 0
     assert stack.ingest.intake.refused["busy"] == before + 1
     for connection in connections:
         connection.close()
-    until(lambda: readers.statistics().borrowed_tokens == 0)
+    until(lambda: here.taken == 0)
     assert post(stack, request_of(span_of())).status_code == 200
+
+
+def test_bodies_that_do_not_come_make_room(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two senders with all the turns and no bodies: the third is served, one of them told 429."""
+    monkeypatch.setattr(turns, "HURRIED_S", 0.2)
+    here = stack.ingest._http._turns
+    monkeypatch.setattr(here._places, "total_tokens", 2)
+    first, second = withheld(stack), withheld(stack)
+    until(lambda: here.taken == 2)
+    assert post(stack, request_of(span_of())).status_code == 200
+    assert first.recv(4096).startswith(b"HTTP/1.1 429 ")
+    assert here.taken == 1
+    for connection in (first, second):
+        connection.close()
+    until(lambda: here.taken == 0)
 
 
 def test_bodies_together_are_bounded(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from otel_llm.collector.doors import intake
-from otel_llm.collector.doors.grpc import METHODS
+from otel_llm.collector.doors import turns
+from otel_llm.collector.doors.grpc import METHODS, READERS
 from otel_llm.collector.stack import Stack
 from otel_llm.exporters.clickhouse.client import connect
 from tests.collector.doors.test_http import request_of, row_of, span_of
@@ -81,13 +81,13 @@ def test_both_doors_know_the_same_requests(channel: grpc.Channel, stack: Stack) 
 
 def test_a_partial_success_is_told_and_counted(channel: grpc.Channel, stack: Stack) -> None:
     """A span with an impossible id is rejected, the other is kept."""
-    before = stack.ingest.intake.accepted["traces", "rejected"]
+    before = stack.ingest.intake.rejected["traces", "invalid"]
     answer = ExportTraceServiceResponse.FromString(
         export(channel, request_of(span_of(), span_of(trace_id=b"short")))
     )
     assert answer.partial_success.rejected_spans == 1
     assert "id" in answer.partial_success.error_message
-    assert stack.ingest.intake.accepted["traces", "rejected"] == before + 1
+    assert stack.ingest.intake.rejected["traces", "invalid"] == before + 1
 
 
 def test_what_is_no_request_is_refused(channel: grpc.Channel, stack: Stack) -> None:
@@ -128,7 +128,7 @@ def test_a_body_that_does_not_come_is_given_up(
     channel: grpc.Channel, stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DEADLINE_EXCEEDED after the time limit, counted."""
-    monkeypatch.setattr(intake, "READ_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(turns, "READ_TIMEOUT_S", 0.1)
     before = stack.ingest.intake.refused["incomplete"]
     over = threading.Event()
 
@@ -141,6 +141,25 @@ def test_a_body_that_does_not_come_is_given_up(
     over.set()
     assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert stack.ingest.intake.refused["incomplete"] == before + 1
+
+
+def test_calls_without_a_body_hold_nobody_up(
+    channel: grpc.Channel, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight calls take all the turns and send nothing: another call is served all the same."""
+    monkeypatch.setattr(turns, "HURRIED_S", 0.2)
+    over = threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        over.wait(20)
+        yield from ()
+
+    calls = [channel.stream_unary(TRACES).future(nothing(), timeout=20) for _ in range(READERS)]
+    until(lambda: stack.ingest.grpc._turns.taken == READERS)
+    assert export(channel, request_of(span_of())) == b""
+    over.set()
+    codes = [call.code() for call in calls if call.exception()]
+    assert codes.count(grpc.StatusCode.RESOURCE_EXHAUSTED) >= 1
 
 
 def test_an_unknown_method_is_none(channel: grpc.Channel) -> None:

@@ -5,6 +5,7 @@ import gzip
 import json
 import math
 import os
+import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
@@ -28,7 +29,7 @@ from otel_llm.exporters.clickhouse.client import connect
 from tests.collector.serving import until
 
 HEADERS = {"Content-Type": "application/x-protobuf"}
-START_NS = 1_790_000_000_123_456_789
+START_NS = time.time_ns() // 10**9 * 10**9 + 123_456_789
 
 
 @pytest.fixture(scope="module")
@@ -456,7 +457,7 @@ def test_what_was_taken_is_counted(otlp: httpx.Client, stack: Stack) -> None:
     body = request_of(span_of(), span_of())
     export(otlp, body)
     grown = {name: accepted["traces", name] - before["traces", name] for _, name in before}
-    assert grown == {"requests": 1, "bytes": len(body), "items": 2, "rejected": 0}
+    assert grown == {"requests": 1, "bytes": len(body), "items": 2}
 
 
 def test_the_sdk_s_exporter_is_understood(stack: Stack, client: Client) -> None:

@@ -11,7 +11,7 @@ from clickhouse_connect.driver.client import Client
 
 from otel_llm.collector.stack import Stack
 from otel_llm.exporters.clickhouse.client import connect
-from tests.collector.doors.test_http import settled
+from tests.collector.doors.test_http import START_NS, settled
 
 HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -43,8 +43,8 @@ def span(**fields: object) -> dict[str, Any]:
         "spanId": os.urandom(8).hex(),
         "name": "from JSON",
         "kind": 2,
-        "startTimeUnixNano": "1790000000123456789",
-        "endTimeUnixNano": "1790000000123456799",
+        "startTimeUnixNano": str(START_NS),
+        "endTimeUnixNano": str(START_NS + 10),
         "attributes": [{"key": "big", "value": {"intValue": "9007199254740993"}}],
     }
     return {**given, **fields}
@@ -84,9 +84,21 @@ def test_what_is_no_request_is_refused_in_json(stack: Stack, body: bytes) -> Non
 def test_logs_in_json_are_stored(stack: Stack, client: Client) -> None:
     """Every signal may come in JSON."""
     tag = os.urandom(4).hex()
-    record = {"timeUnixNano": "1790000000000000000", "body": {"stringValue": tag}}
+    record = {"timeUnixNano": str(START_NS), "body": {"stringValue": tag}}
     body = {"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}
     assert post(stack, body, "logs").status_code == 200
     settled(stack)
     sql = "SELECT count() FROM otel_logs WHERE Body = {tag:String}"
     assert client.command(sql, parameters={"tag": tag}) == 1
+
+
+def test_json_that_becomes_large_is_refused(stack: Stack) -> None:
+    """A number of two bytes takes eight in protobuf: 413, as for any body that is too large."""
+    counts = [0] * 140_000
+    metric = {"name": "m", "histogram": {"dataPoints": [{"bucketCounts": counts}]}}
+    body = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]}
+    content = json.dumps(body, separators=(",", ":")).encode()
+    assert len(content) < stack.ingest.intake.body_bytes
+    before = stack.ingest.intake.refused["oversize"]
+    assert post(stack, content, "metrics").status_code == 413
+    assert stack.ingest.intake.refused["oversize"] == before + 1

@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from otel_llm.collector.decoder import Signal
 from otel_llm.collector.doors.grpc import METHODS
@@ -27,7 +28,9 @@ from tests.collector.doors.test_http import HEADERS, START_NS, request_of, settl
 
 Send = Callable[[Signal, bytes], None]
 ODD = "'; DROP TABLE otel_logs; -- \0 \u2028 \x1b[31m ünï {x:String} %s"
-YEARS_OFF_NS = (1, START_NS - 20 * 365 * 86_400 * 10**9, START_NS + 20 * 365 * 86_400 * 10**9)
+DAY_NS = 86_400 * 10**9
+OUTSIDE_NS = (0, START_NS - 31 * DAY_NS, START_NS + 2 * DAY_NS, START_NS + 100 * 365 * DAY_NS)
+INSIDE_NS = (START_NS - 29 * DAY_NS, START_NS + DAY_NS // 2)
 
 
 def zstd(data: bytes) -> bytes:
@@ -79,6 +82,12 @@ def body_of(signal: Signal, name: str, at_ns: int = START_NS) -> bytes:
     return metrics.SerializeToString()
 
 
+def posted(stack: Stack, signal: Signal, body: bytes) -> httpx.Response:
+    """Send a request over HTTP."""
+    url = f"{stack.run.otlp_url}/v1/{signal}"
+    return httpx.post(url, content=body, headers=HEADERS, trust_env=False)
+
+
 READ = {
     "traces": "SELECT SpanName FROM otel_traces WHERE SpanName LIKE {name:String}",
     "logs": "SELECT Body FROM otel_logs WHERE Body LIKE {name:String}",
@@ -103,16 +112,42 @@ def test_every_signal_arrives_by_every_door(
 
 
 @pytest.mark.parametrize("signal", SIGNALS)
-@pytest.mark.parametrize("at_ns", YEARS_OFF_NS)
-def test_clocks_may_be_years_off(stack: Stack, client: Client, signal: Signal, at_ns: int) -> None:
-    """Their rows are kept, and hold up nobody's."""
-    tag = os.urandom(4).hex()
-    url = f"{stack.run.otlp_url}/v1/{signal}"
-    body = body_of(signal, tag, at_ns)
-    httpx.post(url, content=body, headers=HEADERS, trust_env=False).raise_for_status()
+def test_a_clock_that_is_off_is_told(stack: Stack, client: Client, signal: Signal) -> None:
+    """Items older than their tables keep, or far ahead, are rejected with the reason and counted.
+
+    What is acknowledged as kept is there, with the retention that is set by default.
+    """
+    tag, before = os.urandom(4).hex(), stack.ingest.intake.rejected[signal, "outside"]
+    for at_ns in (*OUTSIDE_NS, *INSIDE_NS):
+        answer = posted(stack, signal, body_of(signal, f"{tag} {at_ns}", at_ns))
+        assert answer.status_code == 200
+        assert (b"1 left out: a time before" in answer.content) == (at_ns in OUTSIDE_NS)
+    assert stack.ingest.intake.rejected[signal, "outside"] == before + len(OUTSIDE_NS)
     settled(stack)
     rows = client.query(READ[signal], parameters={"name": f"{tag}%"}).result_rows
-    assert rows == [(tag,)]
+    assert sorted(rows) == sorted((f"{tag} {at_ns}",) for at_ns in INSIDE_NS)
+
+
+def test_only_what_is_outside_is_left_out(stack: Stack, client: Client) -> None:
+    """One request with a good span, an impossible one and an old one: both reasons are told."""
+    good, old = span_of(), span_of(start_time_unix_nano=1)
+    answer = posted(stack, "traces", request_of(good, old, span_of(trace_id=b"short")))
+    told = ExportTraceServiceResponse.FromString(answer.content).partial_success
+    assert told.rejected_spans == 2
+    assert told.error_message.count("1 left out: ") == 2
+    settled(stack)
+    sql = "SELECT SpanId FROM otel_traces WHERE SpanId IN {ids:Array(String)}"
+    ids = [span.span_id.hex() for span in (good, old)]
+    assert client.query(sql, parameters={"ids": ids}).result_rows == [(ids[0],)]
+
+
+def test_scattered_days_make_few_parts(stack: Stack, client: Client) -> None:
+    """Spans of two centuries are taken from the days that are kept alone: few parts are made."""
+    spans = [span_of(name="scattered", start_time_unix_nano=day * DAY_NS) for day in range(80_000)]
+    assert posted(stack, "traces", request_of(*spans[::100])).status_code == 200
+    settled(stack)
+    sql = "SELECT count() FROM otel_traces WHERE SpanName = 'scattered'"
+    assert int(str(client.command(sql))) <= 1
 
 
 def test_span_ids_may_come_twice(stack: Stack, client: Client) -> None:

@@ -9,7 +9,7 @@ import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from otel_llm.collector.decoder import check
+from otel_llm.collector.decoder import Window, check
 from otel_llm.collector.drain import Drainer, Store
 from otel_llm.collector.drain import batch as batches
 from otel_llm.collector.drain.quarantine import Quarantine
@@ -110,6 +110,16 @@ def test_requests_of_a_segment_become_one_block(way: Way, engine: Engine) -> Non
         assert handle.run(parts) == b"1\n"
     assert list(way.directory.glob("*.segment")) == []
     assert way.store.rows["otel_traces"] == 5
+
+
+def test_a_request_is_decoded_as_it_was_taken(way: Way, engine: Engine) -> None:
+    """What the door left out for its time stays out, whatever the time is when it is stored."""
+    body = request_of(span_of(name="kept"), span_of(name="old", start_time_unix_nano=DAY_NS))
+    window = Window(2 * DAY_NS, 2**63 - 1)
+    way.spool.offer(entry_of("traces", body, check("traces", body, window), window)).result(10)
+    way.spool.close()
+    way.drain()
+    assert names(engine) == ["kept"]
 
 
 def test_a_segment_that_is_stored_again_changes_nothing(way: Way, engine: Engine) -> None:

@@ -7,17 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_llm.collector.decoder import Checked
+from otel_llm.collector.decoder import Checked, Window
 from otel_llm.collector.spool import Entry, entry_of, read_segment
 from otel_llm.collector.spool.record import HEAD_BYTES, SIGNALS
 from otel_llm.collector.spool.segment import Segment
 
 ENTRIES = st.lists(
     st.builds(
-        lambda signal, body, items: entry_of(signal, body, Checked(items, 0, items * 100)),
+        lambda signal, body, items, window: entry_of(
+            signal, body, Checked(items, 0, items * 100), window
+        ),
         st.sampled_from(SIGNALS),
         st.binary(max_size=40) | st.just(b"OTLR" * 12),
         st.integers(0, 2**32 - 1),
+        st.builds(Window, st.integers(0, 2**63 - 1), st.integers(0, 2**63 - 1)),
     ),
     max_size=6,
 )

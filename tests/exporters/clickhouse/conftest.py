@@ -31,7 +31,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def served_settings(data_dir: Path) -> Settings:
-    """Settings of a stack for tests: free ports, small bounds."""
+    """Settings of a stack for tests: free ports, small bounds, rows of any age kept."""
     return Settings(
         data_dir=str(data_dir),
         clickhouse_port=0,
@@ -40,4 +40,5 @@ def served_settings(data_dir: Path) -> Settings:
         max_body_bytes=2 << 20,
         query_timeout_s=2.0,
         store_memory_bytes=1 << 30,
+        retention=("*=0",),
     )

@@ -214,6 +214,8 @@ ESCAPES = (
     Escape("REPLACE TABLE", "REPLACE TABLE rt (a String) ENGINE = MergeTree ORDER BY a", "runs", (_TABLE.replace(" t ", " rt "),)),
     Escape("ALTER MODIFY TTL to a disk", "ALTER TABLE t MODIFY TTL toDateTime(a) TO DISK 'x'", "", (_TABLE,)),
     Escape("ALTER MODIFY SETTING disk", "ALTER TABLE t MODIFY SETTING disk = 'x'", "", (_TABLE,)),
+    Escape("ALTER MODIFY SETTING that lets rows be doubled", "ALTER TABLE t MODIFY SETTING non_replicated_deduplication_window = 0", "runs", (_TABLE,)),
+    Escape("ALTER MODIFY SETTING that stops inserts", "ALTER TABLE t MODIFY SETTING parts_to_throw_insert = 1", "runs", (_TABLE,)),
     Escape("ALTER FREEZE", "ALTER TABLE t FREEZE", "runs", (_TABLE,)),
     Escape("ALTER FETCH PARTITION", "ALTER TABLE t FETCH PARTITION '1' FROM '/x'"),
     Escape("ALTER ATTACH PARTITION FROM", "ALTER TABLE t ATTACH PARTITION tuple() FROM t", "runs", (_TABLE,)),

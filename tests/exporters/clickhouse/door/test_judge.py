@@ -42,7 +42,6 @@ ALLOWED = (
     " ORDER BY a TTL toDateTime(a) + INTERVAL 1 DAY SETTINGS index_granularity = 8192",
     "CREATE VIEW IF NOT EXISTS v AS SELECT 1",
     "ALTER TABLE t ADD COLUMN a Int8 AFTER b, ADD INDEX i a TYPE minmax GRANULARITY 1",
-    "ALTER TABLE t MODIFY SETTING ttl_only_drop_parts = 1",
     "EXPLAIN indexes = 1 SELECT 1",
     "EXPLAIN PIPELINE graph = 1 SELECT 1",
     "EXPLAIN SYNTAX SELECT 1",

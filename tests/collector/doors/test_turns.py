@@ -1,0 +1,88 @@
+"""Turns to read a body, on anyio's own clock."""
+
+import anyio
+import pytest
+
+from otel_llm.collector.doors import turns
+from otel_llm.collector.doors.refusal import Refusal
+from otel_llm.collector.doors.turns import Turns
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The event loop of the product."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times that a test can wait for."""
+    monkeypatch.setattr(turns, "READ_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(turns, "HURRIED_S", 0.1)
+    monkeypatch.setattr(turns, "WAIT_S", 0.5)
+
+
+async def taking(at: Turns, seconds: float, told: list[str]) -> None:
+    """Take a turn for so long, and note how it ended."""
+    try:
+        async with at.one():
+            await anyio.sleep(seconds)
+        told.append("read")
+    except Refusal as refusal:
+        told.append(refusal.reason)
+
+
+async def test_alone_a_reader_has_its_time() -> None:
+    """Nobody waits, so nobody is hurried; past the limit it is `incomplete`."""
+    at, told = Turns(1), list[str]()
+    await taking(at, 0.3, told)
+    await taking(at, 5, told)
+    assert (told, at.taken) == (["read", "incomplete"], 0)
+
+
+async def test_who_waits_hurries_who_reads() -> None:
+    """The reader that began first is told `busy`, the others go on, the one that waited reads."""
+    at, told = Turns(2), list[str]()
+    async with anyio.create_task_group() as group:
+        group.start_soon(taking, at, 0.4, told)
+        await anyio.sleep(0.02)
+        group.start_soon(taking, at, 0.3, told)
+        await anyio.sleep(0.02)
+        group.start_soon(taking, at, 0.0, told)
+    assert (told, at.taken) == (["busy", "read", "read"], 0)
+
+
+async def test_whoever_gets_a_turn_of_many_waiting_is_hurried_too() -> None:
+    """A queue of readers that never read moves on at their pace, so the last one is served."""
+    at, told = Turns(1), list[str]()
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(taking, at, 5, told)
+        await anyio.sleep(0.02)
+        group.start_soon(taking, at, 0.0, told)
+    assert (told, at.taken) == (["busy"] * 4 + ["read"], 0)
+
+
+async def test_a_turn_that_does_not_come_is_not_waited_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`busy` after the wait, and the turn is still the other's."""
+    monkeypatch.setattr(turns, "HURRIED_S", 0.9)
+    at, told = Turns(1), list[str]()
+    async with anyio.create_task_group() as group:
+        group.start_soon(taking, at, 0.7, told)
+        await anyio.sleep(0.02)
+        group.start_soon(taking, at, 0.0, told)
+    assert told == ["busy", "read"]
+
+
+async def test_an_error_in_a_turn_frees_it() -> None:
+    """Whatever ends the block, the next has its turn."""
+    at = Turns(1)
+    with pytest.raises(KeyError):
+        async with at.one():
+            raise KeyError
+    async with at.one():
+        assert at.taken == 1
