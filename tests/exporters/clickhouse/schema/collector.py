@@ -1,8 +1,8 @@
 """Names and types of the columns in the tables that the collector's clickhouseexporter makes.
 
 As its templates of 2026 make them (logs: from 0.152 on), but for what docs/schema.md says differs.
-Columns are those of `internal/sqltemplates/*_insert.sql`, read again in 2026-11; tables are those of
-`config.go`: `otel_metrics` and one of `_gauge`, `_sum`, `_summary`, `_histogram` and
+Columns are those of `internal/sqltemplates/*_insert.sql`, read again in 2026-11. Tables are those
+of `config.go`: `otel_metrics` and one of `_gauge`, `_sum`, `_summary`, `_histogram` and
 `_exponential_histogram`, whatever the templates' file names say.
 """
 
