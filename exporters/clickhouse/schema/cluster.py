@@ -25,10 +25,8 @@ def rendered(statement: Statement, cluster: str, database: str) -> tuple[str, ..
 
 def names(statement: Statement, cluster: str) -> tuple[str, ...]:
     """Under which names a server has the file's table or view."""
-    is_view = statement.creates is not None and statement.creates[0] != "TABLE"
-    return (
-        (statement.table,) if is_view or not cluster else (statement.table + LOCAL, statement.table)
-    )
+    alone = statement.of_view or not cluster
+    return (statement.table,) if alone else (statement.table + LOCAL, statement.table)
 
 
 def on_cluster(statement: Statement, cluster: str, database: str) -> tuple[str, ...]:
@@ -49,7 +47,7 @@ def on_cluster(statement: Statement, cluster: str, database: str) -> tuple[str, 
     if kind == "VIEW":
         return (_renamed(statement.sql, name, f"{name} {everywhere}"),)
     if kind == "MATERIALIZED VIEW":
-        sql = _TARGET.sub(rf" TO \1{LOCAL} AS", _SOURCE.sub(rf"FROM \1{LOCAL}", statement.sql))
+        sql = _TARGET.sub(rf" TO \1{LOCAL} AS", _from_local(statement.sql))
         return (_renamed(sql, name, f"{name} {everywhere}"),)
     local = _renamed(replicated(statement.sql), name, f"{name}{LOCAL} {everywhere}")
     shard = f", {statement.shard_by}" if statement.shard_by else ""
@@ -63,10 +61,16 @@ def on_cluster(statement: Statement, cluster: str, database: str) -> tuple[str, 
 
 def _altered(statement: Statement, everywhere: str) -> tuple[str, ...]:
     table = f"ALTER TABLE {statement.table}"
+    if statement.of_view:
+        return (_from_local(statement.sql).replace(table, f"{table} {everywhere}", 1),)
     local = statement.sql.replace(table, f"{table}{LOCAL} {everywhere}", 1)
     if not _OF_COLUMNS.search(statement.sql):
         return (local,)
     return local, statement.sql.replace(table, f"{table} {everywhere}", 1)
+
+
+def _from_local(sql: str) -> str:
+    return _SOURCE.sub(rf"FROM \1{LOCAL}", sql)
 
 
 def replicated(sql: str, shard: str = "{shard}", replica: str = "{replica}") -> str:

@@ -69,8 +69,9 @@ def differences(
 def _differences(client: Client, cluster: str, made: list[Statement]) -> Iterator[Difference]:
     database = str(client.command("SELECT currentDatabase()"))
     there = _there(client)
+    last = {each.table: each for each in statements() if each.of_view}
     for statement in made:
-        texts = rendered(statement, cluster, database)
+        texts = rendered(last.get(statement.table, statement), cluster, database)
         for name, sql in zip(names(statement, cluster), texts, strict=True):
             problems = (
                 tuple(_problems(client, statement, sql, there[name])) if name in there else ()

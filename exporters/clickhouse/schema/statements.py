@@ -12,6 +12,7 @@ _CREATES = re.compile(
     r"^CREATE (?P<kind>TABLE|VIEW|MATERIALIZED VIEW) IF NOT EXISTS (?P<name>\w+)", re.MULTILINE
 )
 _ALTERS = re.compile(r"^ALTER TABLE (\w+) ", re.MULTILINE)
+_SELECTS = re.compile(r"^SELECT\b", re.MULTILINE)
 _SHARDED = re.compile(r"^-- shard by (.+)$", re.MULTILINE)
 _KEPT = re.compile(r"^-- keep (\d+) days by (.+)$", re.MULTILINE)
 _DAY_S = 86_400
@@ -53,6 +54,11 @@ class Statement(NamedTuple):
             message = f"{self.name} makes or changes no table and no view"
             raise ValueError(message)
         return found[found.lastindex or 0]
+
+    @property
+    def of_view(self) -> bool:
+        """Whether it makes a view or changes what one selects."""
+        return _SELECTS.search(self.sql) is not None
 
     @property
     def shard_by(self) -> str:

@@ -81,6 +81,27 @@ def test_a_column_missing_though_recorded_is_a_difference(
         schema.apply(own)
 
 
+def test_a_rollup_gets_a_column(own: "Client", add_files: "AddFiles") -> None:
+    """The table and what its view selects are changed; what comes from then on is in the column."""
+    name = "llm_request_energy_1m_mv"
+    [view] = [each.sql for each in schema.statements() if each.table == name]
+    query = view[view.index("SELECT") :].replace(
+        "sum(e.energy_mj)", "sum(1) AS shares, sum(e.energy_mj)"
+    )
+    kind = "SimpleAggregateFunction(sum, UInt64)"
+    add_files(
+        f"ALTER TABLE llm_requests_1m ADD COLUMN IF NOT EXISTS shares {kind}\n",
+        f"ALTER TABLE {name} MODIFY QUERY\n{query}",
+    )
+    schema.apply(own)
+    own.command("INSERT INTO llm_request_energy (finished) SELECT now64(9) FROM numbers(3)")
+    assert own.command("SELECT sum(shares) FROM llm_requests_1m") == 3
+    assert (schema.pending(own), schema.differences(own)) == ((), ())
+    [changed] = schema.rendered(schema.statements()[-1], "blue", "x")
+    assert changed.startswith(f"ALTER TABLE {name} ON CLUSTER 'blue' MODIFY QUERY\nSELECT")
+    assert "FROM llm_request_energy_local AS e" in changed
+
+
 def test_on_a_cluster(own: "Client", add_files: "AddFiles") -> None:
     """A column is added to the local and then to the distributed table, an index to the local."""
     add_files(COLUMN, INDEX)
