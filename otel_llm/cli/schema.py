@@ -83,7 +83,7 @@ def check_schema(
             {
                 "current": not (missing or different or outdated),
                 "pending": missing,
-                "different": {each.table: each.problems for each in different},
+                "different": {each.table: each.clauses for each in different},
                 "retention_s": _seconds(wanted),
                 "retention_pending": [lifetime.table for lifetime in outdated],
             }
@@ -107,9 +107,9 @@ def _print_check(
         typer.echo(f"Not applied: {', '.join(missing)}")
     for each in different:
         typer.echo(f"Differs: {each}")
-    if different:
+    if any(each.problems for each in different):
         output.next_step('docs/schema.md, "When a table differs"')
-    elif missing or outdated:
+    elif missing or different or outdated:
         output.next_step("otel-llm schema apply")
     else:
         typer.echo("The schema is up to date.")

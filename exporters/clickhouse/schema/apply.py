@@ -12,7 +12,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from otel_llm.errors import StoreError
 from otel_llm.exporters.clickhouse.schema.cluster import names, quoted, rendered, replicated
-from otel_llm.exporters.clickhouse.schema.differences import differences
+from otel_llm.exporters.clickhouse.schema.differences import Difference, differences
 from otel_llm.exporters.clickhouse.schema.statements import Statement, statements
 
 MIGRATIONS_TABLE = "schema_migrations"
@@ -64,7 +64,7 @@ def pending(client: Client, cluster: str = "") -> tuple[Statement, ...]:
 
 
 def apply(client: Client, cluster: str = "") -> tuple[Statement, ...]:
-    """Bring the client's database up to date.
+    """Bring the client's database up to date, and set deduplication windows that are off.
 
     Args:
         client: of the database.
@@ -85,18 +85,27 @@ def apply(client: Client, cluster: str = "") -> tuple[Statement, ...]:
         for sql in rendered(statement, cluster, database):
             _command(client, sql, statement.name)
         _record(client, statement, cluster)
-    _refuse_others(client, cluster)
+    for each in _refuse_others(client, cluster):
+        where = f" ON CLUSTER {quoted(cluster)}" if cluster else ""
+        _command(
+            client, f"ALTER TABLE {each.table}{where} MODIFY SETTING {each.window}", each.table
+        )
     return todo
 
 
-def _refuse_others(client: Client, cluster: str, todo: Iterable[Statement] = ()) -> None:
-    found = differences(client, cluster, todo)
+def _refuse_others(
+    client: Client, cluster: str, todo: Iterable[Statement] = ()
+) -> tuple[Difference, ...]:
+    """Raise if a table differs in what cannot be mended. Those that lack their window alone."""
+    differing = differences(client, cluster, todo)
+    found = [each for each in differing if each.problems]
     if found:
         message = (
             f"The database has tables that differ from the schema. {'; '.join(map(str, found))}. "
             "docs/schema.md says what to do with them."
         )
         raise StoreError(message)
+    return differing
 
 
 def _create_migrations(cluster: str) -> str:

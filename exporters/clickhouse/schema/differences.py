@@ -27,14 +27,21 @@ class Difference(NamedTuple):
 
     Attributes:
         table: its name.
-        problems: what is wrong of it, a clause each.
+        problems: what is wrong of it, a clause each; nothing that `apply` could mend.
+        window: the deduplication window that it lacks, `NAME = BLOCKS`; empty if it has it.
     """
 
     table: str
     problems: tuple[str, ...]
+    window: str
+
+    @property
+    def clauses(self) -> tuple[str, ...]:
+        """All that is wrong of it."""
+        return (*self.problems, f"has no {self.window}") if self.window else self.problems
 
     def __str__(self) -> str:
-        return f"{self.table}: {', '.join(self.problems)}"
+        return f"{self.table}: {', '.join(self.clauses)}"
 
 
 class _Found(NamedTuple):
@@ -73,11 +80,11 @@ def _differences(client: Client, cluster: str, made: list[Statement]) -> Iterato
     for statement in made:
         texts = rendered(last.get(statement.table, statement), cluster, database)
         for name, sql in zip(names(statement, cluster), texts, strict=True):
-            problems = (
-                tuple(_problems(client, statement, sql, there[name])) if name in there else ()
-            )
-            if problems:
-                yield Difference(name, problems)
+            if name in there:
+                problems = tuple(_problems(client, statement, sql, there[name]))
+                found = Difference(name, problems, _window(sql, there[name]))
+                if found.clauses:
+                    yield found
 
 
 def _problems(client: Client, made: Statement, sql: str, found: _Found) -> Iterator[str]:
@@ -92,7 +99,6 @@ def _problems(client: Client, made: Statement, sql: str, found: _Found) -> Itera
             yield "selects something else"
     else:
         yield from _of_columns(columns(table), found.columns)
-        yield from (f"has no {each}" for each in _WINDOW.findall(sql) if not _has(found, each))
 
 
 def _of_columns(wanted: Mapping[str, str], found: Mapping[str, str]) -> Iterator[str]:
@@ -103,8 +109,13 @@ def _of_columns(wanted: Mapping[str, str], found: Mapping[str, str]) -> Iterator
             yield f"{name} is {found[name]}, not {kind}"
 
 
-def _has(found: _Found, setting: str) -> bool:
-    return re.search(rf"\b{setting}\b", found.engine_full) is not None
+def _window(sql: str, found: _Found) -> str:
+    lacking = [
+        each
+        for each in _WINDOW.findall(sql)
+        if found.engine.endswith("MergeTree") and not re.search(rf"\b{each}\b", found.engine_full)
+    ]
+    return lacking[0] if lacking else ""
 
 
 def _there(client: Client) -> dict[str, _Found]:

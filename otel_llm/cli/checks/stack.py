@@ -57,8 +57,9 @@ def _schema(settings: Settings) -> Iterator[Finding]:
         yield Finding(_AREA, "store", "problem", str(error), "otel-llm up, or mend clickhouse_url")
         return
     for each in different:
-        detail = f"differs: {', '.join(each.problems)}"
-        yield Finding(_AREA, each.table, "problem", detail, _DIFFERS)
+        detail = f"differs: {', '.join(each.clauses)}"
+        remedy = _DIFFERS if each.problems else "otel-llm schema apply"
+        yield Finding(_AREA, each.table, "problem", detail, remedy)
     if missing:
         names = ", ".join(statement.name for statement in missing)
         yield Finding(_AREA, "schema", "problem", f"not applied: {names}", "otel-llm schema apply")
