@@ -10,7 +10,7 @@ from otel_llm.cli.store import store
 from otel_llm.settings import load
 
 if TYPE_CHECKING:
-    from otel_llm.exporters.clickhouse.schema import Lifetime
+    from otel_llm.exporters.clickhouse.schema import Difference, Lifetime
 
 app = typer.Typer(help="Apply, print or check the store's tables.", no_args_is_help=True)
 
@@ -74,32 +74,42 @@ def check_schema(
         from otel_llm.exporters.clickhouse import schema
     wanted = schema.wanted(settings.retention)
     with store(url, data_dir) as client:
-        missing = [each.name for each in schema.pending(client, settings.clickhouse_cluster)]
+        pending = schema.pending(client, settings.clickhouse_cluster)
+        different = schema.differences(client, settings.clickhouse_cluster, pending)
         outdated = schema.outdated(client, wanted, settings.clickhouse_cluster)
+    missing = [each.name for each in pending]
     if as_json:
         output.print_json(
             {
-                "current": not missing and not outdated,
+                "current": not (missing or different or outdated),
                 "pending": missing,
+                "different": {each.table: each.clauses for each in different},
                 "retention_s": _seconds(wanted),
                 "retention_pending": [lifetime.table for lifetime in outdated],
             }
         )
     else:
-        _print_check(missing, wanted, outdated)
-    if missing or outdated:
+        _print_check(missing, different, wanted, outdated)
+    if missing or different or outdated:
         raise typer.Exit(1)
 
 
 def _print_check(
-    missing: list[str], wanted: "tuple[Lifetime, ...]", outdated: "tuple[Lifetime, ...]"
+    missing: list[str],
+    different: "tuple[Difference, ...]",
+    wanted: "tuple[Lifetime, ...]",
+    outdated: "tuple[Lifetime, ...]",
 ) -> None:
     for lifetime in wanted:
         note = "  not applied" if lifetime in outdated else ""
         typer.echo(f"{lifetime.table:<28} keeps rows {_age(lifetime.seconds)}{note}")
     if missing:
         typer.echo(f"Not applied: {', '.join(missing)}")
-    if missing or outdated:
+    for each in different:
+        typer.echo(f"Differs: {each}")
+    if any(each.problems for each in different):
+        output.next_step('docs/schema.md, "When a table differs"')
+    elif missing or different or outdated:
         output.next_step("otel-llm schema apply")
     else:
         typer.echo("The schema is up to date.")

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from otel_llm.conventions import ALL_ROLLUPS
 from otel_llm.query.breakdown import PARTS
 from otel_llm.query.catalogue import questions
 from otel_llm.query.service import Objective
@@ -43,3 +44,11 @@ def test_every_question_is_listed() -> None:
     """The page has each question with the program's own line."""
     for name, question in questions(Objective()).items():
         assert f"| `{name}` | {question.help} |" in PAGE
+
+
+def test_no_question_reads_a_rollup() -> None:
+    """The page says that questions reach back as far as facts do."""
+    assert "none the rollups" in PAGE
+    texts = [file.read_text(encoding="utf-8") for file in ROOT.glob("otel_llm/query/sql/*.sql")]
+    assert texts
+    assert not [text for text in texts for table in ALL_ROLLUPS if table.name in text]

@@ -15,6 +15,7 @@ import pytest
 from otel_llm.cli import agent_page
 from otel_llm.cli.checks import agent, configuration, gpu, journals, python, stack
 from otel_llm.cli.checks.finding import Finding
+from otel_llm.exporters.clickhouse import schema
 from otel_llm.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -180,6 +181,29 @@ def test_stores_and_endpoints_that_are_down(
     assert named(found, "store").status == "problem"
     assert named(found, "otlp").status == "problem"
     assert named(found, "chdb").status == "ok"
+
+
+def test_a_schema_that_is_not_as_it_should_be(
+    monkeypatch: pytest.MonkeyPatch, store: "Client"
+) -> None:
+    """What is missing and what differs are problems of their own; a whole schema is current."""
+
+    def told() -> dict[str, tuple[str, str]]:
+        found = stack.check(load(clickhouse_url="http://127.0.0.1:1"))
+        return {one.what: (one.status, one.detail) for one in found if one.area == "store"}
+
+    monkeypatch.setattr(stack, "store", lambda _url, _data_dir: nullcontext(store))
+    store.command("CREATE DATABASE doctor")
+    monkeypatch.setattr(store, "database", "doctor")
+    schema.apply(store)
+    assert told()["schema"] == ("ok", "current")
+    store.command("DROP VIEW llm_requests_1m_mv")
+    assert told()["schema"] == ("problem", "not applied: 0026_llm_requests_1m_mv.sql")
+    schema.apply(store)
+    store.command("ALTER TABLE otel_logs MODIFY SETTING non_replicated_deduplication_window = 0")
+    problem = "differs: has no non_replicated_deduplication_window = 10000"
+    assert told()["otel_logs"] == ("problem", problem)
+    assert "schema" not in told()
 
 
 def test_extras_and_what_they_lack(monkeypatch: pytest.MonkeyPatch) -> None:

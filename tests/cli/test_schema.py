@@ -58,6 +58,44 @@ def test_check_and_apply(
     }
 
 
+def test_a_store_that_was_broken_is_not_current(
+    run_on_sample: "Run", store: "Client", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dropped view is pending and made again; a window that is off is told and set."""
+    monkeypatch.setenv("OTEL_LLM_RETENTION", "*=0")
+    run_on_sample("schema", "apply")
+    store.command("DROP VIEW llm_requests_1m_mv")
+    assert "Not applied: 0026_llm_requests_1m_mv.sql" in run_on_sample("schema", "check").stdout
+    assert run_on_sample("schema", "apply").exit_code == 0
+    store.command("ALTER TABLE gpu_events MODIFY SETTING non_replicated_deduplication_window = 0")
+    result = run_on_sample("schema", "check")
+    told = "gpu_events: has no non_replicated_deduplication_window = 10000"
+    assert (result.exit_code, f"Differs: {told}\n" in result.stdout) == (1, True)
+    assert result.stderr == "Next: otel-llm schema apply\n"
+    assert run_on_sample("schema", "apply").exit_code == 0
+    assert run_on_sample("schema", "check").exit_code == 0
+
+
+def test_a_table_that_differs_is_refused(
+    run_on_sample: "Run", store: "Client", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check and apply name the column, and point to the page that says what to do."""
+    monkeypatch.setenv("OTEL_LLM_RETENTION", "*=0")
+    run_on_sample("schema", "apply")
+    store.command("ALTER TABLE gpu_events MODIFY COLUMN message Nullable(String)")
+    told = "message is Nullable(String), not String"
+    result = run_on_sample("schema", "check")
+    assert (result.exit_code, f"Differs: gpu_events: {told}\n" in result.stdout) == (1, True)
+    assert "When a table differs" in result.stderr
+    answer = json.loads(run_on_sample("schema", "check", "--json").stdout)
+    assert (answer["current"], answer["different"]) == (False, {"gpu_events": [told]})
+    result = run_on_sample("schema", "apply")
+    assert (result.exit_code, told in result.stderr) == (1, True)
+    store.command("DROP TABLE gpu_events")
+    assert run_on_sample("schema", "apply").exit_code == 0
+    assert run_on_sample("schema", "check").exit_code == 0
+
+
 def test_retention(run_on_sample: "Run", monkeypatch: pytest.MonkeyPatch) -> None:
     """Check tells how long rows stay and fails where the store does otherwise; apply mends it."""
     monkeypatch.setenv("OTEL_LLM_RETENTION", "*=0")

@@ -4,8 +4,10 @@ from otel_llm.exporters.clickhouse.schema.apply import (
     MIGRATIONS_TABLE,
     apply,
     pending,
-    rendered,
 )
+from otel_llm.exporters.clickhouse.schema.cluster import rendered
+from otel_llm.exporters.clickhouse.schema.columns import columns
+from otel_llm.exporters.clickhouse.schema.differences import Difference, differences
 from otel_llm.exporters.clickhouse.schema.retention import (
     alteration,
     apply_retention,
@@ -21,11 +23,14 @@ from otel_llm.exporters.clickhouse.schema.statements import (
 
 __all__ = [
     "MIGRATIONS_TABLE",
+    "Difference",
     "Lifetime",
     "Statement",
     "alteration",
     "apply",
     "apply_retention",
+    "columns",
+    "differences",
     "lifetimes",
     "outdated",
     "pending",

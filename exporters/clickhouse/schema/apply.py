@@ -1,14 +1,18 @@
 """Apply the numbered statements that a database does not have yet.
 
-Each file is recorded in `schema_migrations` after its statements ran. They all say IF NOT EXISTS,
-so a run killed between the two does them again and goes on, and two runs at once do no harm.
+Each file is recorded in `schema_migrations` after its statements ran. They can be run again (CREATE
+and ADD COLUMN say IF NOT EXISTS), so a run killed between the two does them again and goes on, and
+two runs at once do no harm. What has been dropped since is made again.
 """
+
+from collections.abc import Iterable
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from otel_llm.errors import StoreError
-from otel_llm.exporters.clickhouse.schema.cluster import on_cluster, quoted, replicated
+from otel_llm.exporters.clickhouse.schema.cluster import names, quoted, rendered, replicated
+from otel_llm.exporters.clickhouse.schema.differences import Difference, differences
 from otel_llm.exporters.clickhouse.schema.statements import Statement, statements
 
 MIGRATIONS_TABLE = "schema_migrations"
@@ -26,7 +30,7 @@ ORDER BY version"""
 
 
 def pending(client: Client, cluster: str = "") -> tuple[Statement, ...]:
-    """The statements that the client's database does not have yet.
+    """The statements that the client's database has not had, or whose table is not there.
 
     Args:
         client: of the database.
@@ -51,11 +55,16 @@ def pending(client: Client, cluster: str = "") -> tuple[Statement, ...]:
                 "Give the right --cluster, or another database."
             )
             raise StoreError(message)
-    return tuple(s for s in statements() if s.version not in applied)
+    there = _tables(client)
+    return tuple(
+        each
+        for each in statements()
+        if each.version not in applied or not there.issuperset(names(each, cluster))
+    )
 
 
 def apply(client: Client, cluster: str = "") -> tuple[Statement, ...]:
-    """Bring the client's database up to date.
+    """Bring the client's database up to date, and set deduplication windows that are off.
 
     Args:
         client: of the database.
@@ -65,21 +74,38 @@ def apply(client: Client, cluster: str = "") -> tuple[Statement, ...]:
         The statements that were applied now.
 
     Raises:
-        StoreError: a statement failed; the message names its file. Those before it stay applied.
+        StoreError: a table that is there already differs, and is named with its columns; or a
+            statement failed, and its file is named. Those before it stay applied.
     """
     todo = pending(client, cluster)
+    _refuse_others(client, cluster, todo)
     _command(client, _create_migrations(cluster), MIGRATIONS_TABLE)
     database = str(client.command("SELECT currentDatabase()"))
     for statement in todo:
         for sql in rendered(statement, cluster, database):
             _command(client, sql, statement.name)
         _record(client, statement, cluster)
+    for each in _refuse_others(client, cluster):
+        where = f" ON CLUSTER {quoted(cluster)}" if cluster else ""
+        _command(
+            client, f"ALTER TABLE {each.table}{where} MODIFY SETTING {each.window}", each.table
+        )
     return todo
 
 
-def rendered(statement: Statement, cluster: str, database: str) -> tuple[str, ...]:
-    """What is run for a file: its text, or what `on_cluster` makes of it."""
-    return on_cluster(statement, cluster, database) if cluster else (statement.sql,)
+def _refuse_others(
+    client: Client, cluster: str, todo: Iterable[Statement] = ()
+) -> tuple[Difference, ...]:
+    """Raise if a table differs in what cannot be mended. Those that lack their window alone."""
+    differing = differences(client, cluster, todo)
+    found = [each for each in differing if each.problems]
+    if found:
+        message = (
+            f"The database has tables that differ from the schema. {'; '.join(map(str, found))}. "
+            "docs/schema.md says what to do with them."
+        )
+        raise StoreError(message)
+    return differing
 
 
 def _create_migrations(cluster: str) -> str:
@@ -99,6 +125,15 @@ def _record(client: Client, statement: Statement, cluster: str) -> None:
     row = f"{statement.version}, '{statement.name}', '{statement.sha256}', {quoted(cluster)}"
     sql = f"INSERT INTO {MIGRATIONS_TABLE} (version, name, sha256, cluster) SELECT {row}"
     _command(client, sql, statement.name)
+
+
+def _tables(client: Client) -> set[str]:
+    sql = "SELECT name FROM system.tables WHERE database = currentDatabase()"
+    try:
+        return {str(name) for (name,) in client.query(sql).result_rows}
+    except ClickHouseError as error:
+        message = f"The tables of the store cannot be listed: {error}"
+        raise StoreError(message) from error
 
 
 def _applied(client: Client) -> dict[int, tuple[str, str]]:

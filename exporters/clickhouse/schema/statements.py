@@ -11,6 +11,8 @@ Kind = Literal["TABLE", "VIEW", "MATERIALIZED VIEW"]
 _CREATES = re.compile(
     r"^CREATE (?P<kind>TABLE|VIEW|MATERIALIZED VIEW) IF NOT EXISTS (?P<name>\w+)", re.MULTILINE
 )
+_ALTERS = re.compile(r"^ALTER TABLE (\w+) ", re.MULTILINE)
+_SELECTS = re.compile(r"^SELECT\b", re.MULTILINE)
 _SHARDED = re.compile(r"^-- shard by (.+)$", re.MULTILINE)
 _KEPT = re.compile(r"^-- keep (\d+) days by (.+)$", re.MULTILINE)
 _DAY_S = 86_400
@@ -35,17 +37,28 @@ class Statement(NamedTuple):
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
     @property
-    def creates(self) -> tuple[Kind, str]:
-        """What the statement makes, and its name.
+    def creates(self) -> tuple[Kind, str] | None:
+        """What the statement makes, and its name; None if it changes what an earlier one made."""
+        found = _CREATES.search(self.sql)
+        return (found["kind"], found["name"]) if found else None  # type: ignore[return-value]
+
+    @property
+    def table(self) -> str:
+        """The table or view that the statement makes or changes.
 
         Raises:
-            ValueError: it makes nothing.
+            ValueError: it does neither.
         """
-        found = _CREATES.search(self.sql)
+        found = _CREATES.search(self.sql) or _ALTERS.search(self.sql)
         if found is None:
-            message = f"{self.name} makes no table and no view"
+            message = f"{self.name} makes or changes no table and no view"
             raise ValueError(message)
-        return found["kind"], found["name"]  # type: ignore[return-value]  # the pattern's words
+        return found[found.lastindex or 0]
+
+    @property
+    def of_view(self) -> bool:
+        """Whether it makes a view or changes what one selects."""
+        return _SELECTS.search(self.sql) is not None
 
     @property
     def shard_by(self) -> str:
@@ -90,5 +103,5 @@ def statements() -> tuple[Statement, ...]:
 
 def lifetimes() -> tuple[Lifetime, ...]:
     """How long each table keeps its rows unless a setting says otherwise."""
-    kept = [(statement.creates[1], _KEPT.search(statement.sql)) for statement in statements()]
+    kept = [(each.table, _KEPT.search(each.sql)) for each in statements() if each.creates]
     return tuple(Lifetime(name, found[2], int(found[1]) * _DAY_S) for name, found in kept if found)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _AREA = "store"
 _TIMEOUT_S = 5.0
+_DIFFERS = 'docs/schema.md, "When a table differs"'
 
 
 def check(settings: Settings) -> Iterator[Finding]:
@@ -53,13 +54,18 @@ def _schema(settings: Settings) -> Iterator[Finding]:
 
             yield _server(client)
             missing = schema.pending(client, settings.clickhouse_cluster)
+            different = schema.differences(client, settings.clickhouse_cluster, missing)
     except OtelLLMError as error:
         yield Finding(_AREA, "store", "problem", str(error), "otel-llm up, or mend clickhouse_url")
         return
+    for each in different:
+        detail = f"differs: {', '.join(each.clauses)}"
+        remedy = _DIFFERS if each.problems else "otel-llm schema apply"
+        yield Finding(_AREA, each.table, "problem", detail, remedy)
     if missing:
         names = ", ".join(statement.name for statement in missing)
         yield Finding(_AREA, "schema", "problem", f"not applied: {names}", "otel-llm schema apply")
-    else:
+    elif not different:
         yield Finding(_AREA, "schema", "ok", "current")
 
 

@@ -293,7 +293,7 @@ static const TableSpec specs[POINT_KINDS] = {
     [GAUGE] = TABLE("otel_metrics_gauge", gauge),
     [SUM] = TABLE("otel_metrics_sum", sum),
     [HISTOGRAM] = TABLE("otel_metrics_histogram", histogram),
-    [EXPONENTIAL] = TABLE("otel_metrics_exp_histogram", exponential),
+    [EXPONENTIAL] = TABLE("otel_metrics_exponential_histogram", exponential),
     [SUMMARY] = TABLE("otel_metrics_summary", summary),
 };
 

@@ -273,7 +273,7 @@ ENGINE = Distributed('blue', 'otel', 'otel_metrics_histogram_local', cityHash64(
 -- Points of exponential histograms, column for column as the OpenTelemetry collector's clickhouseexporter makes the table.
 -- shard by cityHash64(ServiceName, MetricName, Attributes)
 -- keep 30 days by toDateTime(TimeUnix)
-CREATE TABLE IF NOT EXISTS otel_metrics_exp_histogram_local ON CLUSTER 'blue'
+CREATE TABLE IF NOT EXISTS otel_metrics_exponential_histogram_local ON CLUSTER 'blue'
 (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     ResourceSchemaUrl String CODEC(ZSTD(1)),
@@ -323,8 +323,8 @@ ORDER BY (ServiceName, MetricName, toStartOfHour(TimeUnix), cityHash64(Attribute
 SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
     replicated_deduplication_window = 10000;
 
-CREATE TABLE IF NOT EXISTS otel_metrics_exp_histogram ON CLUSTER 'blue' AS otel_metrics_exp_histogram_local
-ENGINE = Distributed('blue', 'otel', 'otel_metrics_exp_histogram_local', cityHash64(ServiceName, MetricName, Attributes));
+CREATE TABLE IF NOT EXISTS otel_metrics_exponential_histogram ON CLUSTER 'blue' AS otel_metrics_exponential_histogram_local
+ENGINE = Distributed('blue', 'otel', 'otel_metrics_exponential_histogram_local', cityHash64(ServiceName, MetricName, Attributes));
 
 -- Points of summaries, column for column as the OpenTelemetry collector's clickhouseexporter makes the table.
 -- shard by cityHash64(ServiceName, MetricName, Attributes)
@@ -1093,7 +1093,7 @@ ALTER TABLE otel_metrics_sum_local ON CLUSTER 'blue' MODIFY TTL toDateTime(TimeU
 
 ALTER TABLE otel_metrics_histogram_local ON CLUSTER 'blue' MODIFY TTL toDateTime(TimeUnix) + toIntervalDay(30);
 
-ALTER TABLE otel_metrics_exp_histogram_local ON CLUSTER 'blue' MODIFY TTL toDateTime(TimeUnix) + toIntervalDay(30);
+ALTER TABLE otel_metrics_exponential_histogram_local ON CLUSTER 'blue' MODIFY TTL toDateTime(TimeUnix) + toIntervalDay(30);
 
 ALTER TABLE otel_metrics_summary_local ON CLUSTER 'blue' MODIFY TTL toDateTime(TimeUnix) + toIntervalDay(30);
 

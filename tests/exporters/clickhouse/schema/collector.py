@@ -1,6 +1,9 @@
 """Names and types of the columns in the tables that the collector's clickhouseexporter makes.
 
 As its templates of 2026 make them (logs: from 0.152 on), but for what docs/schema.md says differs.
+Columns are those of `internal/sqltemplates/*_insert.sql`, read again in 2026-11. Tables are those
+of `config.go`: `otel_metrics` and one of `_gauge`, `_sum`, `_summary`, `_histogram` and
+`_exponential_histogram`, whatever the templates' file names say.
 """
 
 _TEXT, _LOW, _MAP = "String", "LowCardinality(String)", "Map(LowCardinality(String), String)"
@@ -94,7 +97,7 @@ COLUMNS: dict[str, Columns] = {
         ("ExplicitBounds", "Array(Float64)"),
         *_EXEMPLARS, *_FLAGS, *_RANGE, *_TEMPORALITY,
     ],
-    "otel_metrics_exp_histogram": [
+    "otel_metrics_exponential_histogram": [
         *_POINT, *_COUNTED,
         ("Scale", "Int32"),
         ("ZeroCount", "UInt64"),

@@ -72,12 +72,13 @@ def test_tables_are_replicated_with_a_deduplication_window() -> None:
 
 def test_inserts_are_spread_by_what_is_asked_together() -> None:
     """Traces by their id, steps and kernels by their engine; the same block goes the same ways."""
-    keys = {statement.creates[1]: statement.shard_by for statement in schema.statements()}
+    keys = {each.table: each.shard_by for each in schema.statements() if each.creates}
     assert keys["otel_traces"] == keys["otel_traces_trace_id_ts"] == "cityHash64(TraceId)"
     assert keys["llm_steps"] == keys["llm_kernels"] == "cityHash64(instance_id)"
     assert "rand" not in " ".join(keys.values())
     rolled_up = {name for name in keys if name.endswith("_1m")}
-    tables = {name for kind, name in (s.creates for s in schema.statements()) if kind == "TABLE"}
+    made = [statement.creates for statement in schema.statements()]
+    tables = {each[1] for each in made if each and each[0] == "TABLE"}
     assert {name for name in tables if not keys[name]} == rolled_up
 
 
@@ -106,18 +107,30 @@ def test_what_each_server_has_works_together(client: Client) -> None:
         assert client.command(f"SELECT count() FROM {table}") == rows
 
 
-def test_apply_runs_them_in_order(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each file's statements, then its record, which names the cluster; the second time none."""
+@pytest.fixture
+def ran(client: Client, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is run: of it `on_one_server` is done, and answered as a cluster's server would."""
     ran: list[str] = []
-    command = client.command
+    command, query = client.command, client.query
 
-    def instead(sql: str) -> object:
+    def run_instead(sql: str) -> object:
         if not sql.startswith(("EXISTS", "SELECT")):
             ran.append(sql)
-        merged = on_one_server(sql).replace("Merge('',", f"Merge('{client.database}',")
-        return command(merged)
+        return command(on_one_server(sql).replace("Merge('',", f"Merge('{client.database}',"))
 
-    monkeypatch.setattr(client, "command", instead)
+    def ask_instead(sql: str, *arguments: object) -> object:
+        engines = """name, multiIf(engine = 'Merge', 'Distributed', engine LIKE '%MergeTree',
+            concat('Replicated', engine), engine),
+            replaceAll(engine_full, 'non_replicated_', 'replicated_')"""
+        return query(sql.replace("name, engine, engine_full", engines), *arguments)
+
+    monkeypatch.setattr(client, "command", run_instead)
+    monkeypatch.setattr(client, "query", ask_instead)
+    return ran
+
+
+def test_apply_runs_them_in_order(client: Client, ran: list[str]) -> None:
+    """Each file's statements, then its record, which names the cluster; the second time none."""
     assert schema.apply(client, "blue") == schema.statements()
     assert ran[0].startswith("CREATE TABLE IF NOT EXISTS schema_migrations ON CLUSTER 'blue'\n")
     assert "'/clickhouse/tables/all/{database}/{table}', '{shard}-{replica}', applied_at" in ran[0]
@@ -128,6 +141,29 @@ def test_apply_runs_them_in_order(client: Client, monkeypatch: pytest.MonkeyPatc
         assert ran[place + len(made)].endswith(f"'{statement.sha256}', 'blue'")
     assert schema.pending(client, "blue") == ()
     assert schema.apply(client, "blue") == ()
+
+
+def test_what_a_server_lacks_or_has_otherwise_is_told(client: Client, ran: list[str]) -> None:
+    """A table is two on each server; each is missed, and each is compared."""
+    schema.apply(client, "blue")
+    assert schema.differences(client, "blue") == ()
+    for name in ("llm_kernels", "llm_steps_local", "llm_requests_1m_mv"):
+        client.command(f"DROP TABLE {name}")
+    missing = [each.table for each in schema.pending(client, "blue")]
+    assert missing == ["llm_steps", "llm_kernels", "llm_requests_1m_mv"]
+    schema.apply(client, "blue")
+    window = "MODIFY SETTING replicated_deduplication_window"
+    client.command(f"ALTER TABLE otel_logs_local {window} = 9")
+    told = ["otel_logs_local: has no replicated_deduplication_window = 10000"]
+    assert [str(each) for each in schema.differences(client, "blue")] == told
+    schema.apply(client, "blue")
+    assert ran[-1] == f"ALTER TABLE otel_logs_local ON CLUSTER 'blue' {window} = 10000"
+    assert schema.differences(client, "blue") == ()
+    client.command("DROP TABLE otel_traces")
+    client.command("CREATE TABLE otel_traces (a String) ENGINE = Merge(currentDatabase(), '^a$')")
+    [found] = schema.differences(client, "blue")
+    assert found.table == "otel_traces"
+    assert found.problems[:2] == ("has no column Timestamp", "has no column TraceId")
 
 
 def test_a_schema_of_one_server_is_none_of_a_cluster(client: Client) -> None:

@@ -7,6 +7,8 @@ from itertools import count
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from otel_llm.conventions import ALL_ROLLUPS, Rollups, Table
+from otel_llm.conventions.rollups import SKETCH
 from otel_llm.errors import StoreError
 from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.engine import Engine
@@ -31,7 +33,8 @@ REQUESTS = f"""SELECT
     first_token + toIntervalMillisecond(13 * output_tokens) AS last_token,
     ifNull(last_token, arrival) + toIntervalMillisecond(1) AS finished,
     toUInt32(10 + number) AS prompt_tokens, toUInt32(number % 10) AS cached_tokens,
-    toUInt32(number % 4) AS recomputed_tokens, toUInt32(number % 3) AS preemptions,
+    toUInt32(number % 4) AS recomputed_tokens, toUInt32(number % 2) AS preemptions,
+    toUInt32(number % 6) AS rejected_tokens, toUInt32(number % 8) AS discarded_tokens,
     number % 19 = 0 AS incomplete
 FROM numbers"""
 ENERGY = f"""SELECT
@@ -55,37 +58,73 @@ CALLS = f"""SELECT
     arrayMap(n -> toUInt32(9000 + n * number), range(number % 9)) AS inter_chunk_us
 FROM numbers"""
 
-_Q = "(0.01, 0.5, 0.9, 0.95, 0.99)"
-_REQUEST_KEYS = "minute, model, tenant, service, engine, engine_version, outcome"
-_CALL_KEYS = "minute, model, tenant, service, outcome, status_code"
-REQUESTS_READ = f"""SELECT {_REQUEST_KEYS},
-    sum(requests), sum(incomplete), sum(prompt_tokens), sum(cached_tokens), sum(output_tokens),
-    sum(recomputed_tokens), sum(preemptions), quantilesDDMerge{_Q}(queue_us),
-    quantilesDDMerge{_Q}(ttft_us), quantilesDDMerge{_Q}(tpot_us), quantilesDDMerge{_Q}(e2e_us)
-FROM llm_requests_1m GROUP BY {_REQUEST_KEYS} ORDER BY {_REQUEST_KEYS}"""
-REQUESTS_BASE = f"""SELECT toStartOfMinute(finished) AS minute, model, tenant, service, engine,
-    engine_version, outcome,
-    count(), countIf(incomplete), sum(prompt_tokens), sum(cached_tokens), sum(output_tokens),
-    sum(recomputed_tokens), sum(preemptions),
-    quantilesDD{_Q}(dateDiff('us', queued, scheduled)),
-    quantilesDD{_Q}(dateDiff('us', arrival, first_output)),
-    quantilesDD{_Q}(if(output_tokens > 1,
-        intDiv(dateDiff('us', first_token, last_token), greatest(1, output_tokens - 1)),
-        NULL)),
-    quantilesDD{_Q}(dateDiff('us', arrival, finished))
-FROM llm_requests GROUP BY {_REQUEST_KEYS} ORDER BY {_REQUEST_KEYS}"""
-CALLS_READ = f"""SELECT {_CALL_KEYS},
-    sum(calls), sum(attempts), sum(prompt_tokens), sum(cached_tokens), sum(output_tokens),
-    quantilesDDMerge{_Q}(ttft_us), quantilesDDMerge{_Q}(itl_us), quantilesDDMerge{_Q}(e2e_us)
-FROM llm_gateway_calls_1m GROUP BY {_CALL_KEYS} ORDER BY {_CALL_KEYS}"""
-CALLS_BASE = f"""SELECT toStartOfMinute(finished) AS minute, model, tenant, service, outcome,
-    coalesce(c.status_code, 0) AS status_code,
-    count(), sum(attempts), sum(coalesce(prompt_tokens, 0)), sum(coalesce(cached_tokens, 0)),
-    sum(coalesce(output_tokens, 0)),
-    quantilesDD{_Q}(dateDiff('us', arrival, first_content)),
-    quantilesDDArray{_Q}(inter_chunk_us),
-    quantilesDD{_Q}(dateDiff('us', arrival, finished))
-FROM llm_gateway_calls AS c GROUP BY {_CALL_KEYS} ORDER BY {_CALL_KEYS}"""
+_Q = SKETCH.removeprefix("quantilesDD")
+
+
+def keys_of(table: Table) -> str:
+    """The columns by which a rollup groups."""
+    return ", ".join(each.name for each in table.columns if "AggregateFunction" not in each.type)
+
+
+def sums_of(table: Table) -> list[str]:
+    """The columns that are summed."""
+    return [each.name for each in table.columns if each.type.startswith("SimpleAggregateFunction")]
+
+
+def states_of(table: Table) -> list[str]:
+    """The columns that are quantile states."""
+    return [each.name for each in table.columns if each.type.startswith("AggregateFunction")]
+
+
+ENERGY_SUMS = [name for name in sums_of(Rollups.REQUESTS) if name.endswith("_mj")]
+
+
+def reading(table: Table) -> str:
+    """What reads all of a rollup, column by column as declared, but for energy."""
+    sums = [f"sum({name})" for name in sums_of(table) if name not in ENERGY_SUMS]
+    states = [f"quantilesDDMerge{_Q}({name})" for name in states_of(table)]
+    keys = keys_of(table)
+    return f"""SELECT {", ".join([keys, *sums, *states])}
+        FROM {table.name} GROUP BY {keys} ORDER BY {keys}"""
+
+
+def aggregating(table: Table, source: str, special: dict[str, str]) -> str:
+    """The same of the base table: a sum of the same name unless `special` says otherwise."""
+    names = [name for name in sums_of(table) + states_of(table) if name not in ENERGY_SUMS]
+    values = [special.get(name, f"sum(coalesce(s.{name}, 0))") for name in names]
+    keys = keys_of(table)
+    made = {"minute": "toStartOfMinute(finished)", "status_code": "coalesce(s.status_code, 0)"}
+    given = [f"{made[key]} AS {key}" if key in made else key for key in keys.split(", ")]
+    return f"""SELECT {", ".join([*given, *values])}
+        FROM {source} AS s GROUP BY {keys} ORDER BY {keys}"""
+
+
+REQUESTS_READ = reading(Rollups.REQUESTS)
+REQUESTS_BASE = aggregating(
+    Rollups.REQUESTS,
+    "llm_requests",
+    {
+        "requests": "count()",
+        "incomplete": "countIf(incomplete)",
+        "queue_us": f"quantilesDD{_Q}(dateDiff('us', queued, scheduled))",
+        "ttft_us": f"quantilesDD{_Q}(dateDiff('us', arrival, first_output))",
+        "tpot_us": f"""quantilesDD{_Q}(if(output_tokens > 1,
+            intDiv(dateDiff('us', first_token, last_token), greatest(1, output_tokens - 1)),
+            NULL))""",
+        "e2e_us": f"quantilesDD{_Q}(dateDiff('us', arrival, finished))",
+    },
+)
+CALLS_READ = reading(Rollups.CALLS)
+CALLS_BASE = aggregating(
+    Rollups.CALLS,
+    "llm_gateway_calls",
+    {
+        "calls": "count()",
+        "ttft_us": f"quantilesDD{_Q}(dateDiff('us', arrival, first_content))",
+        "itl_us": f"quantilesDDArray{_Q}(inter_chunk_us)",
+        "e2e_us": f"quantilesDD{_Q}(dateDiff('us', arrival, finished))",
+    },
+)
 
 
 def block(client: Client, rows: str, number: int, start: int = 0) -> bytes:
@@ -134,6 +173,17 @@ def test_rollup_is_the_aggregation_of_its_table(
     assert read(fresh, rollup) == expected
 
 
+def test_no_two_sums_are_alike(fresh: Client) -> None:
+    """So that two columns filled from each other's would be seen above, none is 0 or another's."""
+    insert_arrow_block(fresh, "llm_requests", block(fresh, REQUESTS, 300), "a")
+    insert_arrow_block(fresh, "llm_request_energy", block(fresh, ENERGY, 300), "b")
+    insert_arrow_block(fresh, "llm_gateway_calls", block(fresh, CALLS, 300), "c")
+    for table in ALL_ROLLUPS:
+        sums = ", ".join(f"sum({name})" for name in sums_of(table))
+        [totals] = fresh.query(f"SELECT {sums} FROM {table.name}").result_rows
+        assert len({0, *totals}) == len(totals) + 1
+
+
 @pytest.mark.parametrize(("table", "rows", "rollup", "base"), CASES)
 def test_a_block_sent_again_counts_once(
     fresh: Client, table: str, rows: str, rollup: str, base: str
@@ -176,7 +226,8 @@ def test_energy_joins_the_requests_of_its_minute(fresh: Client) -> None:
     insert_arrow_block(fresh, "llm_requests", block(fresh, REQUESTS, 100), "token")
     for start in (0, 0, 90):
         insert_arrow_block(fresh, "llm_request_energy", block(fresh, ENERGY, 90, start), f"{start}")
-    by_minute = "SELECT minute, sum(energy_mj), sum(prefill_mj), sum(decode_mj) FROM "
+    sums = ", ".join(f"sum({name})" for name in ENERGY_SUMS)
+    by_minute = f"SELECT minute, {sums} FROM "
     rolled_up = f"{by_minute} llm_requests_1m GROUP BY 1 HAVING sum(energy_mj) > 0 ORDER BY 1"
     direct = f"{by_minute.replace('minute', 'toStartOfMinute(finished)')} llm_request_energy"
     assert read(fresh, rolled_up) == read(fresh, f"{direct} GROUP BY 1 ORDER BY 1")

@@ -1,7 +1,7 @@
 -- Points of exponential histograms, column for column as the OpenTelemetry collector's clickhouseexporter makes the table.
 -- shard by cityHash64(ServiceName, MetricName, Attributes)
 -- keep 30 days by toDateTime(TimeUnix)
-CREATE TABLE IF NOT EXISTS otel_metrics_exp_histogram
+CREATE TABLE IF NOT EXISTS otel_metrics_exponential_histogram
 (
     ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     ResourceSchemaUrl String CODEC(ZSTD(1)),
