@@ -168,5 +168,5 @@ class Store:
             table = error.block.rpartition("/")[2]
             self.dropped[table] += error.rows or error.batch.entries[0].items
             # Never the cause's text: it may quote what was in the request.
-            code = getattr(error.__cause__, "code", 0)
-            _log.warning("%s is set aside: refused with code %s", error.block, code)
+            cause = getattr(error.__cause__, "code", type(error.__cause__).__name__)
+            _log.warning("%s is set aside: refused with %s", error.block, cause)
