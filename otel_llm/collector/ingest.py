@@ -18,6 +18,7 @@ from otel_llm.collector.metrics_page import Values, page
 from otel_llm.collector.spool import Bounds, Spool
 from otel_llm.collector.spool.record import HEAD_BYTES, SIGNALS
 from otel_llm.conventions import Metric, Metrics
+from otel_llm.errors import StoreError
 from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.engine import Engine
 from otel_llm.exporters.clickhouse.interface.auth import Gate
@@ -39,6 +40,7 @@ class Ingest:
         intake: the counters of what came.
         spool: what waits.
         store: the counters of what was stored.
+        workers: the threads; none ends before `finish` but by an error.
 
     Raises:
         StoreError: the spool's directory is not private.
@@ -54,6 +56,7 @@ class Ingest:
         quarantine = Quarantine(directory / "quarantine")
         self.store = Store(engine, quarantine)
         self.drainer = Drainer(self.spool, self.store, quarantine)
+        self.workers = (self.spool.worker, self.drainer.worker)
         # What the spool cannot hold is too large, whatever is read of it.
         body_bytes = min(settings.max_body_bytes, settings.otlp_spool_bytes - HEAD_BYTES)
         windows = Windows(ages_s(schema.wanted(settings.retention)))
@@ -70,6 +73,19 @@ class Ingest:
         await asyncio.to_thread(self.spool.close)
         await asyncio.to_thread(self.drainer.finish, _FINISH_S)
 
+    def check(self) -> None:
+        """Say whether a thread ended by an error.
+
+        Raises:
+            StoreError: one did. What was acknowledged is on disk, for the next start.
+        """
+        for worker in self.workers:
+            if worker.ended.done() and (error := worker.ended.exception()) is not None:
+                message = (
+                    f"The thread {worker.name} ended by an error: {error!r}. Start `up` again."
+                )
+                raise StoreError(message) from error
+
     def counts(self) -> list[tuple[Metric, Values]]:
         """Every metric of the way in, with its values by labels."""
         return [
@@ -81,7 +97,9 @@ class Ingest:
             (Metrics.OTLP_REJECTED, self._rejected()),
             (Metrics.OTLP_QUARANTINED, _labelled(self.store.dropped)),
             (Metrics.OTLP_DAMAGED, {(): self.drainer.damaged}),
+            (Metrics.OTLP_LOST_SEGMENTS, {(): self.drainer.lost}),
             (Metrics.OTLP_ROWS, _labelled({t: self.store.rows[t] for t in COLUMNS})),
+            (Metrics.OTLP_UNSEEN_ROWS, _labelled(self.store.unseen)),
             (Metrics.OTLP_STORE_FAILURES, {(): self.drainer.failures}),
             (Metrics.OTLP_SPOOL_BYTES, {(): self.spool.size}),
             (Metrics.OTLP_COMMITS, {(): self.spool.commits}),

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,9 +104,13 @@ class Stack:
 
         Raises:
             SettingError: the port of gRPC cannot be used.
+            StoreError: a thread of the way in ended by an error, so all was stopped.
         """
         self._stopping = asyncio.Event()
-        asyncio.get_running_loop().set_exception_handler(LoopErrors())
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(LoopErrors())
+        for worker in self.ingest.workers:
+            worker.ended.add_done_callback(lambda _ended: self._worker_ended(loop))
         host = self._settings.bind_host
         port = await self.ingest.grpc.start(host, self._settings.otlp_grpc_port)
         self.run = self.run._replace(otlp_grpc_url=url_of(host, port))
@@ -125,6 +130,12 @@ class Stack:
             await self.ingest.grpc.stop(GRACE_S)
             await self._drain(asyncio.gather(*tasks))
             await self.ingest.finish()
+        self.ingest.check()
+
+    def _worker_ended(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Stop: without its threads the way in would say busy for ever. Runs in the thread."""
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self.stop)
 
     async def _drain(self, servers: "asyncio.Future[list[None]]") -> None:
         """Wait for the servers to end, and for no query: those that still run are cancelled."""
@@ -138,12 +149,18 @@ class Stack:
         if self._stopping is not None:
             self._stopping.set()
 
+    @property
+    def stuck(self) -> bool:
+        """Whether a block is still being stored, though its time is over."""
+        return self.ingest.drainer.worker.at_work
+
     def close(self) -> None:
-        """Close the listeners and the data directory."""
+        """Close the listeners and the data directory; not the engine under a block."""
         for server in self._servers:
             server.listener.close()
         self.ingest.spool.close()
-        self._engine.close()
+        if not self.stuck:
+            self._engine.close()
 
 
 def run_stack(settings: Settings, ready: Callable[[runfile.RunFile], None] | None = None) -> None:
@@ -163,6 +180,10 @@ def run_stack(settings: Settings, ready: Callable[[runfile.RunFile], None] | Non
         asyncio.run(_until_signal(stack, ready or _say_ready))
     finally:
         stack.close()
+    if stack.stuck:
+        # The engine crashes if it is ended under a statement. All that counts is on disk.
+        sys.stdout.flush()
+        os._exit(0)
 
 
 async def _until_signal(stack: Stack, ready: Callable[[runfile.RunFile], None]) -> None:

@@ -247,15 +247,23 @@ class Metrics:
     )  # fmt: skip
     OTLP_QUARANTINED = Metric(
         "otel_llm_otlp_quarantined_total", "counter", "store", "1", ("table",),
-        "Rows that ClickHouse refused for ever, set aside in the spool's quarantine.",
+        "Rows that could not be stored, set aside in the spool's quarantine.",
     )  # fmt: skip
     OTLP_DAMAGED = Metric(
         "otel_llm_otlp_damaged_total", "counter", "store", "1", (),
         "Damaged records of spool segments, set aside in the spool's quarantine.",
     )  # fmt: skip
+    OTLP_LOST_SEGMENTS = Metric(
+        "otel_llm_otlp_lost_segments_total", "counter", "store", "1", (),
+        "Segments of the spool that somebody removed before they were stored.",
+    )  # fmt: skip
     OTLP_ROWS = Metric(
         "otel_llm_otlp_rows_total", "counter", "store", "1", ("table",),
         "Rows of OTLP requests stored in ClickHouse.",
+    )  # fmt: skip
+    OTLP_UNSEEN_ROWS = Metric(
+        "otel_llm_otlp_unseen_rows_total", "counter", "store", "1", ("table",),
+        "Rows stored in ClickHouse in blocks that a dependent view failed on and does not have.",
     )  # fmt: skip
     OTLP_STORE_FAILURES = Metric(
         "otel_llm_otlp_store_failures_total", "counter", "store", "1", (),

@@ -26,10 +26,39 @@ run_stack(load(data_dir=sys.argv[1], clickhouse_port=0, otlp_http_port=0, otlp_g
 """
 
 
-def start(data_dir: Path) -> "subprocess.Popen[str]":
+STUCK = """
+import threading
+from otel_llm.collector import ingest
+from otel_llm.collector.drain import drainer, store
+ingest._FINISH_S = drainer._LAST_S = 0.5
+def endless(*_):
+    print("at work", flush=True)
+    threading.Event().wait()
+store.decode = endless
+"""
+STUCK_IN_ENGINE = """
+from otel_llm.collector import ingest
+from otel_llm.collector.drain import drainer
+from otel_llm.exporters.clickhouse.engine import Handle
+ingest._FINISH_S = drainer._LAST_S = 0.5
+def endless(self, *_):
+    print("at work", flush=True)
+    self.run("INSERT INTO otel_traces (SpanName) SELECT '' FROM numbers(1000000000000) "
+             "WHERE sipHash64(number) = 1 SETTINGS max_threads = 1")
+Handle.insert = endless
+"""
+BROKEN = """
+from otel_llm.collector.drain import store
+def broken(*_):
+    raise KeyError("nobody thought of this")
+store.decode = broken
+"""
+
+
+def start(data_dir: Path, before: str = "") -> "subprocess.Popen[str]":
     """Start a stack in a process of its own and wait until it is ready."""
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(data_dir)],
+        [sys.executable, "-c", before + PROGRAM, str(data_dir)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -235,3 +264,40 @@ def test_what_was_acknowledged_is_stored_at_a_stop(tmp_path: Path) -> None:
     finally:
         process.terminate()
         process.communicate(timeout=30)
+
+
+def send_one(data_dir: Path) -> None:
+    """One span that is acknowledged."""
+    from tests.collector.doors.test_http import HEADERS, request_of, span_of
+
+    url = f"{found(data_dir).otlp_url}/v1/traces"
+    body = request_of(span_of(start_time_unix_nano=time.time_ns()))
+    httpx.post(url, content=body, headers=HEADERS, trust_env=False).raise_for_status()
+
+
+@pytest.mark.parametrize("stuck", [STUCK, STUCK_IN_ENGINE], ids=["decoder", "engine"])
+def test_a_stop_does_not_wait_for_a_block(tmp_path: Path, stuck: str) -> None:
+    """Whatever the drain thread is at: the process ends, and the next one stores the rest."""
+    process = start(tmp_path, stuck)
+    send_one(tmp_path)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "at work\n"
+    process.terminate()
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "A block takes too long; the next start stores it\n")
+    process = start(tmp_path)
+    process.terminate()
+    process.communicate(timeout=30)
+    assert not list(tmp_path.glob("spool/*.segment"))
+
+
+def test_a_thread_that_ends_by_an_error_ends_the_stack(tmp_path: Path) -> None:
+    """Loudly and with a status for the supervisor; what was acknowledged is kept."""
+    process = start(tmp_path, BROKEN)
+    send_one(tmp_path)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "The thread otlp-drain ended by an error\nTraceback" in errors
+    assert "StoreError: The thread otlp-drain ended by an error: KeyError" in errors
+    assert runfile.read(tmp_path) is None
+    assert list(tmp_path.glob("spool/*.segment"))

@@ -8,7 +8,7 @@ from otel_llm.collector.spool import Entry
 from otel_llm.collector.spool.record import SIGNALS
 
 BATCH_BYTES = 128 << 20
-"""Rows of one block take this much at most, unless a single request's take more."""
+"""Requests of a batch take this much at most, and so do their rows, unless a single one's do."""
 
 
 class Batch(NamedTuple):
@@ -55,10 +55,12 @@ def batches(segment: str, entries: Sequence[Entry]) -> Iterator[Batch]:
     for signal in SIGNALS:
         first, size, group = 0, 0, list[Entry]()
         for entry in (entry for entry in entries if entry.signal == signal):
-            if group and size + entry.expanded > BATCH_BYTES:
+            # What has no row takes memory, too, while it is decoded.
+            added = max(entry.expanded, len(entry.body))
+            if group and size + added > BATCH_BYTES:
                 yield Batch(segment, signal, first, group)
                 first, size, group = first + len(group), 0, []
             group.append(entry)
-            size += entry.expanded
+            size += added
         if group:
             yield Batch(segment, signal, first, group)

@@ -10,6 +10,7 @@ from otel_llm.collector.drain.quarantine import Quarantine
 from otel_llm.collector.drain.store import RefusedError, Store
 from otel_llm.collector.spool import Reading, Spool, read_segment
 from otel_llm.collector.spool.spool import SUFFIX
+from otel_llm.collector.worker import Worker
 from otel_llm.errors import StoreError
 from otel_llm.exporters.clickhouse.errors import EngineError
 
@@ -17,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 _POLL_S = 0.2
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
+_LAST_S = 5.0
+"""What runs when the time is over gets this long to end."""
 
 
 class Drainer:
@@ -30,31 +33,36 @@ class Drainer:
     Attributes:
         failures: tries that failed, whatever they were about.
         damaged: pieces of segments that were no records.
+        lost: segments whose file was gone before it was stored.
+        worker: the thread.
     """
 
     def __init__(self, spool: Spool, store: Store, quarantine: Quarantine) -> None:
         self._spool, self._store, self._quarantine = spool, store, quarantine
         remove_orphans(spool.directory, SUFFIX)
         self._stop, self._finishing = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="otlp-drain", daemon=True)
+        self.worker = Worker("otlp-drain", self._run)
         self._pause_s = _FIRST_PAUSE_S
         self._seen_damaged: set[str] = set()
-        self.failures = self.damaged = 0
+        self.failures = self.damaged = self.lost = 0
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self.worker.start()
 
     def finish(self, limit_s: float) -> bool:
-        """Store what is there and end, after `limit_s` at the latest but for a running insert.
+        """Store what is there and end, after `limit_s` and a few seconds at the latest.
+
+        A block that takes longer is left to itself: the thread goes on until the process ends.
 
         Returns:
             Whether everything is stored; if not, the next start stores it.
         """
         self._finishing.set()
-        self._thread.join(limit_s)
+        self.worker.join(limit_s)
         self._stop.set()
-        self._thread.join()
+        if not self.worker.join(_LAST_S):
+            _log.warning("A block takes too long; the next start stores it")
         return self._spool.next_closed(0) is None
 
     def _run(self) -> None:
@@ -85,10 +93,14 @@ class Drainer:
             EngineError: the store does not take it just now.
             OSError: a file cannot be read or written.
         """
-        data = segment.read_bytes()
+        try:
+            data = segment.read_bytes()
+        except FileNotFoundError:
+            self._lose(segment)
+            return
         reading = read_segment(data)
         self._mend(segment, data, reading)
-        marks = Marks(segment)
+        marks = Marks(segment, segment in self._spool.left)
         for batch in batches(segment.stem, reading.entries):
             while True:
                 try:
@@ -99,6 +111,12 @@ class Drainer:
         self._spool.remove(segment, [entry.digest for entry in reading.entries])
         marks.remove()
         self._store.settle()
+
+    def _lose(self, segment: Path) -> None:
+        """Go on without a segment that somebody removed."""
+        self._spool.remove(segment, [])
+        self.lost += 1
+        _log.error("%s is gone, and what it held is lost", segment)
 
     def _mend(self, segment: Path, data: bytes, reading: Reading) -> None:
         """Set damaged pieces aside, and cut off an unfinished end."""

@@ -22,9 +22,14 @@ class Marks:
 
     Args:
         segment: the segment's file.
+        left: an earlier process left it.
+
+    Attributes:
+        left: as given: blocks of it may be stored already.
     """
 
-    def __init__(self, segment: Path) -> None:
+    def __init__(self, segment: Path, left: bool) -> None:
+        self.left = left
         self._path = segment.with_suffix(SUFFIX)
         text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
         self._known = set(text.splitlines())

@@ -1,18 +1,26 @@
 """What can never be stored: set aside in files, so that it holds up nothing and can be looked at.
 
-A file is a segment, as the spool has them: put into the spool's directory under a new name, its
-requests are tried again. What is no record is kept as it was found.
+A refused request's file has the name of the block that was refused in its first line, then the
+request as the spool has it. What is no record is kept as it was found.
 """
 
 import os
+import re
 from pathlib import Path
 
 from otel_llm import private_dir
-from otel_llm.collector.spool import Entry
+from otel_llm.collector.decoder import COLUMNS
+from otel_llm.collector.drain.batch import Batch
+from otel_llm.collector.spool import read_segment
 from otel_llm.errors import StoreError
 
 MOST_BYTES = 256 << 20
 """Past this the oldest files go."""
+
+ALL_TABLES = "undecoded"
+"""In a block's name: the decoder refused it, so no table has any of it."""
+
+_BLOCK = re.compile(rf"([^/]+)/[a-z]+/([0-9]+)-\2/({'|'.join((ALL_TABLES, *COLUMNS))})")
 
 
 class Quarantine:
@@ -32,13 +40,20 @@ class Quarantine:
             message = f"The quarantine {directory}: {problem}."
             raise StoreError(message)
 
-    def keep_request(self, name: str, entry: Entry) -> Path:
-        """Set a request aside. The same name again replaces the file.
+    def keep_request(self, batch: Batch, table: str) -> Path:
+        """Set a batch of one request aside. The same again replaces the file.
+
+        Args:
+            batch: the request.
+            table: the one that does not have its rows; `ALL_TABLES` if none has.
 
         Raises:
             OSError: it cannot be written.
         """
-        return self._keep(f"{name.replace('/', '.')}.refused", entry.head() + entry.body)
+        name = f"{batch.name}/{table}"
+        [entry] = batch.entries
+        data = name.encode() + b"\n" + entry.head() + entry.body
+        return self._keep(f"{name.replace('/', '.')}.refused", data)
 
     def keep_bytes(self, name: str, data: bytes) -> Path:
         """Set bytes aside that are no record.
@@ -66,3 +81,19 @@ class Quarantine:
                 return
             total -= path.stat().st_size
             path.unlink()
+
+
+def read_request(path: Path) -> tuple[Batch, str]:
+    """A request that was set aside, and the table that does not have its rows, or `ALL_TABLES`.
+
+    Raises:
+        StoreError: the file is none of a refused request, or damaged.
+        OSError: it cannot be read.
+    """
+    line, _, record = path.read_bytes().partition(b"\n")
+    block = _BLOCK.fullmatch(line.decode("ascii", "replace"))
+    entries = read_segment(record).entries
+    if block is None or len(entries) != 1 or entries[0].size != len(record):
+        message = f"{path} holds no request that was refused."
+        raise StoreError(message)
+    return Batch(block[1], entries[0].signal, int(block[2]), entries), block[3]

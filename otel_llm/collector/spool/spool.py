@@ -1,12 +1,13 @@
 """The spool: one thread writes what many requests bring, and waits for the disk once for all."""
 
 import contextlib
+import logging
 import os
+import re
 import secrets
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +16,16 @@ from otel_llm import private_dir
 from otel_llm.collector.spool.recent import Recent
 from otel_llm.collector.spool.record import Entry
 from otel_llm.collector.spool.segment import Segment
+from otel_llm.collector.worker import Worker
 from otel_llm.errors import StoreError
 
 SUFFIX = ".segment"
+_NAME = re.compile(r"[0-9]{10,}-[0-9a-f]{16}\.segment")
+
+_log = logging.getLogger(__name__)
+
+_Batch = list[tuple[Entry, "Future[None]"]]
+_CLOSED = "The spool is closed."
 
 
 class Bounds(NamedTuple):
@@ -46,6 +54,8 @@ class Spool:
     Attributes:
         repeated: requests that were offered again and not written again.
         commits: writes that waited for the disk.
+        left: segments that an earlier process left.
+        worker: the thread that writes.
 
     Raises:
         StoreError: the directory is not private.
@@ -59,19 +69,21 @@ class Spool:
             message = f"The spool {directory}: {problem}."
             raise StoreError(message)
         self._changed = threading.Condition()
-        self._pending: deque[tuple[Entry, Future[None]]] = deque()
+        self._pending: _Batch = []
         self._recent = Recent(directory)
-        self._closed: deque[Path] = deque(sorted(directory.glob(f"*{SUFFIX}")))
+        self.left = frozenset(_segments(directory))
+        # With the bytes that each is counted for, whatever becomes of its file.
+        self._closed = {path: path.stat().st_size for path in sorted(self.left)}
         for path in self._closed:
             self._recent.load(path)
-        self._bytes = sum(path.stat().st_size for path in self._closed)
-        self._number = max((int(path.name.partition("-")[0]) for path in self._closed), default=0)
+        self._bytes = sum(self._closed.values())
+        self._number = max((int(path.name.partition("-")[0]) for path in self.left), default=0)
         self._open: Segment | None = None
         self._opened = 0.0
         self._stopping = False
         self.repeated = self.commits = 0
-        self._thread = threading.Thread(target=self._run, name="otlp-spool", daemon=True)
-        self._thread.start()
+        self.worker = Worker("otlp-spool", self._run)
+        self.worker.start()
 
     @property
     def size(self) -> int:
@@ -99,7 +111,7 @@ class Spool:
             # Running: a sender that goes away must not cancel what others may wait for, too.
             future.set_running_or_notify_cancel()
             if self._stopping:
-                future.set_exception(StoreError("The spool is closed."))
+                future.set_exception(StoreError(_CLOSED))
                 return future
             self._recent.add(entry.digest, future)
             self._pending.append((entry, future))
@@ -111,10 +123,10 @@ class Spool:
         """The oldest closed segment; None if there is none after `timeout_s`. It stays the next."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._closed), timeout_s)
-            return self._closed[0] if self._closed else None
+            return next(iter(self._closed), None)
 
     def remove(self, path: Path, stored: Iterable[bytes]) -> None:
-        """Remove a segment whose rows are on disk.
+        """Remove a segment whose rows are on disk, or whose file is gone.
 
         Args:
             path: what `next_closed` gave.
@@ -123,38 +135,51 @@ class Spool:
         Raises:
             OSError: it cannot be removed; it is still the next.
         """
-        size = path.stat().st_size
         with self._changed:
             self._recent.keep(stored)
-            path.unlink()
-            self._closed.remove(path)
-            self._bytes -= size
+            path.unlink(missing_ok=True)
+            self._bytes -= self._closed.pop(path)
 
     def cut(self, path: Path, size: int) -> None:
         """Cut off the end of a segment, an unfinished record."""
         with self._changed:
-            self._bytes -= path.stat().st_size - size
             os.truncate(path, size)
+            excess = max(0, self._closed[path] - size)
+            self._closed[path] -= excess
+            self._bytes -= excess
 
     def close(self) -> None:
         """Write what was handed in, close the open segment, and end. Nothing more is taken."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-        self._thread.join()
+        self.worker.join()
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(self._is_due, self._left_s())
-                batch, self._pending = list(self._pending), deque()
-                stopping = self._stopping
-            if batch:
-                self._commit(batch)
-            if self._open is not None and (stopping or self._is_over(self._open)):
-                self._close_segment(self._open)
-            if stopping:
-                return
+        batch: _Batch = []
+        try:
+            while not self._stopping or self._pending or self._open is not None:
+                batch = self._next_batch()
+                if batch:
+                    self._commit(batch)
+                if self._open is not None and (self._stopping or self._is_over(self._open)):
+                    self._close_segment(self._open)
+        except BaseException:
+            self._give_up(batch)
+            raise
+
+    def _next_batch(self) -> _Batch:
+        with self._changed:
+            self._changed.wait_for(self._is_due, self._left_s())
+            batch, self._pending = self._pending, []
+            return batch
+
+    def _give_up(self, batch: _Batch) -> None:
+        """Nobody writes any more: tell those who wait, and those to come."""
+        with self._changed:
+            self._stopping = True
+            waiting = [*batch, *self._pending]
+        self._fail([each for each in waiting if not each[1].done()], StoreError(_CLOSED))
 
     def _is_due(self) -> bool:
         return bool(self._pending) or self._stopping
@@ -168,7 +193,7 @@ class Spool:
     def _is_over(self, segment: Segment) -> bool:
         return segment.size >= self._bounds.segment_bytes or self._left_s() == 0
 
-    def _commit(self, batch: "list[tuple[Entry, Future[None]]]") -> None:
+    def _commit(self, batch: _Batch) -> None:
         try:
             if self._open is None:
                 self._open = self._new_segment()
@@ -187,7 +212,7 @@ class Spool:
         for _, future in batch:
             future.set_result(None)
 
-    def _fail(self, batch: "list[tuple[Entry, Future[None]]]", error: Exception) -> None:
+    def _fail(self, batch: _Batch, error: Exception) -> None:
         with self._changed:
             for entry, _ in batch:
                 self._recent.forget(entry.digest)
@@ -203,8 +228,19 @@ class Spool:
     def _close_segment(self, segment: Segment) -> None:
         self._open = None
         with contextlib.closing(segment), self._changed:
-            if segment.size:
-                self._closed.append(segment.path)
-                self._changed.notify_all()
-                return
-        segment.path.unlink()
+            if not segment.size:
+                # Where it cannot be removed, it is handed out: then it is tried again.
+                with contextlib.suppress(OSError):
+                    segment.path.unlink(missing_ok=True)
+                    return
+            self._closed[segment.path] = segment.size
+            self._changed.notify_all()
+
+
+def _segments(directory: Path) -> Iterator[Path]:
+    """The segments in a directory. What else is there is nobody's business, but is told."""
+    for path in directory.glob(f"*{SUFFIX}"):
+        if _NAME.fullmatch(path.name) and path.is_file():
+            yield path
+        else:
+            _log.warning("%s is no segment of this spool and is left alone", path)

@@ -2,102 +2,24 @@
 
 import logging
 import os
-from collections.abc import Iterator
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from otel_llm.collector.decoder import Window, check
-from otel_llm.collector.drain import Drainer, Store
 from otel_llm.collector.drain import batch as batches
-from otel_llm.collector.drain.quarantine import Quarantine
-from otel_llm.collector.spool import Bounds, Entry, Spool, entry_of, read_segment
-from otel_llm.exporters.clickhouse import schema
+from otel_llm.collector.drain import drainer
+from otel_llm.collector.drain.quarantine import Quarantine, read_request
+from otel_llm.collector.spool import Entry, entry_of
 from otel_llm.exporters.clickhouse.engine import Engine, Handle
 from otel_llm.exporters.clickhouse.errors import EngineError
 from tests.collector.doors.test_http import request_of, span_of
+from tests.collector.drain.way import DAY_NS, Way, body_of, names, over_days
 
-DAY_NS = 86_400 * 10**9
 SECRET = "what the user typed"
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine with the schema."""
-    engine = Engine(tmp_path_factory.mktemp("data"), 1 << 30)
-    client = engine.client()
-    schema.apply(client)
-    client.close()
-    yield engine
-    engine.close()
-
-
-class Way:
-    """A spool, a store and a drainer that is driven by hand."""
-
-    def __init__(self, engine: Engine, directory: Path) -> None:
-        self.directory = directory
-        self.engine = engine
-        self.spool = Spool(directory, Bounds(1 << 30, 1 << 30, 1000.0))
-        quarantine = Quarantine(directory / "quarantine")
-        self.store = Store(engine, quarantine)
-        self.drainer = Drainer(self.spool, self.store, quarantine)
-
-    def fill(self, *bodies: bytes) -> Path:
-        """One closed segment with these requests."""
-        for body in bodies:
-            self.spool.offer(entry_of("traces", body, check("traces", body))).result(10)
-        self.spool.close()
-        path = self.spool.next_closed(0)
-        assert path is not None
-        return path
-
-    def again(self) -> "Way":
-        """What the next process would have."""
-        self.spool.close()
-        return Way(self.engine, self.directory)
-
-    def drain(self) -> None:
-        """Empty the spool."""
-        while (path := self.spool.next_closed(0)) is not None:
-            self.drainer.drain(path)
-
-    @property
-    def set_aside(self) -> list[Path]:
-        """Files of the quarantine."""
-        return sorted((self.directory / "quarantine").iterdir())
-
-
-@pytest.fixture
-def way(engine: Engine, tmp_path: Path) -> Iterator[Way]:
-    """The way from spool to table, over empty tables."""
-    for table in ("otel_traces", "otel_traces_trace_id_ts"):
-        with engine.session() as handle:
-            handle.run(f"TRUNCATE TABLE {table}")
-    way = Way(engine, tmp_path)
-    yield way
-    way.spool.close()
-
-
-def names(engine: Engine, table: str = "otel_traces", column: str = "SpanName") -> list[str]:
-    """A column of a table, sorted."""
-    with engine.session() as handle:
-        return handle.run(f"SELECT {column} FROM {table} ORDER BY 1").decode().split()
-
-
-def body_of(name: str, **fields: object) -> bytes:
-    """A request with one span."""
-    return request_of(span_of(name=name, **fields))
-
-
-def over_days(name: str, days: int, first: int = 20_000) -> bytes:
-    """A request whose spans start on many days: more partitions than one insert may make."""
-    spans: list[Span] = [
-        span_of(name=name, start_time_unix_nano=(first + day) * DAY_NS) for day in range(days)
-    ]
-    return request_of(*spans)
 
 
 def test_requests_of_a_segment_become_one_block(way: Way, engine: Engine) -> None:
@@ -184,8 +106,8 @@ def test_what_is_refused_for_ever_is_set_aside(
     way.drain()
     assert names(engine) == ["s0", "s1", "s2", "s3"]
     [kept] = way.set_aside
-    [entry] = read_segment(kept.read_bytes()).entries
-    assert entry.body == bodies[at]
+    batch, table = read_request(kept)
+    assert (batch.bodies(), table) == ([bodies[at]], "otel_traces")
     assert way.store.dropped["otel_traces"] == 150
     assert way.store.rows["otel_traces"] == 4
     assert "is set aside" in caplog.text
@@ -290,6 +212,14 @@ def test_batches_are_bounded_and_always_the_same(monkeypatch: pytest.MonkeyPatch
         ]  # fmt: skip
 
 
+def test_batches_are_bounded_by_what_comes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests that make no rows take memory while they are decoded: a batch has few of them."""
+    monkeypatch.setattr(batches, "BATCH_BYTES", 100)
+    entries = [Entry("traces", 1, 1, bytes(16), bytes(40)) for _ in range(5)]
+    made = [len(batch.entries) for batch in batches.batches("s", entries)]
+    assert made == [2, 2, 1]
+
+
 def test_the_quarantine_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past its size the oldest go, and the newest stays whatever its size."""
     monkeypatch.setattr("otel_llm.collector.drain.quarantine.MOST_BYTES", 250)
@@ -337,3 +267,44 @@ def test_a_stop_does_not_wait_for_a_store_that_is_away(
     way.drainer.start()
     assert not way.drainer.finish(0.3)
     assert path.exists()
+
+
+def test_a_stop_does_not_wait_for_a_block_that_takes_too_long(
+    way: Way, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told, and left to the next start; the thread does not hold the process up."""
+    at_work, let_go = threading.Event(), threading.Event()
+
+    def endless(*_args: object) -> int:
+        at_work.set()
+        assert let_go.wait(60)
+        raise EngineError(236, "aborted", "ABORTED")
+
+    monkeypatch.setattr(Handle, "insert", endless)
+    monkeypatch.setattr(drainer, "_LAST_S", 0.2)
+    path = way.fill(body_of("a"))
+    way.drainer.start()
+    try:
+        assert at_work.wait(20)
+        began = time.monotonic()
+        assert not way.drainer.finish(0.2)
+        assert time.monotonic() - began < 10
+        assert path.exists()
+        assert "takes too long" in caplog.text
+    finally:
+        let_go.set()
+        assert way.drainer.worker.join(20)
+
+
+def test_a_segment_that_is_gone_is_a_counted_loss(
+    way: Way, engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody removed its file: the next ones are stored, and nothing of it stays counted."""
+    way.fill(body_of("a")).unlink()
+    way.drain()
+    assert (way.drainer.lost, way.spool.size) == (1, 0)
+    assert "is lost" in caplog.text
+    way = way.again()
+    way.fill(body_of("b"))
+    way.drain()
+    assert names(engine) == ["b"]

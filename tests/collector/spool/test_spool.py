@@ -215,6 +215,74 @@ def test_an_empty_segment_is_left_by_nobody(
     assert list(tmp_path.glob("*.segment")) == []
 
 
+def test_an_empty_segment_that_cannot_be_removed_is_handed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory was made read-only: the thread goes on, and the file is not forgotten."""
+
+    def fails(*_args: object, **_kwargs: object) -> None:
+        raise OSError(30, "read-only")
+
+    spool = Spool(tmp_path, BOUNDS)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", fails)
+        patch.setattr(Path, "unlink", fails)
+        with pytest.raises(OSError, match="read-only"):
+            spool.offer(entry(1)).result(10)
+        until(lambda: spool.next_closed(0) is not None)
+    spool.offer(entry(1)).result(10)
+    path = spool.next_closed(0)
+    assert path is not None
+    spool.remove(path, [])
+    assert spool.size == entry(1).size
+    spool.close()
+
+
+def test_files_of_others_are_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever is put there does not keep the spool from opening; it is told and not handed out."""
+    strangers = [
+        tmp_path / name for name in ("note.segment", "1-x.segment", "0000000001-again.segment")
+    ]
+    for path in strangers:
+        path.write_bytes(b"hello")
+    folder = tmp_path / f"{1:010d}-{'0' * 16}.segment"
+    folder.mkdir()
+    spool = Spool(tmp_path, BOUNDS)
+    spool.close()
+    assert spool.next_closed(0) is None
+    assert spool.size == 0
+    for path in (*strangers, folder):
+        assert path.exists()
+        assert f"{path} is no segment" in caplog.text
+
+
+def test_a_segment_whose_file_is_gone_is_let_go(spool: Spool) -> None:
+    """Its bytes wait no more."""
+    spool.offer(entry(1, 5000)).result(10)
+    path = spool.next_closed(10)
+    assert path is not None
+    path.unlink()
+    spool.remove(path, [])
+    assert (spool.size, spool.next_closed(0)) == (0, None)
+
+
+def test_senders_are_told_when_the_thread_ends(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an error that nobody thought of: who waits and who comes later gets an error at once."""
+
+    def fails(*_args: object) -> None:
+        raise KeyError("nobody thought of this")
+
+    monkeypatch.setattr(os, "fdatasync", fails)
+    for number in range(2):
+        with pytest.raises(StoreError, match="closed"):
+            spool.offer(entry(number)).result(10)
+    with pytest.raises(KeyError):
+        spool.worker.ended.result(10)
+    assert spool.size == 0
+
+
 def test_a_sender_that_goes_away_harms_nobody(spool: Spool) -> None:
     """Giving up on a future does not stop the record, nor the next ones."""
     assert not spool.offer(entry(1)).cancel()
