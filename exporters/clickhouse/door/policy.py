@@ -27,16 +27,17 @@ FUNCTIONS = frozenset(
     {
         "bar", "blockNumber", "blockSize", "byteSize", "countDigits", "currentDatabase",
         "currentUser", "defaultValueOfTypeName", "digits", "displayName", "errorCodeToName",
-        "finalizeAggregation", "formatReadableDecimalSize", "formatReadableQuantity",
-        "formatReadableSize", "formatReadableTimeDelta", "hostName", "identity", "ignore",
-        "indexHint", "initializeAggregation", "isConstant", "isDecimalOverflow",
-        "lowCardinalityIndices", "lowCardinalityKeys", "materialize", "minSampleSizeContinuous",
-        "minSampleSizeConversion", "neighbor", "normalizeQuery", "normalizedQueryHash",
-        "parseReadableSize", "parseReadableSizeOrNull", "parseReadableSizeOrZero", "parseTimeDelta",
-        "partitionId", "queryID", "revision", "rowNumberInAllBlocks", "rowNumberInBlock",
-        "runningAccumulate", "runningDifference", "throwIf", "toColumnTypeName", "toTypeName",
-        "tokenizeQuery", "transform", "uptime", "variantElement", "variantType", "version",
-        "visibleWidth", "_CAST", "nested", "grouping", "lambda", "exists", "not",
+        "finalizeAggregation", "formatQuerySingleLine", "formatReadableDecimalSize",
+        "formatReadableQuantity", "formatReadableSize", "formatReadableTimeDelta", "hostName",
+        "identity", "ignore", "indexHint", "initializeAggregation", "isConstant",
+        "isDecimalOverflow", "lowCardinalityIndices", "lowCardinalityKeys", "materialize",
+        "minSampleSizeContinuous", "minSampleSizeConversion", "neighbor", "normalizeQuery",
+        "normalizedQueryHash", "parseReadableSize", "parseReadableSizeOrNull",
+        "parseReadableSizeOrZero", "parseTimeDelta", "partitionId", "queryID", "revision",
+        "rowNumberInAllBlocks", "rowNumberInBlock", "runningAccumulate", "runningDifference",
+        "throwIf", "toColumnTypeName", "toTypeName", "tokenizeQuery", "transform", "uptime",
+        "variantElement", "variantType", "version", "visibleWidth", "_CAST", "nested", "grouping",
+        "lambda", "exists", "not",
     }
 )  # fmt: skip
 # In an allowed category, yet they read settings that name files, or tables by string.

@@ -109,8 +109,7 @@ def metric_rows(request: Message) -> dict[str, list[Row]]:
                     _described(group, scope, metric) | point
                     for point in _points(kind, getattr(metric, kind))
                 ]
-                table = kind.replace("exponential", "exp")
-                rows.setdefault(f"otel_metrics_{table}", []).extend(made)
+                rows.setdefault(f"otel_metrics_{kind}", []).extend(made)
     return {table: each for table, each in rows.items() if each}
 
 

@@ -81,6 +81,19 @@ def test_a_column_missing_though_recorded_is_a_difference(
         schema.apply(own)
 
 
+def test_a_table_that_still_differs_after_its_alter_is_refused(
+    own: "Client", add_files: "AddFiles"
+) -> None:
+    """What a pending file changes is compared once it has run."""
+    own.command("ALTER TABLE gpu_events MODIFY COLUMN message Nullable(String)")
+    add_files(COLUMN)
+    with pytest.raises(
+        StoreError, match=r"gpu_events: message is Nullable\(String\), not String\."
+    ):
+        schema.apply(own)
+    assert schema.pending(own) == ()
+
+
 def test_a_rollup_gets_a_column(own: "Client", add_files: "AddFiles") -> None:
     """The table and what its view selects are changed; what comes from then on is in the column."""
     name = "llm_request_energy_1m_mv"

@@ -86,6 +86,9 @@ def test_applying_changes_what_differs_and_no_more(fresh: Client) -> None:
     assert schema.apply_retention(fresh, ()) == ()
     [changed] = schema.apply_retention(fresh, ["llm_kernels=90000s"])
     assert changed == Lifetime("llm_kernels", "toDateTime(start)", 90_000)
+    assert "TTL toDateTime(start) + toIntervalSecond(90000)" in str(
+        fresh.command("SHOW CREATE TABLE llm_kernels")
+    )
     assert schema.outdated(fresh, schema.wanted(["llm_kernels=25h"])) == ()
     assert len(schema.apply_retention(fresh, ["*=0"])) == len(TABLES)
     assert "TTL " not in str(fresh.command("SHOW CREATE TABLE llm_kernels")).replace("_ttl", "")

@@ -234,3 +234,11 @@ def test_energy_joins_the_requests_of_its_minute(fresh: Client) -> None:
     assert read(fresh, REQUESTS_READ.replace("GROUP BY", "WHERE requests > 0 GROUP BY")) == read(
         fresh, REQUESTS_BASE
     )
+
+
+def test_the_times_of_a_trace_are_those_of_its_first_and_last_span(fresh: Client) -> None:
+    """Who knows a trace's id finds its days there."""
+    at = "toDateTime64('2026-09-21 12:00:00', 9, 'UTC') + toIntervalMinute(number)"
+    fresh.command(f"INSERT INTO otel_traces (TraceId, Timestamp) SELECT '7', {at} FROM numbers(9)")
+    asked = "SELECT toString(Start, 'UTC'), toString(End, 'UTC') FROM otel_traces_trace_id_ts"
+    assert fresh.query(asked).result_rows == [("2026-09-21 12:00:00", "2026-09-21 12:08:00")]
