@@ -4,23 +4,25 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from otel_llm.collector.decoder import NativeBlock, Signal, decode
+from otel_llm.collector.decoder import NativeBlock, Signal, Window, decode
 from otel_llm.collector.drain import store
 from otel_llm.collector.drain.quarantine import read_request
 from otel_llm.exporters.clickhouse.engine import Engine, Handle
 from otel_llm.exporters.clickhouse.errors import EngineError
 from tests.collector.drain.way import Way, body_of, names
 
-Decode = Callable[[Signal, Sequence[bytes]], list[NativeBlock]]
+Decode = Callable[[Signal, Sequence[bytes], Sequence[Window]], list[NativeBlock]]
 
 
 def with_memory_for(most: int, never: bytes = b"nobody sends this") -> Decode:
     """A decoder that takes so many requests at once, and one request not at all."""
 
-    def short(signal: Signal, bodies: Sequence[bytes]) -> list[NativeBlock]:
+    def short(
+        signal: Signal, bodies: Sequence[bytes], windows: Sequence[Window]
+    ) -> list[NativeBlock]:
         if len(bodies) > most or any(never in body for body in bodies):
             raise MemoryError
-        return decode(signal, bodies)
+        return decode(signal, bodies, windows)
 
     return short
 
