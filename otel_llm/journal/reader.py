@@ -133,15 +133,19 @@ class JournalReader:
             limit: most records to return. Fewer come back where records are large.
         """
         records: list[Record] = []
-        stop = self._position + _READ_BYTES
+        stop: int | None = None
         looked_again = False
-        while len(records) < limit and self._position < stop:
+        while len(records) < limit and (stop is None or self._position < stop):
             state = self._state()
             if state is None:
                 break
             self._catch_up(state)
             if self._position >= state.head:
                 break
+            if stop is None:
+                # What is written meanwhile is for the next time: on a busy machine a reader may
+                # run only when the writer has just written, and would never come to an end.
+                stop = min(state.head, self._position + _READ_BYTES)
             if self._read_chunk(state, records, limit):
                 looked_again = False
             elif looked_again:

@@ -32,9 +32,8 @@ class Journal:
         self.records: list[Record] = []
 
     def read(self) -> None:
-        """Read on."""
-        while records := self._reader.read():
-            self.records += records
+        """Read on, to what stands there now."""
+        self.records += self._reader.read()
 
     @property
     def producer(self) -> Producer:

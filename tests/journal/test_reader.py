@@ -359,3 +359,22 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[Anchor]
     journal.close()
     assert len(anchors) > 5
     return image, anchors
+
+
+def test_what_is_written_while_one_reads_is_for_the_next_time(
+    journal: Journal, path_of: PathOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that runs only when the writer has just written comes to an end all the same."""
+    written = fill(journal, 1, 3)
+    reader = JournalReader.open(path_of(journal))
+    read_chunk = reader._read_chunk
+
+    def and_then_write(*args: object) -> bool:
+        found = read_chunk(*args)  # type: ignore[arg-type]
+        written.extend(fill(journal, len(written) + 1, len(written) + 1))
+        return found
+
+    monkeypatch.setattr(reader, "_read_chunk", and_then_write)
+    assert [one for one in reader.read() if isinstance(one, StepDone)] == written[:3]
+    assert [one for one in reader.read() if isinstance(one, StepDone)] == written[3:4]
+    reader.close()
