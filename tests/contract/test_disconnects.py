@@ -8,8 +8,6 @@ from tests.contract.calls import Call, Leaver, text
 from tests.contract.engines import SEATS, Site
 from tests.contract.journals import Request, wait_for
 
-pytestmark = pytest.mark.leaves
-
 ATTEMPTS = 25
 """A caller on a busy machine may be late this often: an engine alone is done in milliseconds."""
 STREAM = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])

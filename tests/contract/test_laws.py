@@ -86,7 +86,6 @@ def load(site: Site) -> Load:
     return Load(site, answered, before, site.journals.requests(), cores)
 
 
-@pytest.mark.leaves
 def test_the_load_is_one(load: Load) -> None:
     """Requests wait, share steps and prefixes, are preempted and cancelled: the laws have work."""
     every = [step.scheduled for _, own in load.cores for step in own]

@@ -54,7 +54,6 @@ def run(serving: Serving) -> Iterator[Run]:
         yield Run(site, seen, settle(site, seen))
 
 
-@pytest.mark.leaves
 def test_every_account_is_exact(run: Run) -> None:
     """The terms of every request, cancelled ones included, are what its steps add up to."""
     assert wrong_accounts(run.requests) == []
@@ -78,7 +77,6 @@ def test_nothing_is_lost(run: Run) -> None:
     assert swallowed_errors(run.site) == 0
 
 
-@pytest.mark.leaves
 def test_a_finished_call_is_what_its_client_saw(run: Run) -> None:
     """Output tokens are the characters received, one request per sample under the last attempt."""
     finished = [one for one in run.seen if one.ended == "completed"]
