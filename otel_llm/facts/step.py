@@ -3,8 +3,8 @@
 A step is written twice: when it is scheduled, with its batch, and when its result is in. A step
 with no second half was in flight when its engine died.
 
-A journal may hold both in short, where every member decodes one token: a large batch takes half of
-the bytes then. Whoever reads a journal gets them whole.
+A journal may hold both in short, where every member decodes one token: three bytes less for each
+member. Whoever reads a journal gets them whole.
 """
 
 from typing import Annotated
