@@ -24,37 +24,6 @@ from otel_llm.journal.records import Record
 DEADLINE_S = 60.0
 
 
-class Journal:
-    """One journal and all that stood in it so far."""
-
-    def __init__(self, path: Path) -> None:
-        self._reader = JournalReader.open(path)
-        self.records: list[Record] = []
-
-    def read(self) -> None:
-        """Read on, to what stands there now."""
-        self.records += self._reader.read()
-
-    @property
-    def producer(self) -> Producer:
-        """Who writes."""
-        return self._reader.producer
-
-    @property
-    def counters(self) -> WriterCounters:
-        """What the writer counts."""
-        return self._reader.counters
-
-    @property
-    def lost(self) -> LostCounts:
-        """What could not be read."""
-        return self._reader.lost
-
-    def close(self) -> None:
-        """Let go of it."""
-        self._reader.close()
-
-
 class Part(NamedTuple):
     """A request's part of a step.
 
@@ -141,6 +110,76 @@ class Step(NamedTuple):
     done: StepDone | None
 
 
+class Journal:
+    """One journal and all that stood in it so far.
+
+    A record is taken in once, when it is read: a test polls while an engine runs, and must not
+    fall behind it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._reader = JournalReader.open(path)
+        self.records: list[Record] = []
+        self.delivered: dict[str, RequestDelivered] = {}
+        self._arrived: list[RequestArrived] = []
+        self._ends: dict[int, RequestFinished] = {}
+        self._steps: dict[int, Step] = {}
+        self._parts: dict[int, list[Part]] = defaultdict(list)
+
+    def read(self) -> None:
+        """Read on, to what stands there now."""
+        new = self._reader.read()
+        self.records += new
+        for record in new:
+            self._take(record)
+
+    def steps(self) -> list[Step]:
+        """The steps of an engine core, in order."""
+        return list(self._steps.values())
+
+    def requests(self) -> Iterator[Request]:
+        """An engine core's requests, in the order of arrival; without the API server's half."""
+        for arrived in self._arrived:
+            parts = self._parts.get(arrived.index, [])
+            yield Request(arrived, self._ends.get(arrived.index), None, list(parts))
+
+    @property
+    def producer(self) -> Producer:
+        """Who writes."""
+        return self._reader.producer
+
+    @property
+    def counters(self) -> WriterCounters:
+        """What the writer counts."""
+        return self._reader.counters
+
+    @property
+    def lost(self) -> LostCounts:
+        """What could not be read."""
+        return self._reader.lost
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._reader.close()
+
+    def _take(self, record: Record) -> None:
+        match record:
+            case RequestArrived():
+                self._arrived.append(record)
+            case RequestFinished():
+                self._ends[record.index] = record
+            case RequestDelivered():
+                self.delivered[record.request_id] = record
+            case StepScheduled():
+                self._steps[record.seq] = Step(record, None)
+                for row, index in enumerate(record.request_index):
+                    self._parts[index].append(_part(record, row))
+            case StepDone() if record.seq in self._steps:
+                step = self._steps[record.seq] = Step(self._steps[record.seq].scheduled, record)
+                for row, index in enumerate(step.scheduled.request_index):
+                    _emitted(self._parts[index], step, row)
+
+
 class Journals:
     """All journals in a directory. Thread-safe."""
 
@@ -165,18 +204,15 @@ class Journals:
 
     def requests(self) -> list[Request]:
         """Every request so far, both halves paired."""
-        delivered = {
-            (journal.producer.instance_id, record.request_id): record
-            for journal in self.read()
-            for record in journal.records
-            if isinstance(record, RequestDelivered)
-        }
+        journals = self.read()
+        delivered = {journal.producer.instance_id: journal.delivered for journal in journals}
         return [
-            request._replace(
-                delivered=delivered.get((request.arrived.frontend, request.arrived.request_id))
+            one._replace(
+                delivered=delivered.get(one.arrived.frontend, {}).get(one.arrived.request_id)
             )
-            for journal in self.cores()
-            for request in _requests(journal)
+            for journal in journals
+            if journal.producer.kind == "engine"
+            for one in journal.requests()
         ]
 
     def of_call(self, api_request_id: str) -> list[Request]:
@@ -198,16 +234,6 @@ class Journals:
                 journal.close()
 
 
-def steps(journal: Journal) -> list[Step]:
-    """The steps of one engine core, in order."""
-    done = {record.seq: record for record in journal.records if isinstance(record, StepDone)}
-    return [
-        Step(record, done.get(record.seq))
-        for record in journal.records
-        if isinstance(record, StepScheduled)
-    ]
-
-
 def wait_for(condition: Callable[[], bool], what: str) -> None:
     """Poll until a condition holds.
 
@@ -220,23 +246,20 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
-def _requests(journal: Journal) -> Iterator[Request]:
-    parts: dict[int, list[Part]] = defaultdict(list)
-    for step in steps(journal):
-        for row, index in enumerate(step.scheduled.request_index):
-            parts[index].append(_part(step, row))
-    ends = {each.index: each for each in journal.records if isinstance(each, RequestFinished)}
-    for record in journal.records:
-        if isinstance(record, RequestArrived):
-            yield Request(record, ends.get(record.index), None, parts[record.index])
-
-
-def _part(step: Step, row: int) -> Part:
-    scheduled, done = step
+def _part(scheduled: StepScheduled, row: int) -> Part:
     return Part(
         scheduled.schedule_ns,
         scheduled.phase[row],
         scheduled.tokens[row],
         scheduled.context[row],
-        None if done is None else done.emitted[row],
+        None,
     )
+
+
+def _emitted(parts: list[Part], step: Step, row: int) -> None:
+    """Say what a request's part of a step gained; a step or two were scheduled since, maybe."""
+    assert step.done is not None
+    for at in reversed(range(len(parts))):
+        if parts[at].schedule_ns == step.scheduled.schedule_ns:
+            parts[at] = parts[at]._replace(emitted=step.done.emitted[row])
+            return

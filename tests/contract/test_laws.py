@@ -12,7 +12,7 @@ from otel_llm.facts import PHASE_DECODE, PHASE_PREFILL
 from otel_llm.journal.reader import LostCounts
 from tests.contract.calls import Answer, Call, Leaver, ask, text
 from tests.contract.engines import KV_BLOCKS, SEATS, Feature, Site
-from tests.contract.journals import Journal, Request, Step, steps, wait_for
+from tests.contract.journals import Journal, Request, Step, wait_for
 
 CALLS, CALLERS = 30, 12
 
@@ -78,11 +78,11 @@ def load(site: Site) -> Load:
     answered = [(c, a) for c, a in zip(everything, answers, strict=True) if a is not None]
 
     def idle() -> bool:
-        done = all(s.done for journal in site.journals.cores() for s in steps(journal))
+        done = all(s.done for journal in site.journals.cores() for s in journal.steps())
         return done and site.journals.settled()
 
     wait_for(idle, "all facts of the load")
-    cores = [(journal, steps(journal)) for journal in site.journals.cores()]
+    cores = [(journal, journal.steps()) for journal in site.journals.cores()]
     return Load(site, answered, before, site.journals.requests(), cores)
 
 

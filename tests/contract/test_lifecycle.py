@@ -2,7 +2,7 @@
 
 from tests.contract.calls import Call, Leaver, ask, text
 from tests.contract.engines import EngineUnderTest, started
-from tests.contract.journals import steps, wait_for
+from tests.contract.journals import wait_for
 
 
 def test_a_stopped_engine_closes_its_journals(engine: EngineUnderTest) -> None:
@@ -32,7 +32,7 @@ def test_a_killed_engine_does_not(engine: EngineUnderTest) -> None:
         [one] = site.journals.of_trace(caller.traceparent)
         assert one.end is None
         [core] = site.journals.cores()
-        assert len(steps(core)) > 1
+        assert len(core.steps()) > 1
 
 
 def test_an_engine_that_is_not_followed_has_no_journal(engine: EngineUnderTest) -> None:
