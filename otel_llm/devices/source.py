@@ -60,7 +60,7 @@ class CallCost(NamedTuple):
     """What one kind of call has cost.
 
     Attributes:
-        count: calls made.
+        made: how many there were.
         failed: of those, how many gave an error other than "not supported".
         total_ns: time of all, in nanoseconds: as the driver reports it, else as measured around
             the call.
@@ -68,7 +68,7 @@ class CallCost(NamedTuple):
         unsupported: devices that do not.
     """
 
-    count: int
+    made: int
     failed: int
     total_ns: int
     supported: int
