@@ -4,7 +4,6 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ARGS ?=
-VLLM ?= vllm
 KILLS ?= 200
 SEED ?= 0
 
@@ -50,7 +49,7 @@ kill-loop: $(STAMP) ## SIGKILL receiver, store and agent 200 times; writes bench
 test-vllm: $(STAMP) ## A real vLLM: its own classes with our hooks in them, then whole servers
 	python=$$(PYTHON=$(PYTHON) tests/vllm/env/build) && \
 	$$python -m pytest -q tests/engines/vllm/real tests/benchmarks/vllm_hooks/real $(ARGS) && \
-	TEST_VLLM=$${python%/python}/vllm $(BIN)/python -m pytest -q -m "$(VLLM)" tests/contract tests/vllm $(ARGS)
+	TEST_VLLM=$${python%/python}/vllm $(BIN)/python -m pytest -q -m vllm tests/contract tests/vllm $(ARGS)
 
 test-wheel: $(STAMP) ## Build the wheel, install it alone, and use it
 	$(BIN)/python -m pytest -q tests/packaging $(ARGS)

@@ -15,6 +15,7 @@ import pytest
 
 from otel_llm.demo.child import Child
 from otel_llm.demo.vllm.model import MODEL, write_model
+from otel_llm.demo.vllm.paced import VARIABLE, WORKER_CLS
 from otel_llm.demo.vllm.server import VllmServer
 from tests.contract.journals import Journals
 from tests.vllm.conftest import CLI_VARIABLE
@@ -28,6 +29,8 @@ KV_BLOCKS = 49
 """Room for one request of the greatest length, and a block that vLLM keeps for itself. So a few
 usual requests preempt each other."""
 MODEL_LEN = 1536
+STEP_MS = 4
+"""Least time of a real engine's step: however fast the machine, a test can leave within one."""
 
 
 class Feature(Enum):
@@ -96,8 +99,9 @@ class Vllm:
             *("--served-model-name", self.model),
             *("--max-num-seqs", str(SEATS), "--max-num-batched-tokens", str(BUDGET)),
             *("--num-gpu-blocks-override", str(KV_BLOCKS), "--block-size", str(BLOCK)),
-            *("--max-model-len", str(MODEL_LEN)),
+            *("--max-model-len", str(MODEL_LEN), "--worker-cls", WORKER_CLS),
         ]
+        environment = {**environment, VARIABLE: str(STEP_MS)}
         model_dir = write_model(work_dir / "model")
         return VllmServer(
             SERVICE, Path(cli).absolute(), model_dir, work_dir, environment, options, hooks

@@ -31,7 +31,6 @@ SHOWN = {
 }
 
 
-@pytest.mark.pace
 def test_the_demo_is_the_same_on_a_real_vllm(vllm_cli: Path, tmp_path: Path) -> None:
     """Every call is complete, and all that one vLLM can show has happened; kernels it has none."""
     command = [sys.executable, "-m", "otel_llm.cli.main", "demo", "--engine", "vllm", "--json"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from otel_llm.demo.child import Child
 from otel_llm.demo.vllm.model import MODEL, write_model
+from otel_llm.demo.vllm.paced import VARIABLE, WORKER_CLS
 from otel_llm.demo.vllm.server import VllmServer
 from otel_llm.demo.workload import PlannedCall
 
@@ -14,7 +15,10 @@ OPTIONS = (
     *("--num-gpu-blocks-override", "80"),
     # A long prompt takes many steps, so that a client can give up in the midst of them.
     *("--max-num-batched-tokens", "64"),
+    *("--worker-cls", WORKER_CLS),
 )
+STEP_MS = 15
+"""Least time of a step: eight seats then make 500 tokens/s, which two cores can stream."""
 
 
 class VllmEngine:
@@ -41,6 +45,7 @@ class VllmEngine:
         """Start it; it is ready after half a minute or more."""
         served = ["--served-model-name", self.model]
         model_dir = write_model(self._model_dir)
+        environment = {**environment, VARIABLE: str(STEP_MS)}
         return VllmServer(name, self._cli, model_dir, log_dir, environment, [*served, *options])
 
     def options(self, _calls: Sequence[PlannedCall]) -> dict[str, Sequence[str]]:
