@@ -46,8 +46,12 @@ class DeviceSource(Protocol):
     def open(self) -> bool:
         """Find the devices. False if there are none or they cannot be read: see `problems`."""
 
-    def read(self) -> Reading:
-        """Read all devices once."""
+    def read(self, *, full: bool) -> Reading:
+        """Read all devices once.
+
+        Args:
+            full: everything; else energy and power alone, which are cheap to ask for often.
+        """
 
     def wait(self, timeout_s: float) -> Sequence[DeviceEvent]:
         """Wait for events at most so long, in seconds; a source without events sleeps it out."""

@@ -1,0 +1,105 @@
+"""XIDs and other critical events, as the driver tells them."""
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import pynvml
+
+from otel_llm.clock import Clock
+from otel_llm.devices import xid
+from otel_llm.devices.nvml.describe import Found
+from otel_llm.devices.nvml.library import LOST, Calls
+from otel_llm.facts.device import Device, DeviceEvent
+
+KINDS = (
+    pynvml.nvmlEventTypeXidCriticalError
+    | pynvml.nvmlEventTypeDoubleBitEccError
+    | pynvml.nvmlEventTypeGpuRecoveryAction
+)
+MOST_AT_ONCE = 4096
+"""Events taken in one wait, so that a storm does not keep the thread for ever."""
+
+
+class Events:
+    """Listens to a set of devices. One thread at a time.
+
+    Args:
+        calls: makes the calls.
+        found: whom to listen to; MIG instances report with their device.
+        clock: the machine's.
+    """
+
+    def __init__(self, calls: Calls, found: Sequence[Found], clock: Clock) -> None:
+        self._clock = clock
+        self._set: Any = None
+        # Events name a device by its handle.
+        self._devices: dict[int, Device] = {}
+        self.deaf: list[str] = []
+        whole = [each for each in found if not each.device.mig]
+        made = calls.ask("nvmlEventSetCreate", "", pynvml.nvmlEventSetCreate) if whole else None
+        for device, handle in whole if made is not None else ():
+            self._register(calls, made, device, handle)
+        self._set = made if self._devices else None
+
+    def wait(self, timeout_s: float) -> list[DeviceEvent] | None:
+        """Events of so many seconds, or of less once there are some; None if it cannot hear."""
+        if self._set is None:
+            return None
+        heard: list[DeviceEvent] = []
+        timeout_ms = round(timeout_s * 1000)
+        while len(heard) < MOST_AT_ONCE:
+            try:
+                data = pynvml.nvmlEventSetWait_v2(self._set, timeout_ms)
+            except pynvml.NVMLError as error:
+                return None if error.value in LOST and not heard else heard
+            heard += self._fact(data)
+            timeout_ms = 0
+        return heard
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._set is not None:
+            pynvml.nvmlEventSetFree(self._set)
+        self._set = None
+
+    def _register(self, calls: Calls, made: object, device: Device, handle: object) -> None:
+        supported = calls.ask(
+            "nvmlDeviceGetSupportedEventTypes",
+            device.id,
+            lambda: pynvml.nvmlDeviceGetSupportedEventTypes(handle),
+        )
+        wanted = KINDS & (supported or 0)
+        if wanted:
+            calls.ask(
+                "nvmlDeviceRegisterEvents",
+                device.id,
+                lambda: pynvml.nvmlDeviceRegisterEvents(handle, wanted, made),
+            )
+        if wanted and calls.supports("nvmlDeviceRegisterEvents", device.id):
+            self._devices[_address(handle)] = device
+        else:
+            self.deaf.append(device.id)
+
+    def _fact(self, data: Any) -> list[DeviceEvent]:  # noqa: ANN401  NVML's structure
+        device = self._devices.get(_address(data.device))
+        if device is None:
+            return []
+        anchor = self._clock.anchor()
+        if data.eventType == pynvml.nvmlEventTypeXidCriticalError:
+            return [xid.event(device, int(data.eventData), anchor)]
+        ecc = data.eventType == pynvml.nvmlEventTypeDoubleBitEccError
+        return [
+            DeviceEvent(
+                device=device,
+                at_ns=anchor.mono_ns,
+                anchor=anchor,
+                event="ecc" if ecc else "recovery_action",
+                fault="hardware" if ecc else "",
+                message="uncorrectable memory error" if ecc else "its recovery action changed",
+            )
+        ]
+
+
+def _address(handle: Any) -> int:  # noqa: ANN401  a pointer of ctypes
+    return ctypes.cast(handle, ctypes.c_void_p).value or 0

@@ -1,0 +1,87 @@
+"""GPU performance monitoring (Hopper and later): shares of the interval between two samples."""
+
+from typing import Any
+
+import pynvml
+
+from otel_llm.devices.nvml.library import Calls
+
+METRICS = {
+    "sm_active": 2,
+    "sm_occupancy": 3,
+    "tensor_active": 5,
+    "dram_active": 10,
+}
+"""`NVML_GPM_METRIC_*` of nvml.h: SM_UTIL, SM_OCCUPANCY, ANY_TENSOR_UTIL, DRAM_BW_UTIL; percent."""
+
+
+class Gpm:
+    """Two samples of one device, taken in turn.
+
+    Args:
+        calls: makes the calls.
+        device: its UUID.
+        handle: NVML's.
+    """
+
+    def __init__(self, calls: Calls, device: str, handle: object) -> None:
+        self._calls = calls
+        self._device = device
+        self._handle = handle
+        self._samples: list[Any] = []
+        self._taken = 0
+        self._get: Any = None
+
+    def open(self) -> None:
+        """Find out whether the device has it, and take room for its samples.
+
+        Raises:
+            DeviceLostError: the device is lost.
+        """
+        support = self._ask(
+            "nvmlGpmQueryDeviceSupport", lambda: pynvml.nvmlGpmQueryDeviceSupport(self._handle)
+        )
+        if support is None or not support.isSupportedDevice:
+            return
+        made = [self._ask("nvmlGpmSampleAlloc", pynvml.nvmlGpmSampleAlloc) for _ in range(2)]
+        self._samples = [sample for sample in made if sample is not None]
+        self._get = pynvml.c_nvmlGpmMetricsGet_t()
+        self._get.version = pynvml.NVML_GPM_METRICS_GET_VERSION
+        self._get.numMetrics = len(METRICS)
+        for place, number in enumerate(METRICS.values()):
+            self._get.metrics[place].metricId = number
+
+    def read(self) -> dict[str, float]:
+        """Percent of the time since the last read, by metric; nothing at the first.
+
+        Raises:
+            DeviceLostError: the device is lost.
+        """
+        if len(self._samples) < 2:
+            return {}
+        sample = self._samples[self._taken % 2]
+        taken = self._ask("nvmlGpmSampleGet", lambda: pynvml.nvmlGpmSampleGet(self._handle, sample))
+        if taken is None:
+            return {}
+        self._taken += 1
+        return self._between() if self._taken > 1 else {}
+
+    def close(self) -> None:
+        """Give the samples back."""
+        for sample in self._samples:
+            pynvml.nvmlGpmSampleFree(sample)
+        self._samples = []
+
+    def _between(self) -> dict[str, float]:
+        self._get.sample1 = self._samples[self._taken % 2]
+        self._get.sample2 = self._samples[(self._taken + 1) % 2]
+        if self._ask("nvmlGpmMetricsGet", lambda: pynvml.nvmlGpmMetricsGet(self._get)) is None:
+            return {}
+        return {
+            name: self._get.metrics[place].value
+            for place, name in enumerate(METRICS)
+            if self._get.metrics[place].nvmlReturn == pynvml.NVML_SUCCESS
+        }
+
+    def _ask(self, name: str, call: Any) -> Any:  # noqa: ANN401  what NVML gives
+        return self._calls.ask(name, self._device, call)
