@@ -7,7 +7,7 @@ of the TOML file named by `OTEL_LLM_CONFIG`. `docs/settings.md` is generated fro
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -46,6 +46,9 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Ratio = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(gt=0.0, le=86400.0)]
 Bytes = Annotated[int, Meta(ge=0)]
+DeviceGroup = Literal[
+    "power", "utilization", "memory", "clocks", "temperature", "links", "ecc", "processes", "gpm"
+]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,6 +101,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Address of the agent's /metrics page."""
     agent_port: Port = 9464
     """Port of the agent's /metrics page; 0 picks a free one."""
+
+    # -- devices
+    devices: tuple[str, ...] = ("auto",)
+    """Where the agent reads devices: `nvml` (NVIDIA GPUs), `rapl` (CPU packages and DRAM),
+    `estimate` (CPUs by their busy time), `replay:FILE` (a recording), `none`; `auto` is `nvml` and
+    `rapl`."""
+    device_interval_s: Annotated[float, Meta(ge=0.01, le=60.0)] = 0.1
+    """How often energy and power are read, in seconds."""
+    device_row_interval_s: Annotated[float, Meta(ge=0.01, le=3600.0)] = 1.0
+    """How often everything else is read and a row of `gpu_power` is kept, in seconds."""
+    device_slow_interval_s: Seconds = 10.0
+    """How often what changes seldom is read, in seconds: ECC counts, remapped rows, processes."""
+    device_groups: tuple[DeviceGroup, ...] = (
+        "power", "utilization", "memory", "clocks", "temperature", "links", "ecc", "processes",
+        "gpm",
+    )  # fmt: skip
+    """What is read of a GPU, by groups. A group that is left out is never asked for."""
+    cpu_idle_watts: Annotated[float, Meta(ge=0.0, le=100_000.0)] = 40.0
+    """Watts of all idle CPUs, for the source `estimate`."""
+    cpu_busy_watts: Annotated[float, Meta(ge=0.0, le=100_000.0)] = 200.0
+    """Watts of all busy CPUs, for the source `estimate`."""
 
     # -- sinks
     clickhouse_url: str = ""

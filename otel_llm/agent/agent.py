@@ -1,6 +1,7 @@
 """The agent's loop: read and join, then make what came of it safe in one transaction."""
 
 import logging
+import socket
 import sqlite3
 import threading
 import time
@@ -22,13 +23,15 @@ from otel_llm.agent.open_view import View, open_view
 from otel_llm.agent.pairing import Pairing, pair_key
 from otel_llm.agent.spool import Batch, Spool
 from otel_llm.clock import Clock
-from otel_llm.facts.joined import Joined
+from otel_llm.devices.sampler import Sampler
+from otel_llm.facts.joined import Joined, JoinedDeviceEvent, JoinedSample
 from otel_llm.settings import Settings
 
 MAX_PENDING = 50_000
 """Rows' worth of facts held in memory. Past it they are saved at once, and until they are, the
 journals are left unread: their rings hold two minutes and count what they overwrite."""
 RETRY_STATE_S = 2.0
+SAMPLER_STOP_S = 1.0
 
 _log = logging.getLogger("otel_llm.agent")
 
@@ -42,6 +45,7 @@ class Agent:
         sinks: who gets rows and spans.
         clock: the machine's.
         boot_id: this host's boot.
+        sampler: reads the devices; started and stopped here.
     """
 
     def __init__(
@@ -51,7 +55,10 @@ class Agent:
         sinks: Sequence[Sink],
         clock: Clock,
         boot_id: str,
+        sampler: Sampler,
     ) -> None:
+        self._sampler = sampler
+        self._host = socket.gethostname()
         self._database = database
         self._clock = clock
         self._boot_id = boot_id
@@ -86,10 +93,13 @@ class Agent:
         """Run until told to stop, then read and save once more."""
         for delivery in self._deliveries:
             delivery.start()
+        self._sampler.start()
         while not stop.is_set():
             if not self.cycle():
                 stop.wait(self._poll_s)
+        self._sampler.stop(SAMPLER_STOP_S)
         self.cycle()
+        self._take_devices(last=True)
         self.save()
 
     def stop(self, timeout_s: float) -> None:
@@ -109,6 +119,7 @@ class Agent:
         """
         more = False
         if self._pending_weight < MAX_PENDING:
+            self._take_devices()
             with self._lock:
                 more = self._read()
         full = self._pending_weight >= MAX_PENDING and not self._state_fails
@@ -116,6 +127,7 @@ class Agent:
             self.save()
         self._losses.report()
         self.metrics.show(self._journals.followed, self._spool.sizes)
+        self.metrics.devices.show(self._sampler.feeds)
         return more and not self._state_fails
 
     def save(self) -> None:
@@ -172,6 +184,15 @@ class Agent:
             for request in journal.join.requests
             if request.arrived is not None and request.arrived.frontend
         }
+
+    def _take_devices(self, *, last: bool = False) -> None:
+        taken = self._sampler.take(last=last)
+        self.metrics.devices.taken(taken)
+        self._losses.note("devices", {"samples_dropped": taken.dropped})
+        rows = [JoinedSample(self._host, self._boot_id, each) for each in taken.rows]
+        events = [JoinedDeviceEvent(self._host, self._boot_id, each) for each in taken.events]
+        self._pending += [*rows, *events]
+        self._pending_weight += len(rows) + len(events)
 
     def _hold(self, facts: Sequence[Joined]) -> None:
         self.metrics.joined(facts)

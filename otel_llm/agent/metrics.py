@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from otel_llm.agent.delivery import FAILURE_REASONS
+from otel_llm.agent.device_metrics import DeviceMetrics
 from otel_llm.agent.engine_join import EngineJoin
 from otel_llm.agent.engine_metrics import EngineMetrics
 from otel_llm.agent.follow import FollowedJournal, Reading
@@ -34,7 +35,8 @@ class AgentMetrics:
     def __init__(self, clock: Clock, boot_id: str) -> None:
         self._clock = clock
         self._boot_id = boot_id
-        self.set = MetricSet(("engine", "step", "agent"))
+        self.set = MetricSet(("engine", "step", "device", "agent"))
+        self.devices = DeviceMetrics(self.set)
         self._engines = EngineMetrics(self.set)
         self._services: set[str] = set()
         for reason in LOSS_REASONS:

@@ -18,6 +18,8 @@ from otel_llm.agent.lock import AgentLock
 from otel_llm.agent.page import Page, make_app, make_gate, read_or_make_token
 from otel_llm.agent.sinks import ClickHouseSink, OtlpSink
 from otel_llm.clock import SYSTEM_CLOCK
+from otel_llm.devices.choose import choose
+from otel_llm.devices.sampler import Sampler
 from otel_llm.errors import SettingError
 from otel_llm.journal import directory
 from otel_llm.settings import Settings
@@ -49,7 +51,13 @@ def run(settings: Settings, *, as_json: bool = False) -> None:
         database = Database(state_dir)
         held.callback(database.close)
         sinks = (ClickHouseSink(settings), OtlpSink(settings))
-        agent = Agent(settings, database, sinks, SYSTEM_CLOCK, boot_id())
+        sampler = Sampler(
+            choose(settings, SYSTEM_CLOCK),
+            SYSTEM_CLOCK,
+            settings.device_interval_s,
+            settings.device_row_interval_s,
+        )
+        agent = Agent(settings, database, sinks, SYSTEM_CLOCK, boot_id(), sampler)
         token = read_or_make_token(state_dir)
         registry = agent.metrics.set.registry
         app = make_app(registry, agent.open_view, token, make_gate(settings))

@@ -23,6 +23,10 @@ def agent(
     data_dir: Annotated[
         str | None, typer.Option(help="Data directory of the `up` to send to.")
     ] = None,
+    devices: Annotated[
+        list[str] | None,
+        typer.Option(help="auto, nvml, rapl, estimate, replay:FILE or none; may be repeated."),
+    ] = None,
     config: options.Config = None,
     as_json: options.Json = False,
 ) -> None:
@@ -40,6 +44,7 @@ def agent(
         clickhouse_url=clickhouse_url,
         otlp_endpoint=otlp_endpoint,
         data_dir=data_dir,
+        devices=tuple(devices) if devices else None,
     )
     with needs("The agent", "agent"):
         from otel_llm.agent.run import run

@@ -78,6 +78,8 @@ class DeviceTables:
 
     POWER = Table("gpu_power", "one row per sample of a device", (
         *DEVICE,
+        Column("kind", LC, "gpu, cpu or dram"),
+        Column("name", LC, "product name"),
         Column("source", LC, "nvml, rapl, estimate or replay"),
         Column("time", TIME, "middle of the read"),
         Column("energy_mj", "Nullable(UInt64)", "the device's counter; null if it has none"),
@@ -94,13 +96,23 @@ class DeviceTables:
         Column("pcie_tx_bytes_s", "Nullable(UInt64)", "bytes per second sent by PCIe"),
         Column("nvlink_rx_bytes_s", "Nullable(UInt64)", "bytes per second received by NVLink"),
         Column("nvlink_tx_bytes_s", "Nullable(UInt64)", "bytes per second sent by NVLink"),
+        Column("ecc_corrected", "Nullable(UInt64)", "ECC errors corrected since its driver began"),
+        Column("ecc_uncorrected", "Nullable(UInt64)", "ECC errors not corrected since then"),
+        Column("remapped_rows_corrected", "Nullable(UInt32)", "rows remapped for corrected errors"),
+        Column("remapped_rows_uncorrected", "Nullable(UInt32)", "rows remapped for others"),
+        Column("remap_pending", "Nullable(Bool)", "a remapping waits for a reset"),
+        Column("sm_active", "Nullable(Float32)", "GPM: percent of SM time with a warp"),
+        Column("sm_occupancy", "Nullable(Float32)", "GPM: percent of warps resident"),
+        Column("tensor_active", "Nullable(Float32)", "GPM: percent of time with tensor cores busy"),
+        Column("dram_active", "Nullable(Float32)", "GPM: percent of the memory's bandwidth"),
+        Column("read_ns", "UInt32", "how long the reading took"),
         *CLOCK,
     ))  # fmt: skip
     GPU_EVENTS = Table("gpu_events", "what befell a device", (
         *DEVICE,
         Column("time", TIME, "when; of several, the first"),
         Column("event", LC, "xid, ecc, lost, recovered, reset, remapped, recovery_action"),
-        Column("code", "Nullable(UInt32)", "number of the XID; null for others"),
+        Column("code", "Nullable(UInt32)", "number of the XID, recovery action or NVML error"),
         Column("fault", LC, "whose fault: user, hardware, driver; empty if not known"),
         Column("message", "String", "what it means"),
         Column("occurrences", "UInt32", "events that this row stands for"),

@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 MetricKind = Literal["counter", "gauge", "histogram"]
-Layer = Literal["gateway", "engine", "step", "agent", "store"]
+Layer = Literal["gateway", "engine", "step", "device", "agent", "store"]
 
 
 class Metric(NamedTuple):
@@ -40,6 +40,8 @@ _ITL_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0
 _BATCH = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
 _REQUEST = ("model", "tenant", "service_name")
+# Attributes of the hardware conventions: https://opentelemetry.io/docs/specs/semconv/hardware/
+_HW = ("hw_id", "hw_name", "hw_type")
 # Attributes of the GenAI conventions, then ours.
 _GENAI = (
     "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "tenant",
@@ -276,6 +278,101 @@ class Metrics:
     OTLP_COMMITS = Metric(
         "otel_llm_otlp_commits_total", "counter", "store", "1", (),
         "Times the spool waited for the disk, once for all requests at hand.",
+    )  # fmt: skip
+    # device, made by the agent from samples and events; `hw_*` are names of the conventions
+    HW_ENERGY = Metric(
+        "hw_energy_joules_total", "counter", "device", "J", _HW,
+        "Energy that a device drew since the agent began to read it.",
+    )  # fmt: skip
+    HW_POWER = Metric(
+        "hw_power_watts", "gauge", "device", "W", _HW,
+        "Power that a device draws; its own average where it tells no other.",
+    )  # fmt: skip
+    HW_STATUS = Metric(
+        "hw_status", "gauge", "device", "1", (*_HW, "hw_state"),
+        "1 in the state that a device is in: ok or failed (lost).",
+    )  # fmt: skip
+    HW_ERRORS = Metric(
+        "hw_errors_total", "counter", "device", "1", (*_HW, "error_type"),
+        "Errors of a device: ecc_corrected, ecc_uncorrected, lost, reset.",
+    )  # fmt: skip
+    HW_TEMPERATURE = Metric(
+        "hw_temperature_celsius", "gauge", "device", "Cel", _HW, "Temperature of a device.",
+    )  # fmt: skip
+    HW_GPU_UTILIZATION = Metric(
+        "hw_gpu_utilization_ratio", "gauge", "device", "1", _HW,
+        "Share of time with a kernel on the GPU.",
+    )  # fmt: skip
+    HW_GPU_MEMORY = Metric(
+        "hw_gpu_memory_usage_bytes", "gauge", "device", "By", (*_HW, "mig"),
+        "Memory in use, of a GPU or of a MIG instance.",
+    )  # fmt: skip
+    HW_GPU_MEMORY_LIMIT = Metric(
+        "hw_gpu_memory_limit_bytes", "gauge", "device", "By", (*_HW, "mig"),
+        "Memory of a GPU or of a MIG instance.",
+    )  # fmt: skip
+    DEVICE_CLOCK = Metric(
+        "otel_llm_device_clock_hertz", "gauge", "device", "Hz", (*_HW, "clock"),
+        "Clock of a GPU: sm or memory.",
+    )  # fmt: skip
+    DEVICE_THROTTLED = Metric(
+        "otel_llm_device_throttled", "gauge", "device", "1", (*_HW, "reason"),
+        "1 while a GPU's clocks are held down for a reason, else 0.",
+    )  # fmt: skip
+    DEVICE_IO = Metric(
+        "otel_llm_device_io_bytes_per_second", "gauge", "device", "By/s",
+        (*_HW, "link", "direction"), "Bytes per second by pcie or nvlink, receive or transmit.",
+    )  # fmt: skip
+    DEVICE_ACTIVITY = Metric(
+        "otel_llm_device_activity_ratio", "gauge", "device", "1", (*_HW, "part"),
+        "Share of time or capacity in use, by GPM: sm, sm_occupancy, tensor, dram.",
+    )  # fmt: skip
+    DEVICE_REMAPPED = Metric(
+        "otel_llm_device_remapped_rows", "gauge", "device", "1", (*_HW, "cause"),
+        "Memory rows remapped for good, for corrected or uncorrected errors.",
+    )  # fmt: skip
+    DEVICE_REMAP_PENDING = Metric(
+        "otel_llm_device_remap_pending", "gauge", "device", "1", _HW,
+        "1 while a remapping waits for a reset, else 0.",
+    )  # fmt: skip
+    DEVICE_XIDS = Metric(
+        "otel_llm_device_xids_total", "counter", "device", "1", (*_HW, "code", "fault"),
+        "XIDs by number (other: not in the table) and by whose fault they usually are.",
+    )  # fmt: skip
+    DEVICE_PROCESSES = Metric(
+        "otel_llm_device_processes", "gauge", "device", "1", _HW, "Processes with work on a GPU.",
+    )  # fmt: skip
+    DEVICE_CALLS = Metric(
+        "otel_llm_device_calls_total", "counter", "device", "1", ("source", "call"),
+        "Calls made to read devices.",
+    )  # fmt: skip
+    DEVICE_CALL_FAILURES = Metric(
+        "otel_llm_device_call_failures_total", "counter", "device", "1", ("source", "call"),
+        "Of these, how many failed.",
+    )  # fmt: skip
+    DEVICE_CALL_SECONDS = Metric(
+        "otel_llm_device_call_seconds_total", "counter", "device", "s", ("source", "call"),
+        "Time they took, as the driver says, else as measured.",
+    )  # fmt: skip
+    DEVICE_UNSUPPORTED = Metric(
+        "otel_llm_device_unsupported", "gauge", "device", "1", ("source", "call"),
+        "Devices that do not support a call.",
+    )  # fmt: skip
+    DEVICE_AGE = Metric(
+        "otel_llm_device_age_seconds", "gauge", "device", "s", ("source",),
+        "Time since the last round of readings ended; -1 while nothing can be read.",
+    )  # fmt: skip
+    DEVICE_MISSED = Metric(
+        "otel_llm_device_missed_rounds_total", "counter", "device", "1", ("source",),
+        "Rounds left out because the one before took too long.",
+    )  # fmt: skip
+    DEVICE_FAILED = Metric(
+        "otel_llm_device_failed_rounds_total", "counter", "device", "1", ("source",),
+        "Rounds that ended in an error of ours.",
+    )  # fmt: skip
+    DEVICE_DROPPED = Metric(
+        "otel_llm_device_dropped_samples_total", "counter", "device", "1", (),
+        "Samples that the agent did not take in time.",
     )  # fmt: skip
     FINISH_TO_ROW = Metric(
         "otel_llm_agent_finish_to_row_seconds", "histogram", "agent", "s", (),

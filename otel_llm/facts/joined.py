@@ -10,6 +10,7 @@ import msgspec
 
 from otel_llm.clock import Anchor, MonotonicNs
 from otel_llm.context import TenantTag
+from otel_llm.facts.device import DeviceEvent, DeviceSample
 from otel_llm.facts.gateway import Attempt, CallOutcome, GatewayCall
 from otel_llm.facts.kernel import StepKernels
 from otel_llm.facts.producer import Producer
@@ -187,6 +188,22 @@ class ProducerEvent(msgspec.Struct, frozen=True):
     lost_records: int = 0
 
 
+class JoinedSample(msgspec.Struct, frozen=True):
+    """A reading of a device of the agent's own host."""
+
+    host: str
+    boot_id: str
+    sample: DeviceSample
+
+
+class JoinedDeviceEvent(msgspec.Struct, frozen=True):
+    """What befell a device of the agent's own host."""
+
+    host: str
+    boot_id: str
+    event: DeviceEvent
+
+
 Joined: TypeAlias = (
     JoinedRequest
     | JoinedDelivery
@@ -195,4 +212,6 @@ Joined: TypeAlias = (
     | JoinedCall
     | JoinedAttempt
     | ProducerEvent
+    | JoinedSample
+    | JoinedDeviceEvent
 )

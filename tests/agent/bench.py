@@ -9,6 +9,7 @@ import msgspec
 from otel_llm.agent.agent import Agent
 from otel_llm.agent.database import Database
 from otel_llm.agent.spool import Batch, SinkName
+from otel_llm.devices.sampler import Sampler
 from otel_llm.facts.producer import ProducerKind
 from otel_llm.journal.writer import Journal, open_journal
 from otel_llm.settings import Settings
@@ -57,9 +58,9 @@ class Bench:
     def start(self) -> None:
         """Start the agent, or the next one after a death."""
         self.database = Database(Path(self.settings.state_dir))
-        self.agent = Agent(
-            self.settings, self.database, (self.rows, self.spans), self.clock, "boot-1"
-        )
+        self.sampler = Sampler((), self.clock, 0.1, 1.0)
+        sinks = (self.rows, self.spans)
+        self.agent = Agent(self.settings, self.database, sinks, self.clock, "boot-1", self.sampler)
 
     def kill(self) -> None:
         """The agent dies; a new one starts from what was saved."""

@@ -30,10 +30,10 @@ def engine_columns(producer: Producer, model: str) -> Row:
     }
 
 
-def clock_columns(producer: Producer, anchor: Anchor) -> Row:
+def clock_columns(boot_id: str, anchor: Anchor) -> Row:
     """How the row's times were made; subtract the offset to get monotonic stamps back."""
     return {
-        "boot_id": producer.boot_id,
+        "boot_id": boot_id,
         "clock_offset_ns": anchor.offset_ns,
         "clock_error_ns": min(anchor.error_ns, _MAX_ERROR),
     }

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from otel_llm.conventions import Table, Tables
 from otel_llm.exporters.clickhouse.rows.common import Row
+from otel_llm.exporters.clickhouse.rows.device import device_event_row, sample_row
 from otel_llm.exporters.clickhouse.rows.event import event_row
 from otel_llm.exporters.clickhouse.rows.gateway import attempt_row, call_row
 from otel_llm.exporters.clickhouse.rows.kernel import Columns, kernel_columns
@@ -21,8 +22,10 @@ from otel_llm.facts.joined import (
     Joined,
     JoinedAttempt,
     JoinedCall,
+    JoinedDeviceEvent,
     JoinedKernels,
     JoinedRequest,
+    JoinedSample,
     JoinedStep,
     ProducerEvent,
 )
@@ -48,6 +51,8 @@ _ROWS: dict[type[Joined], tuple[Table, Callable[[Any], Row]]] = {
     JoinedRequest: (Tables.REQUESTS, request_row),
     JoinedStep: (Tables.STEPS, step_row),
     ProducerEvent: (Tables.EVENTS, event_row),
+    JoinedSample: (Tables.POWER, sample_row),
+    JoinedDeviceEvent: (Tables.GPU_EVENTS, device_event_row),
 }
 
 

@@ -14,5 +14,5 @@ def event_row(fact: ProducerEvent) -> Row:
         "steps_in_flight": list(fact.steps_in_flight),
         "requests_in_flight": list(fact.requests_in_flight),
         "lost_records": fact.lost_records,
-        **clock_columns(fact.producer, fact.anchor),
+        **clock_columns(fact.producer.boot_id, fact.anchor),
     }

@@ -42,7 +42,7 @@ def call_row(fact: JoinedCall) -> Row:
         "response_id": call.response_id or "",
         "request_bytes": call.request_bytes,
         "response_bytes": call.response_bytes,
-        **clock_columns(fact.producer, anchor),
+        **clock_columns(fact.producer.boot_id, anchor),
     }
 
 
@@ -64,5 +64,5 @@ def attempt_row(fact: JoinedAttempt) -> Row:
         "error_class": attempt.error_class or "",
         "breaker": attempt.breaker,
         "backoff_ns": attempt.backoff_ns,
-        **clock_columns(fact.producer, anchor),
+        **clock_columns(fact.producer.boot_id, anchor),
     }

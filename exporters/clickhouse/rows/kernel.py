@@ -27,7 +27,7 @@ def _columns(fact: JoinedKernels) -> Columns:
         "step_seq": kernels.seq,
         "source": kernels.source,
         "device": kernels.device,
-        **clock_columns(fact.producer, fact.anchor),
+        **clock_columns(fact.producer.boot_id, fact.anchor),
     }
     return {
         **{name: [value] * count for name, value in same.items()},

@@ -21,7 +21,7 @@ def request_row(fact: JoinedRequest) -> Row:
         **_arrival(fact),
         **_end(fact),
         "incomplete": fact.incomplete,
-        **clock_columns(fact.producer, fact.anchor),
+        **clock_columns(fact.producer.boot_id, fact.anchor),
     }
 
 

@@ -15,6 +15,7 @@ _SCALARS: dict[str, pa.DataType] = {
     "UInt32": pa.uint32(),
     "UInt64": pa.uint64(),
     "Int16": pa.int16(),
+    "Float32": pa.float32(),
     "Int64": pa.int64(),
     "DateTime64(9, 'UTC')": pa.timestamp("ns", "UTC"),
 }

@@ -36,5 +36,5 @@ def step_row(fact: JoinedStep) -> Row:
         "cudagraph_mode": done.cudagraph_mode if done else "",
         "trace_id": fact.trace.trace_id if fact.trace else "",
         "span_id": fact.trace.span_id if fact.trace else "",
-        **clock_columns(fact.producer, anchor),
+        **clock_columns(fact.producer.boot_id, anchor),
     }

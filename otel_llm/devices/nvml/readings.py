@@ -1,7 +1,7 @@
 """All readings of one device, as one sample."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import pynvml
 
@@ -11,13 +11,10 @@ from otel_llm.devices.nvml.describe import Found
 from otel_llm.devices.nvml.gpm import Gpm
 from otel_llm.devices.nvml.library import Calls
 from otel_llm.facts.device import DeviceSample, ProcessUse
+from otel_llm.settings import DeviceGroup
 
-Group: TypeAlias = Literal[
-    "power", "utilization", "memory", "clocks", "temperature", "links", "ecc", "processes", "gpm"
-]
+Group: TypeAlias = DeviceGroup
 """Readings that are switched on and off together (setting `device_groups`)."""
-SLOW: frozenset[Group] = frozenset({"ecc", "processes"})
-"""Groups that change seldom or cost much; read every `slow_s` seconds."""
 SECOND_NS = 1_000_000_000
 
 

@@ -15,7 +15,14 @@ from otel_llm.devices.nvml.events import Events
 from otel_llm.devices.nvml.library import Calls, DeviceLostError
 from otel_llm.devices.nvml.readings import Group, Readings
 from otel_llm.devices.source import CallCost, Reading
-from otel_llm.facts.device import Device, DeviceEvent, DeviceEventName, DeviceSample, ProcessUse
+from otel_llm.facts.device import (
+    Device,
+    DeviceEvent,
+    DeviceEventName,
+    DeviceSample,
+    DeviceSourceName,
+    ProcessUse,
+)
 
 GROUPS: frozenset[Group] = frozenset(get_args(Group))
 REOPEN_FACTOR = 10
@@ -48,7 +55,7 @@ class NvmlSource:
         slow_s: how often ECC counts and processes are read, in seconds (`device_slow_interval_s`).
     """
 
-    name = "nvml"
+    name: DeviceSourceName = "nvml"
 
     def __init__(
         self, clock: Clock, groups: Collection[Group] = GROUPS, slow_s: float = 10.0

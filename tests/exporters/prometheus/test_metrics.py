@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from otel_llm.conventions import ALL_METRICS, Layer, Metric, Metrics
 from otel_llm.exporters.prometheus import MetricSet
 
-LAYERS: tuple[Layer, ...] = ("gateway", "engine", "step", "agent", "store")
+LAYERS: tuple[Layer, ...] = ("gateway", "engine", "step", "device", "agent", "store")
 
 
 def test_every_declaration_is_a_metric() -> None:

@@ -43,6 +43,8 @@ def value(kind: pa.DataType) -> object:
         return SECONDS * 10**9
     if pa.types.is_boolean(kind):
         return True
+    if pa.types.is_floating(kind):
+        return 1.5
     return 3 if pa.types.is_integer(kind) else "a"
 
 

@@ -1,0 +1,48 @@
+"""Readings of devices, and what befell them, as rows."""
+
+from otel_llm.conventions import Tables
+from otel_llm.exporters.clickhouse.rows.common import Row, clock_columns
+from otel_llm.facts.device import Device, DeviceSample
+from otel_llm.facts.joined import JoinedDeviceEvent, JoinedSample
+
+_READINGS = tuple(
+    name
+    for name in Tables.POWER.column_names
+    if name in DeviceSample.__struct_fields__ and name != "device"
+)
+"""Columns that are fields of the sample, by the same name."""
+_MAX_READ = (1 << 32) - 1
+
+
+def sample_row(fact: JoinedSample) -> Row:
+    """A row of `gpu_power`."""
+    sample = fact.sample
+    return {
+        **_device(fact.host, sample.device),
+        "kind": sample.device.kind,
+        "name": sample.device.name,
+        "source": sample.device.source,
+        "time": sample.anchor.wall(sample.at_ns),
+        **{name: getattr(sample, name) for name in _READINGS},
+        "read_ns": min(sample.read_ns, _MAX_READ),
+        **clock_columns(fact.boot_id, sample.anchor),
+    }
+
+
+def device_event_row(fact: JoinedDeviceEvent) -> Row:
+    """A row of `gpu_events`."""
+    event = fact.event
+    return {
+        **_device(fact.host, event.device),
+        "time": event.anchor.wall(event.at_ns),
+        "event": event.event,
+        "code": event.code,
+        "fault": event.fault,
+        "message": event.message,
+        "occurrences": event.occurrences,
+        **clock_columns(fact.boot_id, event.anchor),
+    }
+
+
+def _device(host: str, device: Device) -> Row:
+    return {"host": host, "device": device.id, "mig": device.mig}

@@ -1,0 +1,38 @@
+"""Readings and events of devices as rows, and through ClickHouse."""
+
+from contextlib import closing
+
+from otel_llm.exporters.clickhouse.engine import Engine
+from otel_llm.exporters.clickhouse.rows import encode_blocks
+from otel_llm.exporters.clickhouse.writer import insert_arrow_block
+from otel_llm.facts.joined import JoinedDeviceEvent, JoinedSample
+from tests.devices.facts import event, sample
+
+FACTS = [
+    JoinedSample("h1", "boot", sample(5, power_mw=0, energy_mj=7, sm_active=2.5, read_ns=9)),
+    JoinedSample("h1", "boot", sample(6, remap_pending=True, temperature_c=-3)),
+    JoinedDeviceEvent("h1", "boot", event("xid", 79, 8)),
+]
+
+
+def test_through_the_store(engine: Engine) -> None:
+    """0 and absent differ; times are the wall's; everything else comes back as it was."""
+    with closing(engine.client()) as client:
+        for block in encode_blocks(FACTS):
+            insert_arrow_block(client, block.table.name, block.body, block.table.name)
+        power = client.query(
+            "SELECT host, device, mig, kind, name, source, toUnixTimestamp64Nano(time), power_mw, "
+            "energy_mj, sm_active, remap_pending, temperature_c, gpu_utilization, read_ns, boot_id "
+            "FROM gpu_power ORDER BY time"
+        ).result_rows
+        events = client.query(
+            "SELECT device, event, code, fault, occurrences, toUnixTimestamp64Nano(time) "
+            "FROM gpu_events"
+        ).result_rows
+    began = 1_700_000_000_000_000_000
+    same = ("h1", "GPU-0", "", "gpu", "H100", "nvml")
+    assert power == [
+        (*same, began + 5, 0, 7, 2.5, None, None, None, 9, "boot"),
+        (*same, began + 6, None, None, None, True, -3, None, 0, "boot"),
+    ]
+    assert events == [("GPU-0", "xid", 79, "", 1, began + 8)]
