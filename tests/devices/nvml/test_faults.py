@@ -83,3 +83,12 @@ def test_a_device_that_is_parted_anew(node: Node, source: NvmlSource) -> None:
         source.read(full=False)
     assert [device.mig for device in source.devices] == ["", "MIG-b"]
     assert source.problems == []
+
+
+def test_nobody_uses_a_device(node: Node, source: NvmlSource) -> None:
+    """NVML's "not found" for an idle device is an answer, and no failed call."""
+    node.play(gpu(0, processes="41,1000,30"), "0 0 fail.DeviceGetProcessUtilization 6")
+    source.open()
+    [use] = source.read(full=True).processes
+    assert (use.pid, use.utilization) == (41, None)
+    assert source.calls["nvmlDeviceGetProcessUtilization"].failed == 0
