@@ -30,6 +30,12 @@ def test_faults_of_hardware(number: int) -> None:
     assert xid.classify(number).fault == "hardware"
 
 
+@pytest.mark.parametrize("number", [119, 120])
+def test_faults_of_firmware(number: int) -> None:
+    """What the GPU's system processor does not answer is the driver's."""
+    assert xid.classify(number).fault == "driver"
+
+
 def test_a_number_that_is_not_there() -> None:
     """It is told, with no fault."""
     assert (xid.classify(12345).fault, xid.classify(12345) is xid.UNKNOWN) == ("", True)

@@ -9,7 +9,7 @@ import pynvml
 from otel_llm.clock import Clock
 from otel_llm.devices import xid
 from otel_llm.devices.nvml.describe import Found
-from otel_llm.devices.nvml.library import LOST, Calls
+from otel_llm.devices.nvml.library import Calls
 from otel_llm.facts.device import Device, DeviceEvent
 
 KINDS = (
@@ -52,7 +52,8 @@ class Events:
             try:
                 data = pynvml.nvmlEventSetWait_v2(self._set, timeout_ms)
             except pynvml.NVMLError as error:
-                return None if error.value in LOST and not heard else heard
+                # Any error but a time-out comes at once: the caller must sleep, not ask again.
+                return heard if heard or error.value == pynvml.NVML_ERROR_TIMEOUT else None
             heard += self._fact(data)
             timeout_ms = 0
         return heard

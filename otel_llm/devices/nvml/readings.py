@@ -167,7 +167,10 @@ class Readings:
         return rates
 
     def _utilization(self) -> list[tuple[int, int]]:
-        samples = pynvml.nvmlDeviceGetProcessUtilization(self._handle, self._since_us)
+        try:
+            samples = pynvml.nvmlDeviceGetProcessUtilization(self._handle, self._since_us)
+        except pynvml.NVMLError_NotFound:
+            return []  # nobody used it since: an answer, not a failure
         self._since_us = max((each.timeStamp for each in samples), default=self._since_us)
         return [(each.pid, each.smUtil) for each in samples]
 

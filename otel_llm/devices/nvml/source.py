@@ -228,11 +228,27 @@ class NvmlSource:
         back = [key for key in self._lost if key in self._readings]
         for key in back:
             del self._lost[key]
+        recovered = [self._event(key, "recovered", "it answers again") for key in back]
+        missing = self._missing()
         if self._lost:
             self._later()
         else:
             self._failures = 0
-        return [self._event(key, "recovered", "it answers again") for key in back]
+        return [*recovered, *missing]
+
+    def _missing(self) -> list[DeviceEvent]:
+        """Devices that were well and are not found any more are lost; instances may be gone."""
+        events = []
+        for key in [key for key in self._devices if key not in self._readings]:
+            device = self._devices[key]
+            if device.mig and device.id in self._readings:
+                # Its device is there without it: it was parted anew, nothing is to be waited for.
+                del self._devices[key]
+                self._lost.pop(key, None)
+            elif key not in self._lost:
+                self._lost[key] = pynvml.NVML_ERROR_GPU_NOT_FOUND
+                events.append(self._event(key, "lost", "it is not found any more", self._lost[key]))
+        return events
 
     def _noticed(self, key: str, values: Mapping[str, int]) -> list[DeviceEvent]:
         """What a reading tells that no event does: a new driver, a recovery that is due."""

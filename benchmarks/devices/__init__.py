@@ -1,0 +1,1 @@
+"""What reading devices costs, without the driver's time."""

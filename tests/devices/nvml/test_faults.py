@@ -1,0 +1,94 @@
+"""Faults of NVML at awkward moments: while it waits for events, and while it is opened anew."""
+
+import threading
+import time
+
+import pynvml
+import pytest
+
+from otel_llm.devices.nvml import NvmlSource
+from tests.devices.node import Node, gpu
+
+
+@pytest.mark.parametrize("code", [pynvml.NVML_ERROR_UNKNOWN, pynvml.NVML_ERROR_NO_PERMISSION])
+def test_a_wait_that_fails_does_not_spin(node: Node, source: NvmlSource, code: int) -> None:
+    """Whatever the error, the time is slept out; events are heard again when it has passed."""
+    call = "fail.EventSetWait_v2"
+    node.play(gpu(0), f"1 - {call} {code}", f"3 - {call} 0", "4 0 xid 79")
+    source.open()
+    node.go(2)
+    began = time.monotonic()
+    assert source.wait(0.05) == ()
+    assert time.monotonic() - began >= 0.05
+    node.go(3)
+    assert [event.code for event in source.wait(0.05)] == [79]
+
+
+def test_a_listener_does_not_keep_the_library_shut(node: Node, source: NvmlSource) -> None:
+    """A device is found again while another thread waits for events without a pause."""
+    reset = pynvml.NVML_ERROR_RESET_REQUIRED
+    node.play(gpu(0), f"1 0 fail.DeviceGetFieldValues {reset}", "2 0 fail.DeviceGetFieldValues 0")
+    source.open()
+    node.go(1.5)
+    assert [event.event for event in source.read(full=False).events] == ["lost"]
+    node.go(60)
+    stop = threading.Event()
+
+    def listen() -> None:
+        while not stop.is_set():
+            source.wait(0.5)
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    try:
+        time.sleep(0.05)
+        began = time.monotonic()
+        events = source.read(full=False).events
+        waited = time.monotonic() - began
+    finally:
+        stop.set()
+        thread.join()
+    assert [event.event for event in events] == ["recovered"]
+    assert waited < 1.0
+
+
+def test_a_device_that_is_missing_after_a_reopening(node: Node, source: NvmlSource) -> None:
+    """Who was well before and is not found with the others is lost, and is looked for again."""
+    unknown = pynvml.NVML_ERROR_UNKNOWN
+    node.play(
+        gpu(0), gpu(1), "10 0 lost 1", "10.5 0 lost 0",
+        f"11 1 fail.DeviceGetUUID {unknown}", "70 1 fail.DeviceGetUUID 0",
+    )  # fmt: skip
+    source.open()
+    seen = []
+    for _ in range(200):
+        node.go(1)
+        reading = source.read(full=False)
+        seen += [(event.device.id, event.event) for event in reading.events]
+    assert seen == [
+        ("GPU-0", "lost"), ("GPU-0", "recovered"), ("GPU-1", "lost"), ("GPU-1", "recovered"),
+    ]  # fmt: skip
+    assert [sample.device.id for sample in reading.samples] == ["GPU-0", "GPU-1"]
+
+
+def test_a_device_that_is_parted_anew(node: Node, source: NvmlSource) -> None:
+    """An instance that is gone while its device is back is neither lost nor waited for."""
+    node.play(
+        gpu(0, mig0="MIG-a 1g.10gb 7 111 1000"),
+        "5 0 lost 1", "5.5 0 lost 0", "5.5 0 mig0 MIG-b 3g.40gb 2 222 4000",
+    )  # fmt: skip
+    source.open()
+    for _ in range(60):
+        node.go(1)
+        source.read(full=False)
+    assert [device.mig for device in source.devices] == ["", "MIG-b"]
+    assert source.problems == []
+
+
+def test_nobody_uses_a_device(node: Node, source: NvmlSource) -> None:
+    """NVML's "not found" for an idle device is an answer, and no failed call."""
+    node.play(gpu(0, processes="41,1000,30"), "0 0 fail.DeviceGetProcessUtilization 6")
+    source.open()
+    [use] = source.read(full=True).processes
+    assert (use.pid, use.utilization) == (41, None)
+    assert source.calls["nvmlDeviceGetProcessUtilization"].failed == 0
