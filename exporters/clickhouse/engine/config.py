@@ -19,6 +19,7 @@ _ENGINE = """<clickhouse>
   <merge_tree>
     <fsync_after_insert>1</fsync_after_insert>
     <fsync_part_directory>1</fsync_part_directory>
+    <merge_selector_base>10</merge_selector_base>
   </merge_tree>
 </clickhouse>
 """

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from pathlib import Path
@@ -155,6 +156,36 @@ def test_segments_are_closed_by_age(tmp_path: Path) -> None:
     spool = Spool(tmp_path, BOUNDS._replace(segment_age_s=0.05))
     spool.offer(entry(1)).result(10)
     assert spool.next_closed(10) is not None
+    spool.close()
+
+
+def test_an_old_segment_grows_while_another_is_before_it(tmp_path: Path) -> None:
+    """It could not be stored yet; as soon as none is before it, it is handed out as a whole."""
+    spool = Spool(tmp_path, BOUNDS._replace(segment_age_s=0.05))
+    spool.offer(entry(0)).result(10)
+    first = spool.next_closed(10)
+    assert first is not None
+    for number in range(1, 6):
+        spool.offer(entry(number)).result(10)
+        time.sleep(0.06)
+    assert [path for path in tmp_path.glob("*.segment") if path != first] != []
+    assert spool.next_closed(0) == first
+    spool.remove(first, [])
+    second = spool.next_closed(10)
+    assert second is not None
+    assert read_segment(second.read_bytes()).entries == [entry(number) for number in range(1, 6)]
+    spool.close()
+
+
+def test_a_full_segment_is_closed_whoever_is_before_it(tmp_path: Path) -> None:
+    """However long the first is not stored, no segment grows past its size and a request."""
+    spool = Spool(tmp_path, BOUNDS._replace(segment_age_s=0.01))
+    for number in range(8):
+        spool.offer(entry(number, 3000)).result(10)
+        time.sleep(0.02)
+    sizes = [path.stat().st_size for path in sorted(tmp_path.glob("*.segment"))]
+    assert len(sizes) >= 4
+    assert max(sizes) <= BOUNDS.segment_bytes + entry(0, 3000).size
     spool.close()
 
 
