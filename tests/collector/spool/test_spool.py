@@ -111,6 +111,17 @@ def test_a_request_is_known_to_the_next_process(tmp_path: Path, handed_out: bool
     assert len(on_disk(again)) == (0 if handed_out else 1)
 
 
+def test_a_request_is_known_when_its_segment_is_gone(spool: Spool) -> None:
+    """Its rows are stored: the same again is acknowledged, and makes no segment."""
+    spool.offer(entry(1, 5000)).result(10)
+    path = spool.next_closed(10)
+    assert path is not None
+    spool.remove(path, [entry(1, 5000).digest])
+    spool.offer(entry(1, 5000)).result(10)
+    assert (spool.repeated, spool.size) == (1, 0)
+    assert on_disk(spool) == []
+
+
 def test_what_is_remembered_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In memory and on disk; the last ones are known, a digest cut short does not matter."""
     monkeypatch.setattr(recent, "MOST", 8)
