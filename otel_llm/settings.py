@@ -167,10 +167,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     otlp_spool_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
     """Most bytes of OTLP requests that wait to be stored. Past it senders are told to wait; a
     request larger than this is refused."""
-    otlp_segment_bytes: Annotated[int, Meta(ge=1 << 16)] = 32 << 20
-    """Bytes of OTLP requests that are stored together; more make larger blocks."""
+    otlp_segment_bytes: Annotated[int, Meta(ge=1 << 16)] = 64 << 20
+    """Most bytes of OTLP requests that are stored together; more make larger blocks."""
     otlp_segment_age_s: Seconds = 0.5
-    """Longest time an OTLP request waits for others to be stored with, in seconds."""
+    """Longest time an OTLP request waits for others to be stored with, in seconds, once what came
+    before it is stored."""
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1")
     """Values of the Host header that `up` and the page of the agent answer."""
     allowed_origins: tuple[str, ...] = ()

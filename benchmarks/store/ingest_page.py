@@ -64,8 +64,21 @@ the copy runs in `ThreadPool`.
 |---|---|---|---|
 {facts}
 
+{_merges(one["us_per_span_by_thread"])}
+
 {METHOD}
 """
+
+
+def _merges(threads: dict[str, dict[str, float]]) -> str:
+    """How far merges are in these figures, which depends on how long one looks."""
+    stored, copied = (threads[name].get("MergeMutate", 0.0) for name in ("stored", "copied"))
+    return (
+        f"Merges took {stored:g} us of a stored span and {copied:g} of a copied one. That many "
+        "spans make few parts, so few or none are merged within the run: whoever stores for days "
+        "pays for several merges of each span, and so does the copy "
+        "([ADR 8](../../docs/adr/0008-spool.md))."
+    )
 
 
 def _cost(result: dict[str, Any]) -> str:

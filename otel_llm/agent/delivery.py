@@ -13,6 +13,7 @@ from typing import Protocol
 
 from otel_llm.agent.spool import Batch, SinkName, Spool
 from otel_llm.backoff import wait_s
+from otel_llm.conventions import Metrics
 
 IDLE_WAIT_S = 0.5
 FAILURE_REASONS = (
@@ -95,6 +96,7 @@ class Delivery:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._failures = 0
+        self._told = False
         self._thread = threading.Thread(target=self._run, name=f"to-{sink.name}", daemon=True)
 
     def start(self) -> None:
@@ -167,10 +169,20 @@ class Delivery:
         else:
             self._spool.remove(batch)
             self._observer.delivered(batch, refused)
+            self._tell(batch, refused)
         if self._failures:
             _log.info("%s takes batches again", self._sink.name)
         self._failures = 0
         return True
+
+    def _tell(self, batch: Batch, refused: int) -> None:
+        """Log the first time that a sink keeps a part of a batch alone; all times are counted."""
+        if refused and not self._told:
+            self._told = True
+            _log.warning(
+                "%s did not keep %d of %d items for %s, and they are lost; now %s alone tells",
+                self._sink.name, refused, batch.items, batch.target, Metrics.LOST_RECORDS.name,
+            )  # fmt: skip
 
     def _failed(self, reason: str, detail: str) -> None:
         self._failures += 1

@@ -26,7 +26,7 @@ def requests(
     url: options.Url = None,
     data_dir: options.DataDir = None,
 ) -> None:
-    """List calls as their callers and engines saw them."""
+    """List calls as their callers and engines saw them; say so if there are more."""
     if in_flight:
         from otel_llm.cli import in_flight as flight
 
@@ -39,12 +39,13 @@ def requests(
         tenant=tenant,
         model=model,
         slow=slow,
-        limit=limit,
+        limit=limit + 1,  # one more than is shown tells whether there are more
     )
     with store(url, data_dir) as client:
-        listed = recent(client, wanted)
+        found = recent(client, wanted)
+    listed, more = found[:limit], len(found) > limit
     if as_json:
-        output.print_json(listed)
+        output.print_json({"listed": listed, "more": more})
         return
     if not listed:
         typer.echo("No calls arrived in that time.", err=True)
@@ -54,4 +55,6 @@ def requests(
 
     screen = output.console()
     screen.print(calls_table(listed, screen.width, output.glyphs(screen)))
+    if more:
+        typer.echo(f"More than these {limit} arrived in that time: see --limit", err=True)
     output.next_step("otel-llm trace ID")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import msgspec
 
-from otel_llm.query import fleet, service, usage
+from otel_llm.query import fleet, longrange, service, usage
 from otel_llm.query.window import Window
 
 if TYPE_CHECKING:
@@ -85,6 +85,14 @@ def questions(objective: service.Objective) -> dict[str, Question]:
         "cache": Question(
             "what part of prompts came from the prefix cache, by model and tenant",
             usage.CacheUse, usage.cache, ("every", "service", "tenant", "model"),
+        ),
+        "traffic": Question(
+            "over days: calls, failures, tokens and TTFT_caller, by model and tenant",
+            longrange.Traffic, longrange.traffic, ("every", "tenant", "model"),
+        ),
+        "usage": Question(
+            "over days: requests, tokens, joules and TTFT_engine, by model and tenant",
+            longrange.Usage, longrange.usage, ("every", "service", "tenant", "model"),
         ),
         "deaths": Question(
             "engines and gateways that died, and what was in flight",

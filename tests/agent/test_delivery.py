@@ -18,8 +18,9 @@ class ScriptedSink:
 
     name: SinkName = "clickhouse"
 
-    def __init__(self, *script: Exception | None) -> None:
+    def __init__(self, *script: Exception | None, refused: int = 1) -> None:
         self.script = list(script)
+        self.refused = refused
         self.sent: list[tuple[str, str, bytes]] = []
         self.closed = False
 
@@ -29,7 +30,7 @@ class ScriptedSink:
         answer = self.script.pop(0) if self.script else None
         if answer is not None:
             raise answer
-        return 1
+        return self.refused
 
     def close(self) -> None:
         """Take note."""
@@ -114,7 +115,7 @@ def test_an_outage_is_logged_once(spool: Spool, caplog: pytest.LogCaptureFixture
     """Its beginning and its end, not every try."""
     away = [AwayError("unreachable", "connection refused") for _ in range(5)]
     with caplog.at_level(logging.INFO):
-        deliver_all(ScriptedSink(*away), spool)
+        deliver_all(ScriptedSink(*away, refused=0), spool)
     assert [record.getMessage() for record in caplog.records] == [
         "clickhouse: connection refused; trying again",
         "clickhouse takes batches again",
@@ -197,3 +198,17 @@ def test_a_batch_not_delivered_may_be_put_out(
         put_out, _ = spool.add(connection, [Batch("clickhouse", "d", 1, b"d" * 1_000)])
     database.close()
     assert put_out == 9
+
+
+def test_items_that_are_not_kept_are_logged_once(
+    spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A sink keeps two of three items of each batch: all are told, none comes again, one line."""
+    sink = ScriptedSink()
+    with caplog.at_level(logging.WARNING, "otel_llm.agent"):
+        told = deliver_all(sink, spool)
+    assert told == [("delivered", name, "1") for name in "abc"]
+    assert [target for target, _, _ in sink.sent] == ["a", "b", "c"]
+    assert [record.getMessage().partition(",")[0] for record in caplog.records] == [
+        "clickhouse did not keep 1 of 3 items for a"
+    ]

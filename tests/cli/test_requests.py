@@ -33,9 +33,21 @@ def test_list(
 def test_json(run_on_sample: "Run") -> None:
     """The JSON has every line with every field."""
     result = run_on_sample("requests", "--since", LONG_AGO, "--tenant", "globex", "--json")
-    listed = json.loads(result.stdout)
-    assert {line["tenant"] for line in listed} == {"globex"}
-    assert {line["outcome"] for line in listed} == {"cancelled", "shed", "finished"}
+    answer = json.loads(result.stdout)
+    assert {line["tenant"] for line in answer["listed"]} == {"globex"}
+    assert {line["outcome"] for line in answer["listed"]} == {"cancelled", "shed", "finished"}
+    assert answer["more"] is False
+
+
+@pytest.mark.parametrize(("limit", "more"), [(9, True), (10, False)])
+def test_a_list_that_was_cut_says_so(run_on_sample: "Run", limit: int, more: bool) -> None:
+    """Ten calls arrived: nine lines say that there are more, ten do not."""
+    asked = ("requests", "--since", LONG_AGO, "--limit", str(limit))
+    answer = json.loads(run_on_sample(*asked, "--json").stdout)
+    assert (len(answer["listed"]), answer["more"]) == (limit, more)
+    result = run_on_sample(*asked)
+    assert len(result.stdout.splitlines()) == 1 + limit
+    assert (f"More than these {limit} arrived" in result.stderr) is more
 
 
 def test_nothing_to_list(run_on_sample: "Run") -> None:

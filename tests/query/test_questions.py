@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from otel_llm.clock import EpochNs
-from otel_llm.query import fleet, service, usage
+from otel_llm.query import fleet, longrange, service, usage
 from otel_llm.query.catalogue import questions
 from otel_llm.query.service import Objective
 from otel_llm.query.window import Window
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 SMALL = Window(since_ns=EpochNs(small.START_NS), until_ns=EpochNs(small.END_NS))
 SAMPLE = Window(since_ns=EpochNs(BASE_NS), until_ns=EpochNs(BASE_NS + 1_000_000_000))
 ALL = questions(Objective(ttft_s=0.1, itl_s=0.02, e2e_s=0.5))
+MINUTE_NS = 60 * 10**9
+MINUTES = {"traffic", "usage"}
+"""Questions to the rollups, which know nothing shorter than a minute."""
+
 CLOSE = 1 / 128
 """Quantiles are values cut to 8 significant bits."""
 
@@ -91,7 +95,9 @@ def test_a_limit_holds(store: "Client", name: str) -> None:
     assert len(ALL[name].answer(store, cut(SMALL, limit=1))) == 1
 
 
-@pytest.mark.parametrize("name", [name for name, q in ALL.items() if "every" in q.parts])
+@pytest.mark.parametrize(
+    "name", [n for n, q in ALL.items() if "every" in q.parts and n not in MINUTES]
+)
 def test_a_limit_leaves_out_the_oldest(store: "Client", name: str) -> None:
     """Stretches come newest first, so that the newest are what a limit keeps."""
     window = cut(SMALL, every_ns=100_000_000)
@@ -229,6 +235,52 @@ def test_cache(store: "Client") -> None:
     acme, globex = usage.cache(store, SMALL)
     assert parts(acme, "requests", "hits", "prompt_tokens", "cached_tokens") == (6, 3, 600, 150)
     assert (acme.hit_ratio, globex.hit_ratio) == (0.25, 0.25)
+
+
+def whole_minutes() -> Window:
+    """The minutes in which what is in SMALL began and ended."""
+    since = small.START_NS // MINUTE_NS * MINUTE_NS
+    return Window(since_ns=EpochNs(since), until_ns=EpochNs(small.END_NS + 2 * MINUTE_NS))
+
+
+def test_traffic_is_what_the_calls_add_up_to(store: "Client") -> None:
+    """The rollup of calls gives the numbers that the calls themselves give."""
+    window = whole_minutes()
+    base = {(row.model, row.tenant): row for row in service.errors(store, window)}
+    waits = {(row.model, row.tenant): row for row in service.latency(store, window)}
+    rolled = {(row.model, row.tenant): row for row in longrange.traffic(store, window)}
+    assert rolled.keys() == base.keys()
+    assert len(rolled) >= 2
+    for key, row in rolled.items():
+        names = ("calls", "finished", "shed", "cancelled")
+        assert parts(row, *names) == parts(base[key], *names)
+        assert row.failed == base[key].failed + base[key].died
+        wait = waits[key].ttft_p50_s
+        assert row.ttft_p50_s == (None if wait is None else pytest.approx(wait, rel=0.03))
+
+
+def test_usage_is_what_the_requests_add_up_to(store: "Client") -> None:
+    """The rollup of requests gives the sums that the requests themselves give."""
+    window = whole_minutes()
+    names = ("requests", "prompt_tokens", "cached_tokens", "output_tokens", "recomputed_tokens")
+    base = {row.tenant: parts(row, *names) for row in usage.tenants(store, window)}
+    rolled = {row.tenant: parts(row, *names) for row in longrange.usage(store, window)}
+    assert rolled == base
+    assert len(rolled) == 2
+    [stage] = fleet.stages(store, window)
+    for row in longrange.usage(store, window):
+        found = parts(row, "ttft_p50_s", "ttft_p95_s", "tpot_p50_s")
+        assert found == pytest.approx(
+            (stage.ttft_p50_s, stage.ttft_p95_s, stage.tpot_p50_s), rel=0.03
+        )
+
+
+def test_a_stretch_of_days_holds_its_minutes(store: "Client") -> None:
+    """Cut into days, the stretches add up to the whole."""
+    window = whole_minutes()
+    days = longrange.traffic(store, cut(window, every_ns=86_400 * 10**9))
+    assert sum(row.calls for row in days) == sum(r.calls for r in longrange.traffic(store, window))
+    assert {row.start_ns % (86_400 * 10**9) for row in days} == {0}
 
 
 def test_deaths(store: "Client") -> None:

@@ -1,6 +1,7 @@
 """The engine's own configuration: memory, the disk, and a user that may not leave the tables.
 
 An insert is answered when its part is on the disk (`fsync_after_insert`, `fsync_part_directory`).
+Parts are merged when they are ten times the largest, not five (`merge_selector_base`): ADR 8.
 
 ClickHouse checks grants itself, after the door: without `READ ON FILE`, `URL`, `REMOTE`, … no
 table function or engine reaches a file or a socket, whatever the statement's text. This is the
@@ -19,6 +20,7 @@ _ENGINE = """<clickhouse>
   <merge_tree>
     <fsync_after_insert>1</fsync_after_insert>
     <fsync_part_directory>1</fsync_part_directory>
+    <merge_selector_base>10</merge_selector_base>
   </merge_tree>
 </clickhouse>
 """

@@ -7,7 +7,7 @@ from otel_llm.collector.decoder import Signal, Window
 from otel_llm.collector.spool import Entry
 from otel_llm.collector.spool.record import SIGNALS
 
-BATCH_BYTES = 128 << 20
+BATCH_BYTES = 256 << 20
 """Requests of a batch take this much at most, and so do their rows, unless a single one's do."""
 
 

@@ -34,7 +34,8 @@ class Bounds(NamedTuple):
     Attributes:
         spool_bytes: most bytes waiting to be stored, on disk and in memory together.
         segment_bytes: a segment that has as many is closed.
-        segment_age_s: a segment this old is closed, in seconds.
+        segment_age_s: a segment this old is closed, in seconds, once no other waits to be stored:
+            before that it would wait, too, and the more it takes the fewer blocks are stored.
     """
 
     spool_bytes: int
@@ -139,6 +140,7 @@ class Spool:
             self._recent.keep(stored)
             path.unlink(missing_ok=True)
             self._bytes -= self._closed.pop(path)
+            self._changed.notify_all()
 
     def cut(self, path: Path, size: int) -> None:
         """Cut off the end of a segment, an unfinished record."""
@@ -170,7 +172,8 @@ class Spool:
 
     def _next_batch(self) -> _Batch:
         with self._changed:
-            self._changed.wait_for(self._is_due, self._left_s())
+            # When it is old and others are before it, it is looked at when one of them goes.
+            self._changed.wait_for(self._is_due, self._left_s() or None)
             batch, self._pending = self._pending, []
             return batch
 
@@ -182,7 +185,8 @@ class Spool:
         self._fail([each for each in waiting if not each[1].done()], StoreError(_CLOSED))
 
     def _is_due(self) -> bool:
-        return bool(self._pending) or self._stopping
+        is_over = self._open is not None and self._is_over(self._open)
+        return bool(self._pending) or self._stopping or is_over
 
     def _left_s(self) -> float | None:
         """Seconds until the open segment is old; None if there is none."""
@@ -191,7 +195,8 @@ class Spool:
         return max(0.0, self._opened + self._bounds.segment_age_s - time.monotonic())
 
     def _is_over(self, segment: Segment) -> bool:
-        return segment.size >= self._bounds.segment_bytes or self._left_s() == 0
+        is_old = self._left_s() == 0 and not self._closed
+        return is_old or segment.size >= self._bounds.segment_bytes
 
     def _commit(self, batch: _Batch) -> None:
         try:

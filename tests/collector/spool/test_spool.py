@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from pathlib import Path
@@ -110,6 +111,17 @@ def test_a_request_is_known_to_the_next_process(tmp_path: Path, handed_out: bool
     assert len(on_disk(again)) == (0 if handed_out else 1)
 
 
+def test_a_request_is_known_when_its_segment_is_gone(spool: Spool) -> None:
+    """Its rows are stored: the same again is acknowledged, and makes no segment."""
+    spool.offer(entry(1, 5000)).result(10)
+    path = spool.next_closed(10)
+    assert path is not None
+    spool.remove(path, [entry(1, 5000).digest])
+    spool.offer(entry(1, 5000)).result(10)
+    assert (spool.repeated, spool.size) == (1, 0)
+    assert on_disk(spool) == []
+
+
 def test_what_is_remembered_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In memory and on disk; the last ones are known, a digest cut short does not matter."""
     monkeypatch.setattr(recent, "MOST", 8)
@@ -155,6 +167,36 @@ def test_segments_are_closed_by_age(tmp_path: Path) -> None:
     spool = Spool(tmp_path, BOUNDS._replace(segment_age_s=0.05))
     spool.offer(entry(1)).result(10)
     assert spool.next_closed(10) is not None
+    spool.close()
+
+
+def test_an_old_segment_grows_while_another_is_before_it(tmp_path: Path) -> None:
+    """It could not be stored yet; as soon as none is before it, it is handed out as a whole."""
+    spool = Spool(tmp_path, BOUNDS._replace(segment_age_s=0.05))
+    spool.offer(entry(0)).result(10)
+    first = spool.next_closed(10)
+    assert first is not None
+    for number in range(1, 6):
+        spool.offer(entry(number)).result(10)
+        time.sleep(0.06)
+    assert [path for path in tmp_path.glob("*.segment") if path != first] != []
+    assert spool.next_closed(0) == first
+    spool.remove(first, [])
+    second = spool.next_closed(10)
+    assert second is not None
+    assert read_segment(second.read_bytes()).entries == [entry(number) for number in range(1, 6)]
+    spool.close()
+
+
+def test_a_full_segment_is_closed_whoever_is_before_it(tmp_path: Path) -> None:
+    """However long the first is not stored, no segment grows past its size and a request."""
+    spool = Spool(tmp_path, BOUNDS._replace(segment_age_s=0.01))
+    for number in range(8):
+        spool.offer(entry(number, 3000)).result(10)
+        time.sleep(0.02)
+    sizes = [path.stat().st_size for path in sorted(tmp_path.glob("*.segment"))]
+    assert len(sizes) >= 4
+    assert max(sizes) <= BOUNDS.segment_bytes + entry(0, 3000).size
     spool.close()
 
 
