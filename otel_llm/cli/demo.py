@@ -36,6 +36,13 @@ def demo(
         Path | None,
         typer.Option(help="The program `vllm`. Default: on the PATH, else beside this Python."),
     ] = None,
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            help="What the agent reads: replay:FILE, nvml, rapl, estimate or none. "
+            "Default: a recording that comes with the demo."
+        ),
+    ] = None,
 ) -> None:
     """Run everything on real arrivals, and check what it left in the store.
 
@@ -44,4 +51,4 @@ def demo(
     """
     with needs("The demo", "demo"):
         from otel_llm.demo.run import run_demo
-    raise typer.Exit(run_demo(requests, speedup, as_json, directory, engine, vllm))
+    raise typer.Exit(run_demo(requests, speedup, as_json, directory, engine, vllm, devices))

@@ -39,7 +39,16 @@ def doctor(
 
 def examine(config: str | None) -> "Iterator[Finding]":
     """All findings, part by part. A wrong setting leaves the parts that need it unexamined."""
-    from otel_llm.cli.checks import agent, configuration, gpu, journals, python, stack, vllm
+    from otel_llm.cli.checks import (
+        agent,
+        configuration,
+        devices,
+        gpu,
+        journals,
+        python,
+        stack,
+        vllm,
+    )
     from otel_llm.cli.checks.finding import Finding
     from otel_llm.errors import SettingError
     from otel_llm.settings import load
@@ -53,6 +62,7 @@ def examine(config: str | None) -> "Iterator[Finding]":
         parts: list[Callable[[], Iterator[Finding]]] = [
             lambda: journals.check(settings),
             lambda: agent.check(settings),
+            lambda: devices.check(settings),
             lambda: stack.check(settings),
             lambda: configuration.check(settings, config),
         ]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from otel_llm.cli import agent, ask, demo, doctor, replay, requests, run, schema, trace, up
+from otel_llm.cli import agent, ask, demo, devices, doctor, replay, requests, run, schema, trace, up
 from otel_llm.errors import OtelLLMError
 from otel_llm.settings import refuse_strangers
 
@@ -69,6 +69,7 @@ app.command("trace")(trace.trace)
 app.command("ask")(ask.ask)
 app.add_typer(schema.app, name="schema")
 app.command("replay")(replay.replay)
+app.command("devices")(devices.devices)
 app.command("doctor")(doctor.doctor)
 
 

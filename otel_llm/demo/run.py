@@ -16,7 +16,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from otel_llm.demo import client, evidence, summary
+from otel_llm.demo import client, evidence, recording, summary
 from otel_llm.demo.child import DemoError
 from otel_llm.demo.engines import PACE, EngineKind
 from otel_llm.demo.reference import ReferenceEngines
@@ -49,6 +49,7 @@ def run_demo(
     work_dir: Path | None = None,
     engine: EngineKind = "reference",
     vllm: Path | None = None,
+    devices: str | None = None,
 ) -> int:
     """Run the demo.
 
@@ -59,6 +60,8 @@ def run_demo(
         work_dir: where to keep data, journals' state and logs; emptied first.
         engine: what serves the calls: two reference engines, or one real vLLM.
         vllm: the program `vllm`, if it is not to be looked for.
+        devices: what the agent reads, as the setting `devices` says it; None for the recording that
+            comes with the demo.
 
     Returns:
         0 if every call is complete and nothing was lost, else 1.
@@ -82,7 +85,8 @@ def run_demo(
         fresh = _fresh(directory)
         engines = ReferenceEngines() if cli is None else VllmEngine(cli, fresh / "model")
         # Room for what is usually in flight and the flood's first wave, not for its third.
-        stack = Stack(fresh, engines, max_in_flight=pace.in_flight + quota(len(calls)))
+        room = pace.in_flight + quota(len(calls))
+        stack = Stack(fresh, engines, room, devices or f"replay:{recording.shipped()}")
         return _run(calls, stack, json_output)
 
 

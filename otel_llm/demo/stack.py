@@ -25,11 +25,17 @@ class Stack:
         work_dir: holds data, journals, state and logs of this run.
         engines: what serves the calls; two reference engines if nothing is said.
         max_in_flight: calls the gateway serves at once; more are shed.
+        devices: what the agent reads, as the setting `devices` says it.
     """
 
     def __init__(
-        self, work_dir: Path, engines: Engines | None = None, max_in_flight: int = 48
+        self,
+        work_dir: Path,
+        engines: Engines | None = None,
+        max_in_flight: int = 48,
+        devices: str = "none",
     ) -> None:
+        self._devices = devices
         self.work_dir = work_dir
         self.data_dir = work_dir / "data"
         self.log_dir = work_dir / "logs"
@@ -59,6 +65,7 @@ class Stack:
             "OTEL_LLM_JOURNAL_DIR": self.journal_dir,
             **{f"OTEL_LLM_{name}_PORT": port for name, port in self._ports.items()},
             "OTEL_LLM_STEP_SPAN_RATIO": "0.02",
+            "OTEL_LLM_DEVICES": self._devices,
             # The demo's clients are on this machine and may say which tenant they are.
             "OTEL_LLM_TRUSTED_PROXIES": "127.0.0.0/8,::1/128",
         }

@@ -13,7 +13,8 @@ from rich.table import Table
 from otel_llm.cli.render.page import journey_lines
 from otel_llm.cli.render.text import UNICODE
 from otel_llm.demo.client import Seen
-from otel_llm.demo.evidence import Verdict
+from otel_llm.demo.complete import Row
+from otel_llm.demo.evidence import Verdict, rows
 from otel_llm.query.identify import identify
 from otel_llm.query.journey import load
 
@@ -27,6 +28,8 @@ def text(store: Client, verdict: Verdict, seen: Sequence[Seen], data_dir: Path) 
     console.print()
     console.print(_outcomes(verdict))
     console.print(_totals(verdict))
+    for row in rows(store, "devices"):
+        console.print(_devices(row))
     _print_problems(console, verdict)
     slowest = max((s for s in seen if s.ended == "completed"), key=_duration, default=None)
     if slowest is not None:
@@ -68,6 +71,13 @@ def _totals(verdict: Verdict) -> str:
         f"finish to row p95 {_seconds(verdict.finish_to_row_p95_s)}",
     ]
     return "\n".join(lines)
+
+
+def _devices(row: Row) -> str:
+    replayed = " (replayed, not measured here)" if row["source"] == "replay" else ""
+    joules = "unknown energy" if row["joules"] is None else f"{row['joules'] / 1000:.1f} kJ"
+    mean = "" if row["mean_w"] is None else f", {row['mean_w']:.0f} W each in the mean"
+    return f"{row['devices']} devices of {row['source']}{replayed}: {joules}{mean}"
 
 
 def _kernels(count: int) -> str:
