@@ -69,6 +69,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Create journals with mode 0640 in place of 0600, for an agent of the same group."""
     service: str = ""
     """Name of the deployment (`service.name`). Empty: what the engine calls itself."""
+    model_version: str = ""
+    """Version of the served model: a registry's tag or revision. Empty: not known."""
 
     # -- gateway
     trusted_proxies: tuple[str, ...] = ()

@@ -26,7 +26,8 @@ MAY_SEE: dict[str, tuple[str, ...]] = {
     "isolation": (),
     "patching": (),
     "private_dir": (),
-    "journal": (*FOUNDATION, "facts", "isolation", "private_dir"),
+    "identity": ("facts",),
+    "journal": (*FOUNDATION, "facts", "identity", "isolation", "private_dir"),
     "recorder": (*FOUNDATION, "facts", "isolation", "journal"),
     "backoff": (),
     "runfile": ("errors", "private_dir"),
@@ -37,7 +38,8 @@ MAY_SEE: dict[str, tuple[str, ...]] = {
 }
 LEAVES = ("otel_llm.collector.decoder",)
 """Packages that know nothing of ours, inside a layer that knows much."""
-ENGINE_SIDE = ("conventions", "clock", "errors", "settings", "facts", "isolation", "patching",
+ENGINE_SIDE = ("conventions", "clock", "errors", "settings", "facts", "identity", "isolation",
+               "patching",
                "private_dir", "journal", "recorder")  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from otel_llm.facts import (
     StepKernels,
     StepScheduled,
 )
+from otel_llm.facts.identity import Identity
 
 MAX_TEXT = 256
 ID_PREFIX, ID_DIGEST = 200, 32
@@ -107,6 +108,15 @@ def _optional(rule: Rule, mend: Callable[[Any], Any] | None = None) -> Rule:
     )
 
 
+def _identity_holds(identity: Identity) -> bool:
+    return all(len(text) <= MAX_TEXT for text in msgspec.structs.astuple(identity))
+
+
+def _identity_cut(identity: Identity) -> Identity:
+    cut = {name: text[:MAX_TEXT] for name, text in msgspec.structs.asdict(identity).items()}
+    return Identity(**cut)
+
+
 _TEXT = _text(MAX_TEXT)
 _ID = _TEXT._replace(mend=bounded_id)
 _MAYBE_TEXT = _optional(_TEXT, _TEXT.mend)
@@ -130,6 +140,7 @@ RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
         "model": _TEXT,
         "dp_rank": _COUNT_16,
         "left_out": _texts(MAX_LEFT_OUT),
+        "identity": Rule("text", _identity_holds, _identity_cut),
     },
     Anchor: {
         "wall_ns": Rule("time", lambda ns: 0 <= ns <= MAX_WALL_NS),

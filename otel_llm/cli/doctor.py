@@ -44,6 +44,7 @@ def examine(config: str | None) -> "Iterator[Finding]":
         configuration,
         devices,
         gpu,
+        identity,
         journals,
         python,
         stack,
@@ -63,6 +64,7 @@ def examine(config: str | None) -> "Iterator[Finding]":
             lambda: journals.check(settings),
             lambda: agent.check(settings),
             lambda: devices.check(settings),
+            lambda: identity.check(settings),
             lambda: stack.check(settings),
             lambda: configuration.check(settings, config),
         ]

@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from otel_llm.facts.identity import Identity
+
 ProducerKind = Literal["engine", "frontend", "gateway"]
 
 
@@ -23,6 +25,7 @@ class Producer(msgspec.Struct, frozen=True):
         model: served model, empty for a gateway.
         dp_rank: data-parallel rank, from 0.
         left_out: hooks that could not be put in place, as `name: reason`.
+        identity: where the process runs.
     """
 
     kind: ProducerKind
@@ -36,3 +39,4 @@ class Producer(msgspec.Struct, frozen=True):
     model: str = ""
     dp_rank: int = 0
     left_out: list[str] = []
+    identity: Identity = Identity()

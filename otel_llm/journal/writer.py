@@ -10,6 +10,7 @@ import msgspec
 
 from otel_llm.clock import SYSTEM_CLOCK, Clock
 from otel_llm.errors import JournalError, OtelLLMError
+from otel_llm.facts.identity import Identity
 from otel_llm.facts.producer import Producer, ProducerKind
 from otel_llm.isolation import Guard
 from otel_llm.journal import directory
@@ -170,10 +171,22 @@ def open_journal(
         model=_text(model),
         dp_rank=dp_rank,
         left_out=[_text(one) for one in left_out],
+        identity=_identity(settings),
     )
     journal = Journal(producer, settings, clock, _ring_or_none(producer, settings))
     _open.add(journal)
     return journal
+
+
+def _identity(settings: Settings) -> Identity:
+    """Where this process runs; nothing where nobody records, or if it cannot be found out."""
+    found = Identity()
+    if settings.enabled:
+        with Guard("identity.detect"):
+            from otel_llm.identity import detect  # an engine pays for it when it opens a journal
+
+            found = detect(settings.model_version)
+    return found
 
 
 def _ring_or_none(producer: Producer, settings: Settings) -> Ring | None:

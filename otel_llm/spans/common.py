@@ -12,6 +12,7 @@ from opentelemetry.util.types import AttributeValue
 from otel_llm import __version__
 from otel_llm.clock import EpochNs
 from otel_llm.facts import Producer
+from otel_llm.facts.identity import Identity
 from otel_llm.facts.joined import SpanIds
 
 Attributes = Mapping[str, AttributeValue]
@@ -21,14 +22,13 @@ OK = Status(StatusCode.UNSET)
 
 def resource(producer: Producer) -> Resource:
     """The process that the spans of a producer's facts come from."""
-    return _resource(producer.service, producer.instance_id, producer.host)
+    return _resource(producer.service, producer.instance_id, producer.host, producer.identity)
 
 
 @functools.lru_cache(maxsize=1024)
-def _resource(service: str, instance_id: str, host: str) -> Resource:
-    return Resource(
-        {"service.name": service, "service.instance.id": instance_id, "host.name": host}
-    )
+def _resource(service: str, instance_id: str, host: str, identity: Identity) -> Resource:
+    own = {"service.name": service, "service.instance.id": instance_id, "host.name": host}
+    return Resource({**dict(identity.attributes()), **own})
 
 
 def failed(error_type: str) -> Status:

@@ -45,7 +45,7 @@ def test_a_bare_machine_has_no_problem(run: "Run") -> None:
     assert off[("agent", "running")] == "otel-llm agent"
     assert off[("store", "store")] == "otel-llm up"
     assert {one["area"] for one in told["findings"]} == {
-        "python", "journals", "agent", "devices", "store", "settings", "vllm", "gpu",
+        "python", "journals", "agent", "devices", "identity", "store", "settings", "vllm", "gpu",
     }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from otel_llm.conventions import Table, Tables
 from otel_llm.exporters.clickhouse.rows.common import Row
 from otel_llm.exporters.clickhouse.rows.device import device_event_row, sample_row
-from otel_llm.exporters.clickhouse.rows.event import event_row
+from otel_llm.exporters.clickhouse.rows.event import event_row, producer_row
 from otel_llm.exporters.clickhouse.rows.gateway import attempt_row, call_row
 from otel_llm.exporters.clickhouse.rows.kernel import Columns, kernel_columns
 from otel_llm.exporters.clickhouse.rows.request import request_row
@@ -62,6 +62,8 @@ def encode_blocks(facts: Sequence[Joined]) -> list[Block]:
         _block(table, _by_column(table, [row(fact) for fact in facts if type(fact) is kind]))
         for kind, (table, row) in _ROWS.items()
     ]
+    born = [f for f in facts if isinstance(f, ProducerEvent) and f.event == "started"]
+    blocks.append(_block(Tables.PRODUCERS, _by_column(Tables.PRODUCERS, map(producer_row, born))))
     kernels = kernel_columns([fact for fact in facts if isinstance(fact, JoinedKernels)])
     blocks.append(_block(Tables.KERNELS, kernels))
     return [block for block in blocks if block.rows]

@@ -1,6 +1,13 @@
 """Births and ends of engines and gateways as rows."""
 
-from otel_llm.exporters.clickhouse.rows.common import Row, clock_columns, producer_columns
+import msgspec
+
+from otel_llm.exporters.clickhouse.rows.common import (
+    Row,
+    clock_columns,
+    engine_columns,
+    producer_columns,
+)
 from otel_llm.facts.joined import ProducerEvent
 
 
@@ -15,4 +22,16 @@ def event_row(fact: ProducerEvent) -> Row:
         "requests_in_flight": list(fact.requests_in_flight),
         "lost_records": fact.lost_records,
         **clock_columns(fact.producer.boot_id, fact.anchor),
+    }
+
+
+def producer_row(fact: ProducerEvent) -> Row:
+    """A row of `llm_producers`, of a birth."""
+    producer = fact.producer
+    return {
+        **engine_columns(producer, producer.model),
+        "kind": producer.kind,
+        "time": fact.anchor.wall(fact.at_ns),
+        **msgspec.structs.asdict(producer.identity),
+        **clock_columns(producer.boot_id, fact.anchor),
     }

@@ -8,6 +8,8 @@ from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resou
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from otel_llm.identity import detect
+
 MAX_QUEUE = 16384
 RETRY_FOR_S = 60.0
 """How long the exporter tries a batch while its endpoint is away; then the SDK drops it."""
@@ -31,7 +33,8 @@ def tracer_provider(endpoint: str, token: str, service: str, instance_id: str) -
         headers={"authorization": f"Bearer {token}"} if token else None,
         timeout=RETRY_FOR_S,
     )
-    resource = Resource.create({SERVICE_NAME: service, SERVICE_INSTANCE_ID: instance_id})
+    own = {SERVICE_NAME: service, SERVICE_INSTANCE_ID: instance_id}
+    resource = Resource.create({**dict(detect().attributes()), **own})
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=MAX_QUEUE))
     return provider

@@ -1,0 +1,5 @@
+"""Where this process runs, found without privileges: environment and readable files alone."""
+
+from otel_llm.identity.detect import detect
+
+__all__ = ["detect"]

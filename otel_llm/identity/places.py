@@ -1,0 +1,63 @@
+"""What detectors look at: the environment, and files under a root."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+MAX_BYTES = 256 << 10
+"""Most bytes of a file that are looked at."""
+_LABEL = re.compile(r'^([^=\s]+)="((?:[^"\\]|\\.)*)"$')
+
+
+class Places:
+    """An environment and a file system.
+
+    Args:
+        root: `/`, or a made-up root in tests.
+        environment: `os.environ`, or one that is made up.
+    """
+
+    def __init__(self, root: Path, environment: Mapping[str, str]) -> None:
+        self._root = root
+        self._environment = environment
+        self.attributes = _attributes(environment.get("OTEL_RESOURCE_ATTRIBUTES", ""))
+        self.labels = {
+            **_labels(self.text("etc/podinfo/annotations")),
+            **_labels(self.text("etc/podinfo/labels")),
+        }
+
+    def variable(self, *names: str) -> str:
+        """The first of these variables that is set."""
+        return next((self._environment[name] for name in names if self._environment.get(name)), "")
+
+    def text(self, path: str) -> str:
+        """The beginning of a file; empty if it cannot be read. Bytes that are no text are marks."""
+        try:
+            with (self._root / path).open("rb") as file:
+                return file.read(MAX_BYTES).decode("utf-8", "replace").strip()
+        except OSError:
+            return ""
+
+    def label(self, *keys: str) -> str:
+        """The first of these labels or annotations of the pod."""
+        return next((self.labels[key] for key in keys if self.labels.get(key)), "")
+
+
+def _attributes(text: str) -> dict[str, str]:
+    """`OTEL_RESOURCE_ATTRIBUTES`: `key=value` by commas, values percent-encoded.
+
+    Source: OpenTelemetry, resource SDK, "Specifying resource information via an environment
+    variable".
+    """
+    from urllib.parse import unquote
+
+    pairs = (item.partition("=") for item in text.split(","))
+    return {key.strip(): unquote(value.strip()) for key, found, value in pairs if found}
+
+
+def _labels(text: str) -> dict[str, str]:
+    """A file of the downward API: `key="value"` lines, values quoted as in Go."""
+    found = (_LABEL.match(line) for line in text.splitlines())
+    return {
+        match[1]: match[2].replace('\\"', '"').replace("\\\\", "\\") for match in found if match
+    }

@@ -1,0 +1,244 @@
+"""Where a process runs, from made-up roots that look like real ones."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from otel_llm.facts.identity import ATTRIBUTES, MAX_TEXT, Identity
+from otel_llm.identity import detect
+
+ID = "0f" * 32
+POD = "6a5d6a0e-3f25-4f3b-9c1d-0d8c5f8b1e11"
+
+
+def root(folder: Path, **files: str) -> Path:
+    """A root with these files; `__` in a name is a slash."""
+    for name, text in files.items():
+        path = folder / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def known(folder: Path, **environment: str) -> dict[str, str]:
+    """What is found beside the architecture."""
+    found = detect(root=folder, environment=environment)
+    names = (*Identity.__struct_fields__,)
+    values = {name: getattr(found, name) for name in names}
+    return {name: value for name, value in values.items() if value and name != "host_arch"}
+
+
+CGROUPS = {
+    # cgroup v1, docker
+    "docker": (f"12:memory:/docker/{ID}\n0::/system.slice/docker.service\n", "docker", ""),
+    # cgroup v2 by systemd, docker
+    "docker-v2": (f"0::/system.slice/docker-{ID}.scope\n", "docker", ""),
+    # Kubernetes with containerd, cgroup v1
+    "containerd": (f"11:cpu:/kubepods/burstable/pod{POD}/{ID}\n", "", POD),
+    # Kubernetes with containerd and systemd, cgroup v2
+    "cri-containerd": (
+        "0::/kubepods.slice/kubepods-burstable.slice/"
+        f"kubepods-burstable-pod{POD.replace('-', '_')}.slice/cri-containerd-{ID}.scope\n",
+        "containerd", POD,
+    ),
+    # OpenShift
+    "cri-o": (f"0::/kubepods.slice/kubepods-pod{POD.replace('-', '_')}.slice/crio-{ID}.scope\n",
+              "cri-o", POD),
+    "podman": (f"0::/machine.slice/libpod-{ID}.scope\n", "podman", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CGROUPS)
+def test_containers_by_cgroup(tmp_path: Path, name: str) -> None:
+    """Each runtime's way to name a cgroup."""
+    text, runtime, pod = CGROUPS[name]
+    found = known(root(tmp_path, proc__self__cgroup=text))
+    expected = {"container_id": ID, "container_runtime": runtime, "k8s_pod_uid": pod}
+    assert found == {key: value for key, value in expected.items() if value}
+
+
+def test_a_container_with_a_cgroup_namespace(tmp_path: Path) -> None:
+    """With cgroup v2 the id stands in the mounts alone."""
+    mounts = (
+        "615 600 254:1 / /etc rw - ext4 /dev/vda1 rw\n"
+        f"620 600 254:1 /var/lib/docker/containers/{ID}/hostname /etc/hostname rw - ext4 x rw\n"
+    )
+    found = known(root(tmp_path, proc__self__cgroup="0::/\n", proc__self__mountinfo=mounts))
+    assert found == {"container_id": ID, "container_runtime": "docker"}
+
+
+def test_a_bare_host(tmp_path: Path) -> None:
+    """Nothing is made up."""
+    text = "0::/user.slice/user-1000.slice/session-2.scope\n"
+    assert known(root(tmp_path, proc__self__cgroup=text), HOSTNAME="desk") == {}
+
+
+LABELS = (
+    'app="chat"\npod-template-hash="7d9c"\nkueue.x-k8s.io/queue-name="gold"\n'
+    'volcano.sh/job-name="vj"\nvolcano.sh/queue-name="vq"\n'
+    'node.kubernetes.io/instance-type="p5.48xlarge"\ntopology.kubernetes.io/region="us-east-1"\n'
+    'topology.kubernetes.io/zone="us-east-1a"\nkarpenter.sh/capacity-type="spot"\n'
+)
+
+
+def test_a_pod_by_the_downward_api(tmp_path: Path) -> None:
+    """Variables and labels, as the manifest in docs/identity.md gives them."""
+    found = known(
+        root(tmp_path, etc__podinfo__labels=LABELS),
+        POD_NAME="chat-7d9c-x2x2z", POD_NAMESPACE="serving", NODE_NAME="n1", POD_UID=POD,
+        K8S_CONTAINER_NAME="vllm",
+    )  # fmt: skip
+    assert found == {
+        "k8s_pod": "chat-7d9c-x2x2z", "k8s_pod_uid": POD, "k8s_namespace": "serving",
+        "k8s_node": "n1", "k8s_container": "vllm", "k8s_owner_kind": "Deployment",
+        "k8s_owner": "chat", "kueue_queue": "gold", "volcano_job": "vj", "volcano_queue": "vq",
+        "cloud_region": "us-east-1", "cloud_zone": "us-east-1a",
+        "cloud_instance_type": "p5.48xlarge", "cloud_spot": "true",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("labels", "pod", "owner"),
+    [
+        ('statefulset.kubernetes.io/pod-name="db-12"', "db-12", ("StatefulSet", "db")),
+        ('controller-revision-hash="abc"', "agent-x7k2p", ("DaemonSet", "agent")),
+        ('batch.kubernetes.io/job-name="train"', "train-abcde", ("Job", "train")),
+        ('app="x"', "alone", ("", "")),
+    ],
+)
+def test_owners(tmp_path: Path, labels: str, pod: str, owner: tuple[str, str]) -> None:
+    """By the labels that each controller sets."""
+    found = detect(root=root(tmp_path, etc__podinfo__labels=labels), environment={"POD_NAME": pod})
+    assert (found.k8s_owner_kind, found.k8s_owner) == owner
+
+
+def test_a_pod_without_help(tmp_path: Path) -> None:
+    """The host name is the pod's, the namespace stands beside the account's token."""
+    path = tmp_path / "var/run/secrets/kubernetes.io/serviceaccount/namespace"
+    path.parent.mkdir(parents=True)
+    path.write_text("serving\n")
+    found = known(tmp_path, KUBERNETES_SERVICE_HOST="10.0.0.1", HOSTNAME="chat-0")
+    assert found == {"k8s_pod": "chat-0", "k8s_namespace": "serving"}
+
+
+def test_the_operator_s_attributes_come_first(tmp_path: Path) -> None:
+    """What OTEL_RESOURCE_ATTRIBUTES says counts, percent-encoding undone."""
+    told = (
+        "k8s.pod.name=told,k8s.node.name=n%201,k8s.deployment.name=chat,cloud.provider=gcp,"
+        "host.type=a3-highgpu-8g,otel_llm.model.version=v7,nonsense,=,a=b=c"
+    )
+    found = known(tmp_path, OTEL_RESOURCE_ATTRIBUTES=told, POD_NAME="other", NODE_NAME="other")
+    assert found == {
+        "k8s_pod": "told", "k8s_node": "n 1", "k8s_owner_kind": "Deployment", "k8s_owner": "chat",
+        "cloud_provider": "gcp", "cloud_instance_type": "a3-highgpu-8g", "model_version": "v7",
+    }  # fmt: skip
+
+
+def test_slurm(tmp_path: Path) -> None:
+    """What srun sets."""
+    found = known(
+        tmp_path, SLURM_JOB_ID="4711", SLURM_STEP_ID="0", SLURM_JOB_NAME="serve",
+        SLURM_JOB_PARTITION="h100", SLURMD_NODENAME="gpu-07",
+    )  # fmt: skip
+    assert found == {
+        "slurm_job_id": "4711", "slurm_step_id": "0", "slurm_job_name": "serve",
+        "slurm_partition": "h100", "slurm_node": "gpu-07",
+    }  # fmt: skip
+
+
+CLOUD_INIT = {
+    "aws": (
+        {"v1": {"cloud_name": "aws", "region": "eu-west-1", "availability_zone": "eu-west-1b"},
+         "ds": {"meta_data": {"instance-type": "g6.xlarge"}}},
+        ("aws", "eu-west-1", "eu-west-1b", "g6.xlarge"),
+    ),
+    "gce": (
+        {"v1": {"cloud_name": "gce", "region": "us-central1", "availability_zone": "us-central1-a"},
+         "ds": {}},
+        ("gcp", "us-central1", "us-central1-a", ""),
+    ),
+    "azure": (
+        {"v1": {"cloud_name": "azure", "region": "westeurope", "availability_zone": None},
+         "ds": {"meta_data": {"compute": {"vmSize": "Standard_ND96isr_H100_v5"}}}},
+        ("azure", "westeurope", "", "Standard_ND96isr_H100_v5"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cloud", CLOUD_INIT)
+def test_cloud_init(tmp_path: Path, cloud: str) -> None:
+    """What cloud-init wrote at boot, of three providers."""
+    told, expected = CLOUD_INIT[cloud]
+    path = tmp_path / "run/cloud-init/instance-data.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(told))
+    found = detect(root=tmp_path, environment={})
+    assert (
+        found.cloud_provider, found.cloud_region, found.cloud_zone, found.cloud_instance_type,
+    ) == expected  # fmt: skip
+
+
+def test_the_firmware(tmp_path: Path) -> None:
+    """On EC2 the product's name is the machine's type; elsewhere it is not taken for one."""
+    files = {"sys__class__dmi__id__sys_vendor": "Amazon EC2"}
+    found = known(root(tmp_path, **files, sys__class__dmi__id__product_name="p5.48xlarge"))
+    assert found == {"cloud_provider": "aws", "cloud_instance_type": "p5.48xlarge"}
+    (tmp_path / "sys/class/dmi/id/sys_vendor").write_text("Google\n")
+    assert known(tmp_path) == {"cloud_provider": "gcp"}
+
+
+def test_spot_may_be_told_not_to_be(tmp_path: Path) -> None:
+    """`false` is told, empty is not known."""
+    labels = 'karpenter.sh/capacity-type="on-demand"\n'
+    assert known(root(tmp_path, etc__podinfo__labels=labels)) == {"cloud_spot": "false"}
+
+
+def test_driver_and_cuda(tmp_path: Path) -> None:
+    """Both forms of the driver's line, and the image's variable."""
+    for line in (
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.95.05  Tue Sep 23 10:11:16 UTC 2025",
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build",
+    ):
+        folder = root(tmp_path, proc__driver__nvidia__version=line)
+        found = known(folder, CUDA_VERSION="13.0.1")
+        assert found == {"driver_version": "580.95.05", "cuda_version": "13.0.1"}
+
+
+def test_the_setting_names_the_model_s_version(tmp_path: Path) -> None:
+    """It comes before the attribute."""
+    told = {"OTEL_RESOURCE_ATTRIBUTES": "otel_llm.model.version=b"}
+    assert detect("a", tmp_path, told).model_version == "a"
+
+
+@given(st.binary(max_size=400), st.text(max_size=300), st.text(max_size=600))
+def test_hostile_places(
+    tmp_path_factory: pytest.TempPathFactory, blob: bytes, variable: str, attributes: str
+) -> None:
+    """Whatever files and variables hold, it ends, within bounds, in printable text."""
+    folder = tmp_path_factory.mktemp("r")
+    for name in (
+        "proc/self/cgroup", "proc/self/mountinfo", "etc/podinfo/labels",
+        "run/cloud-init/instance-data.json", "proc/driver/nvidia/version",
+        "sys/class/dmi/id/sys_vendor",
+    ):  # fmt: skip
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(blob)
+    environment = {"POD_NAME": variable, "OTEL_RESOURCE_ATTRIBUTES": attributes}
+    for name in ATTRIBUTES:
+        value = getattr(detect(root=folder, environment=environment), name)
+        assert len(value) <= MAX_TEXT
+        assert value.isprintable()
+
+
+def test_a_journal_s_header_has_room() -> None:
+    """The longest values of all fields fit beside the rest."""
+    import msgspec
+
+    from otel_llm.journal.layout import MAX_PRODUCER_BYTES
+
+    longest = Identity(**dict.fromkeys(Identity.__struct_fields__, "x" * MAX_TEXT))
+    assert len(msgspec.json.encode(longest)) < MAX_PRODUCER_BYTES - 1500
