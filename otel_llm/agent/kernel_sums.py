@@ -1,7 +1,7 @@
 """Steps' sums of the kernels that journals tell of, made for a whole batch at once.
 
-A record of kernels is one step on one device. It is whole in itself, so nothing is remembered from one
-batch to the next, and a batch made again after a death has the same sums.
+A record of kernels is one step on one device. It is whole in itself, so nothing is remembered from
+one batch to the next, and a batch made again after a death has the same sums.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Kernels by name over ten seconds, kept open until the ten seconds are over.
 
-What is open belongs to the join's checkpoint, so an agent that dies counts every kernel once. Kernels
-that come after their ten seconds were given make a further fact: the rows of both add up.
+What is open belongs to the join's checkpoint, so an agent that dies counts every kernel once.
+Kernels that come after their ten seconds were given make a further fact: the rows of both add up.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ MOST_NAMES = 4_096
 """Distinct names of one device in ten seconds; past that they are given and begun anew."""
 
 MOST_NS = (1 << 63) - 1
-"""Where a sum of durations stops: what the checkpoint and the column hold, whatever a journal says."""
+"""Where a sum of durations stops, whatever a journal says: checkpoint and column hold no more."""
 
 
 class OpenTotals(msgspec.Struct):

@@ -1,14 +1,14 @@
 """What a step's kernels add up to: busy time, gaps, overlap, sums by class.
 
-A step on one device is a group. Times are nanoseconds, intervals are closed at their start and open at
-their end. Everything is sorted once and then done on whole arrays; no sum of two stamps is formed, so
-that stamps up to 2**62 are safe.
+A step on one device is a group. Times are nanoseconds, intervals are closed at their start and
+open at their end. Everything is sorted once and then done on whole arrays; no sum of two stamps is
+formed, so that stamps up to 2**62 are safe.
 
-Gaps. Where no kernel of the group runs between its first start and its last end, the device is idle.
-Each such gap ends with the start of a kernel. The part of a gap in which none of the kernels still to
-run had been launched is launch-bound: the host was late. The rest is waiting: something was launched
-and did not run, because of a dependency, a copy or the device itself. Where the launch of the kernel
-that ends the gap is not known, the gap is counted as neither.
+Gaps. Where no kernel of the group runs between its first start and its last end, the device is
+idle. Each such gap ends with the start of a kernel. The part of a gap in which none of the kernels
+still to run had been launched is launch-bound: the host was late. The rest is waiting: something
+was launched and did not run, because of a dependency, a copy or the device itself. Where the
+launch of the kernel that ends the gap is not known, the gap is counted as neither.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Kernels as columns: the one form in which every source hands them on.
 
-Records of the CUPTI shim, imported profiles and operations timed on a CPU all come as these arrays, so
-that analysis and rows are the same for all of them.
+Records of the CUPTI shim, imported profiles and operations timed on a CPU all come as these
+arrays, so that analysis and rows are the same for all of them.
 """
 
 from dataclasses import dataclass

@@ -36,7 +36,7 @@ class Runs(NamedTuple):
 
     Attributes:
         keys: shape (keys, runs); values of the keys, in their order.
-        count: kernels.
+        many: how many kernels.
         total_ns: their durations, summed.
         min_ns: the shortest.
         max_ns: the longest.
@@ -44,7 +44,7 @@ class Runs(NamedTuple):
     """
 
     keys: list[Ints]
-    count: Ints
+    many: Ints
     total_ns: Ints
     min_ns: Ints
     max_ns: Ints
@@ -85,7 +85,7 @@ def totals(kernels: Kernels, origin: Origin) -> list[KernelTotals]:
                 producer=origin.producer, source=origin.source, device=kernels.devices[device],
                 rank=origin.rank + device, time_ns=EpochNs(number * TEN_S_NS),
                 names=[kernels.names[name] for name in names],
-                classes=[classes[name] for name in names], kernels=runs.count[part].tolist(),
+                classes=[classes[name] for name in names], kernels=runs.many[part].tolist(),
                 total_ns=runs.total_ns[part].tolist(), min_ns=runs.min_ns[part].tolist(),
                 max_ns=runs.max_ns[part].tolist(),
             )
@@ -107,7 +107,7 @@ def step_names(kernels: Kernels, origin: Origin, kept: str) -> list[StepKernelNa
                 source=origin.source, device=kernels.devices[device], rank=origin.rank + device,
                 kept=kept, names=[kernels.names[name] for name in names],
                 classes=[classes[name] for name in names],
-                first_ns=runs.first_ns[part].tolist(), kernels=runs.count[part].tolist(),
+                first_ns=runs.first_ns[part].tolist(), kernels=runs.many[part].tolist(),
                 total_ns=runs.total_ns[part].tolist(), max_ns=runs.max_ns[part].tolist(),
             )
         )  # fmt: skip

@@ -16,6 +16,4 @@ def kernels(ones: Sequence[One]) -> Kernels:
     rows = [(*one[:5], UNKNOWN if one[5] is None else one[5]) for one in ones]
     step, device, name, start, duration, launch = np.array(rows, np.int64).reshape(-1, 6).T
     zero = np.zeros(len(rows), np.int64)
-    return Kernels(
-        NAMES, ["0", "1"], step, name, start, duration, device, zero, zero, launch
-    )
+    return Kernels(NAMES, ["0", "1"], step, name, start, duration, device, zero, zero, launch)

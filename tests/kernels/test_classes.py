@@ -5,7 +5,14 @@ import time
 
 import pytest
 
-from otel_llm.kernels.classes import MOST_REMEMBERED, OTHER, Classifier, Pattern, classifier, patterns
+from otel_llm.kernels.classes import (
+    MOST_REMEMBERED,
+    OTHER,
+    Classifier,
+    Pattern,
+    classifier,
+    patterns,
+)
 from tests.kernels.names import SEEN, Seen
 
 

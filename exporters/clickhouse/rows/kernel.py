@@ -134,8 +134,10 @@ def _spread(same: Sequence[Row], counts: Sequence[int]) -> Columns:
     for name in same[0]:
         values = [row[name] for row in same]
         if isinstance(values[0], str):
-            indices = np.repeat(np.arange(len(values), dtype=np.int32), counts)
-            columns[name] = pa.DictionaryArray.from_arrays(indices, pa.array(values, pa.string()))
+            known: dict[object, int] = {}  # a dictionary may hold each value once
+            places = [known.setdefault(value, len(known)) for value in values]
+            indices = np.repeat(np.array(places, np.int32), counts)
+            columns[name] = pa.DictionaryArray.from_arrays(indices, pa.array(known, pa.string()))
         else:
             columns[name] = pa.array(np.repeat(np.array(values), counts))
     return columns

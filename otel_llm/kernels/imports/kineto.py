@@ -1,8 +1,9 @@
 """PyTorch profiler traces (Kineto), plain or gzip.
 
 What is read: events of the categories `kernel`, `gpu_memcpy` and `gpu_memset`; `cuda_runtime` and
-`cuda_driver` calls with a correlation id, as launches; annotations of steps. Times are microseconds, in
-newer files after `baseTimeNanoseconds`. Source: pytorch/kineto, libkineto/src/output_json.cpp.
+`cuda_driver` calls with a correlation id, as launches; annotations of steps. Times are
+microseconds, in newer files after `baseTimeNanoseconds`. Source: pytorch/kineto,
+libkineto/src/output_json.cpp.
 """
 
 import re
@@ -102,7 +103,8 @@ def _mark(event: dict[str, Any], reading: Reading, step_mark: "re.Pattern[str]")
 
 def _ns(microseconds: object) -> int | None:
     """Nanoseconds, to the last digit; None if it is no number. A float would lose a quarter of one
-    microsecond in every time of day."""
+    microsecond in every time of day.
+    """
     if type(microseconds) is int:
         return microseconds * 1000
     if not isinstance(microseconds, str):

@@ -1,9 +1,10 @@
 """Nsight Systems' SQLite exports (`nsys export --type sqlite`).
 
-Tables are made only where there is something to hold, and columns differ between versions, so both are
-looked up first. Times are nanoseconds after the session's start, which TARGET_INFO_SESSION_START_TIME
-gives in wall time in newer exports. Serialized thread ids hold the process in bits 24 to 47. Source:
-docs.nvidia.com/nsight-systems, "SQLite Export Schema Reference" (2021.5 and later).
+Tables are made only where there is something to hold, and columns differ between versions, so both
+are looked up first. Times are nanoseconds after the session's start, which
+TARGET_INFO_SESSION_START_TIME gives in wall time in newer exports. Serialized thread ids hold the
+process in bits 24 to 47. Source: docs.nvidia.com/nsight-systems, "SQLite Export Schema Reference"
+(2021.5 and later).
 """
 
 import re
@@ -78,9 +79,18 @@ class _Export:
         if not self._columns(table):
             return
         names = self._names()
-        for start, end, device, stream, correlation, process, long, short, kind, graph in (
-            self._rows(table, wanted)
-        ):
+        for (
+            start,
+            end,
+            device,
+            stream,
+            correlation,
+            process,
+            long,
+            short,
+            kind,
+            graph,
+        ) in self._rows(table, wanted):
             name = names.get(long) or names.get(short)
             if table == _COPIES:
                 name = f"Memcpy {_COPY_KINDS.get(kind, '')}".strip()
@@ -95,7 +105,9 @@ class _Export:
             self._reading.kernel(name, start, end - start, str(device or 0), stream or 0, key)
 
     def _calls(self, table: str) -> None:
-        for start, correlation, thread in self._rows(table, ("start", "correlationId", "globalTid")):
+        for start, correlation, thread in self._rows(
+            table, ("start", "correlationId", "globalTid")
+        ):
             if _whole(start, correlation) and correlation:
                 self._reading.launch(self._key(thread, correlation), start)
 

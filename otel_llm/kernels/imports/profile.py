@@ -1,7 +1,7 @@
 """A profile while it is read, and the kernels that come of it.
 
-Numbers are kept in arrays and names once, about 50 bytes a kernel and 16 a launch, so that a trace file
-of a gigabyte needs a few hundred megabytes of memory.
+Numbers are kept in arrays and names once, about 50 bytes a kernel and 16 a launch, so that a trace
+file of a gigabyte needs a few hundred megabytes of memory.
 """
 
 from array import array
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from otel_llm.facts.kernel import KernelSource
 from otel_llm.kernels.columns import LONGEST_NS, UNKNOWN, Ints, Kernels
 
 MOST_NAME = 4_096
@@ -32,7 +33,7 @@ class Profile(NamedTuple):
         rank: the process's rank, if the file tells it.
     """
 
-    source: str
+    source: KernelSource
     kernels: Kernels
     offset_ns: int | None
     steps: int

@@ -48,7 +48,9 @@ class Trace:
             yield from self._array()
             return
         if begin != "{":
-            raise ProfileError("This is no JSON trace: it begins with neither an object nor a list.")
+            raise ProfileError(
+                "This is no JSON trace: it begins with neither an object nor a list."
+            )
         yield from self._object()
 
     def _object(self) -> Iterator[Any]:
