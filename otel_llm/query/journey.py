@@ -55,8 +55,8 @@ class EngineWork(msgspec.Struct, frozen=True, kw_only=True):
         steps: the steps they took part in, in order.
         neighbours: other requests in those steps.
         kernels: kernels of those steps, most time first. They served the whole batch.
-        kernel_classes: all kernels of those steps by class, likewise; also of steps whose kernels are
-            not kept one by one.
+        kernel_classes: all kernels of those steps by class, likewise; also of steps whose
+            kernels are not kept one by one.
     """
 
     instance_id: str

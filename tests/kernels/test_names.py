@@ -14,7 +14,7 @@ from otel_llm.kernels.names import MOST_SHOWN, short_name
         ("nvjet_tst_64x24_64x16_4x1_v_bz_TNT", "nvjet_tst_64x24_64x16_4x1_v_bz_TNT"),
         ("void (anonymous namespace)::softmax_warp_forward<float, float>(float*)",
          "softmax_warp_forward"),
-        ("void at::native::vectorized_elementwise_kernel<4, at::native::CUDAFunctor_add<float>>(int)",
+        ("void at::native::vectorized_elementwise_kernel<4, at::native::CUDAFunctor_add<int>>(int)",
          "at::native::vectorized_elementwise_kernel<CUDAFunctor_add>"),
         ("void cutlass::device_kernel<flash::enable_sm90_or_later<flash::FlashAttnFwdSm90<int>>>()",
          "cutlass::device_kernel<FlashAttnFwdSm90>"),

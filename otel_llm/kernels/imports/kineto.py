@@ -102,8 +102,9 @@ def _mark(event: dict[str, Any], reading: Reading, step_mark: "re.Pattern[str]")
 
 
 def _ns(microseconds: object) -> int | None:
-    """Nanoseconds, to the last digit; None if it is no number. A float would lose a quarter of one
-    microsecond in every time of day.
+    """Nanoseconds, to the last digit; None if it is no number.
+
+    A float would lose up to a quarter of a microsecond of every time of day.
     """
     if type(microseconds) is int:
         return microseconds * 1000

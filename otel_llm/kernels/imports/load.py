@@ -21,8 +21,8 @@ def load(path: Path, step_mark: str = STEP_MARK) -> Profile:
 
     Args:
         path: of the file; what it is, its first bytes tell.
-        step_mark: regular expression of a whole annotation or NVTX range that marks a step; its first
-            group, if there is one, is the step's number.
+        step_mark: regular expression of a whole annotation or NVTX range that marks a step; its
+            first group, if there is one, is the step's number.
 
     Raises:
         ProfileError: it cannot be read, is no profile, or holds no kernels.
@@ -46,7 +46,8 @@ def load(path: Path, step_mark: str = STEP_MARK) -> Profile:
         message = f"{path.name} is cut off or damaged ({error}). Copy it again."
         raise ProfileError(message) from error
     except OSError as error:
-        raise ProfileError(f"{path.name} cannot be read: {error}.") from error
+        message = f"{path.name} cannot be read: {error}."
+        raise ProfileError(message) from error
 
 
 def instance_of(path: Path) -> str:
@@ -61,5 +62,6 @@ def instance_of(path: Path) -> str:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
     except OSError as error:
-        raise ProfileError(f"{path.name} cannot be read: {error}.") from error
+        message = f"{path.name} cannot be read: {error}."
+        raise ProfileError(message) from error
     return digest.hexdigest()[:32]

@@ -68,7 +68,8 @@ class _Export:
         if not len(kernels):
             dropped = dict(self._reading.dropped)
             told = f": {dropped}" if dropped else ". Was it recorded with --trace=cuda?"
-            raise ProfileError(f"No kernel of this export can be used{told}")
+            message = f"No kernel of this export can be used{told}"
+            raise ProfileError(message)
         return Profile(
             "nsys", kernels, self._start(), self._reading.steps, self._reading.dropped, self._host()
         )

@@ -48,9 +48,8 @@ class Trace:
             yield from self._array()
             return
         if begin != "{":
-            raise ProfileError(
-                "This is no JSON trace: it begins with neither an object nor a list."
-            )
+            message = "This is no JSON trace: it begins with neither an object nor a list."
+            raise ProfileError(message)
         yield from self._object()
 
     def _object(self) -> Iterator[Any]:
@@ -70,7 +69,8 @@ class Trace:
             else:
                 self.head[key] = self._value()
         if not found:
-            raise ProfileError("This JSON is no trace: it has no list traceEvents.")
+            message = "This JSON is no trace: it has no list traceEvents."
+            raise ProfileError(message)
 
     def _array(self) -> Iterator[Any]:
         self._place += 1
@@ -111,7 +111,8 @@ class Trace:
             return False
         kept = self._text[self._place :]
         if len(kept) > MOST_EVENT:
-            raise ProfileError(f"One value of this trace is longer than {MOST_EVENT} characters.")
+            message = f"One value of this trace is longer than {MOST_EVENT} characters."
+            raise ProfileError(message)
         chunk = self._stream.read(max(CHUNK, len(kept)))
         self._whole = not chunk
         self._text = kept + self._decode(chunk, self._whole)
