@@ -61,9 +61,9 @@ def measure(repeats: int = REPEATS, steps: int = STEPS) -> dict[str, Any]:
         steps: decode steps in the load.
 
     Returns:
-        Rows or kernels a second as `spread`s: `rows_per_s` by the clock and `rows_per_core_s` by CPU
-        time for raw rows, encoded and stored; the same of each kind of sum without a store, and the
-        microseconds that a new name costs.
+        `rows_per_s` by the clock and `rows_per_core_s` by CPU time: raw rows, encoded and stored.
+        `kernels_per_core_s` of each kind of sum, without a store. `new_name_us`, what a name costs
+        that was not seen before.
     """
     kernels = load(steps)
     origin = Origin(_PRODUCER, _anchor(), "cupti")

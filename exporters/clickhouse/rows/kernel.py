@@ -62,7 +62,7 @@ def step_kernels_row(fact: StepKernelSums) -> Row:
         "kernels": fact.kernels,
         "kernel_ns": fact.kernel_ns,
         "incomplete": fact.incomplete,
-        **clock_columns(fact.producer, fact.anchor),
+        **clock_columns(fact.producer.boot_id, fact.anchor),
     }
 
 
@@ -97,7 +97,7 @@ def step_kernel_names_columns(facts: Sequence[StepKernelNames]) -> Columns:
             "source": fact.source,
             "device": fact.device,
             "kept": fact.kept,
-            **clock_columns(fact.producer, fact.anchor),
+            **clock_columns(fact.producer.boot_id, fact.anchor),
         }
         for fact in facts
     ]
