@@ -52,11 +52,13 @@ def test_times_after_a_base() -> None:
 @given(st.integers(1, 200))
 def test_any_chunk(size: int) -> None:
     """Wherever a chunk ends, in a number or in a name, the same kernels are read."""
-    text = trace([*two_steps(), event("kernel", "ünïcode", f"{T0_US}", "1.5")])
+    events = [*two_steps(), event("kernel", "ünïcode", f"{T0_US}", "1.5")]
+    text = trace(events, baseTimeNanoseconds=123_456_789)
     whole, patch = kineto(text), pytest.MonkeyPatch()
     with patch.context() as patched:
         patched.setattr(stream, "CHUNK", size)
         parts = kineto(text)
+    assert whole.offset_ns == parts.offset_ns == 123_456_789
     assert whole.kernels.names == parts.kernels.names
     assert whole.kernels.start_ns.tolist() == parts.kernels.start_ns.tolist()
 
