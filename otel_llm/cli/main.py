@@ -6,7 +6,18 @@ import typer
 from typer.core import TyperGroup
 
 from otel_llm.cli import (
-    agent, ask, demo, devices, doctor, kernels, replay, requests, run, schema, trace, up,
+    agent,
+    ask,
+    demo,
+    devices,
+    doctor,
+    kernels,
+    replay,
+    requests,
+    run,
+    schema,
+    trace,
+    up,
 )
 from otel_llm.errors import OtelLLMError
 from otel_llm.settings import refuse_strangers

@@ -158,14 +158,13 @@ def test_the_real_program(tmp_path: Path) -> None:
 
 
 def fill(data_dir: Path) -> None:
-    """Make a data directory with the sample journeys, which are old and shall stay."""
+    """Make a data directory with the sample journeys."""
     from otel_llm.exporters.clickhouse.engine import Engine
-    from otel_llm.exporters.clickhouse.schema import apply, apply_retention
+    from otel_llm.exporters.clickhouse.schema import apply
 
     sample = runpy.run_path(str(Path(__file__).parents[1] / "query" / "sample.py"))
     with closing(Engine(data_dir)) as engine, closing(engine.client()) as client:
         apply(client)
-        apply_retention(client, ("*=0",))
         sample["fill"](engine)
 
 
