@@ -5,6 +5,7 @@
     ├── JournalError          a journal cannot be opened or is not a journal
     ├── StoreError            ClickHouse refused, or cannot be reached or opened
     ├── AgentRunningError     a second agent on one journal directory
+    ├── ProfileError          a profile cannot be read or imported
     └── MissingExtraError     an optional dependency is not installed
 
 A message names the thing, says what is wrong with it and how to mend it.
@@ -33,6 +34,10 @@ class StoreError(OtelLLMError):
 
 class AgentRunningError(OtelLLMError):
     """Another agent already reads this journal directory."""
+
+
+class ProfileError(OtelLLMError):
+    """A file is no profile that can be read, or its kernels cannot be imported as asked."""
 
 
 class MissingExtraError(OtelLLMError):

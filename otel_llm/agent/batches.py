@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from opentelemetry.sdk.trace import ReadableSpan
 
+from otel_llm.agent.kernel_sums import kernel_sums
 from otel_llm.agent.spool import Batch, Ended
 from otel_llm.conventions import Tables
 from otel_llm.exporters.clickhouse.rows import Block, encode_blocks
@@ -20,7 +21,7 @@ def make_batches(facts: Sequence[Joined], boot_id: str) -> list[Batch]:
         facts: in the order in which they were joined.
         boot_id: this host's boot; only ends stamped in it can be compared with our clock.
     """
-    rows = [_rows(block, facts, boot_id) for block in encode_blocks(facts)]
+    rows = [_rows(block, facts, boot_id) for block in encode_blocks([*facts, *kernel_sums(facts)])]
     spans = [span for fact in facts for span in spans_of(fact)]
     return [
         *rows,

@@ -8,7 +8,8 @@ import msgspec
 from otel_llm.agent.hygiene import checked_result, ordered
 from otel_llm.agent.identity import identify, rooted
 from otel_llm.agent.join import Join, Limits
-from otel_llm.agent.open_facts import OpenFacts, OpenRequest, OpenStep, Recent
+from otel_llm.agent.kernel_totals import OpenKernelTotals
+from otel_llm.agent.open_facts import Kept, OpenFacts, OpenRequest, OpenStep, Recent
 from otel_llm.agent.progress import (
     emitted,
     included,
@@ -55,6 +56,7 @@ class EngineJoin(Join):
         self.requests = OpenFacts("request", OpenRequest, limits.max_open_requests)
         self.steps = OpenFacts("step", OpenStep, MAX_OPEN_STEPS)
         self._given_up = Recent("step.given_up")
+        self._kernel_totals = OpenKernelTotals(producer)
         self._handlers: dict[type[msgspec.Struct], Callable[[Any], list[Joined]]] = {
             RequestArrived: self._arrived,
             RequestFinished: self._finished,
@@ -63,8 +65,14 @@ class EngineJoin(Join):
             StepKernels: self._kernels,
         }
 
-    def _memory(self) -> Sequence[OpenFacts[Any] | Recent]:
-        return (self.requests, self.steps, self._given_up)
+    def _memory(self) -> Sequence[Kept[Any] | Recent]:
+        return (self.requests, self.steps, self._given_up, self._kernel_totals)
+
+    def _take(self, record: Record) -> list[Joined]:
+        joined = super()._take(record)
+        if isinstance(record, Anchor):  # one comes each second, with kernels or without
+            joined += self._kernel_totals.give_before(self.anchor.wall_ns)
+        return joined
 
     def _handle(self, record: Record) -> list[Joined]:
         return self._handlers[type(record)](record)
@@ -91,7 +99,8 @@ class EngineJoin(Join):
             self._request(request, unfinished(request, self.state.last_ns), "engine_died")
             for request in self.requests.end_all()
         ]
-        return [*(self._step(step, None, "in_flight") for step in steps), *requests]
+        totals = self._kernel_totals.give_all()
+        return [*(self._step(step, None, "in_flight") for step in steps), *requests, *totals]
 
     # -- requests
 
@@ -214,7 +223,10 @@ class EngineJoin(Join):
     def _kernels(self, record: StepKernels) -> list[Joined]:
         ids = step_ids(self.producer.instance_id, record.seq, self.limits.step_span_ratio)
         step = self.steps.get(record.seq)
-        return [JoinedKernels(self.producer, step.anchor if step else self.anchor, record, ids)]
+        anchor = step.anchor if step else self.anchor
+        joined = JoinedKernels(self.producer, anchor, record, ids, incomplete=self._damaged)
+        over = self._kernel_totals.give_before(anchor.wall(record.base_ns))
+        return [joined, *over, *self._kernel_totals.add(record, anchor)]
 
 
 def _unknown_arrival(request: OpenRequest, finished: RequestFinished) -> RequestArrived:

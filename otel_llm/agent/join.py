@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import msgspec
 
 from otel_llm.agent.hygiene import clean
-from otel_llm.agent.open_facts import Change, Key, OpenFacts, Recent
+from otel_llm.agent.open_facts import Change, Kept, Key, Recent
 from otel_llm.clock import Anchor, MonotonicNs
 from otel_llm.facts import (
     Attempt,
@@ -153,7 +153,7 @@ class Join(ABC):
             memory.restore(saved)
 
     @abstractmethod
-    def _memory(self) -> Sequence[OpenFacts[Any] | Recent]:
+    def _memory(self) -> Sequence[Kept[Any] | Recent]:
         """All that is remembered from one record to the next."""
 
     @abstractmethod

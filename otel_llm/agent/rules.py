@@ -40,6 +40,8 @@ MAX_LEFT_OUT = 64
 MAX_STAMP_NS = 1 << 61
 """Longest uptime believed, about 73 years, in nanoseconds; sums of stamps then fit 63 bits."""
 MAX_WALL_NS = 1 << 62
+MAX_KERNEL_NS = 86_400_000_000_000
+"""Longest step and longest kernel that are believed, a day; sums over a record then fit 63 bits."""
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -230,8 +232,8 @@ RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
             lambda names: [name[:MAX_KERNEL_NAME] for name in names],
         ),
         "base_ns": _STAMP,
-        "offset_ns": Rule("time", lambda all_ns: all(0 <= ns <= MAX_STAMP_NS for ns in all_ns)),
-        "duration_ns": Rule("time", lambda all_ns: all(0 <= ns <= MAX_STAMP_NS for ns in all_ns)),
+        "offset_ns": Rule("time", lambda all_ns: all(0 <= ns <= MAX_KERNEL_NS for ns in all_ns)),
+        "duration_ns": Rule("time", lambda all_ns: all(0 <= ns <= MAX_KERNEL_NS for ns in all_ns)),
     },
     GatewayCallStarted: {
         "call_id": _TEXT,

@@ -5,7 +5,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from otel_llm.cli import agent, ask, demo, devices, doctor, replay, requests, run, schema, trace, up
+from otel_llm.cli import (
+    agent,
+    ask,
+    demo,
+    devices,
+    doctor,
+    kernels,
+    replay,
+    requests,
+    run,
+    schema,
+    trace,
+    up,
+)
 from otel_llm.errors import OtelLLMError
 from otel_llm.settings import refuse_strangers
 
@@ -67,6 +80,7 @@ app.command("run", context_settings=run.CONTEXT)(run.run)
 app.command("requests")(requests.requests)
 app.command("trace")(trace.trace)
 app.command("ask")(ask.ask)
+app.add_typer(kernels.app, name="kernels")
 app.add_typer(schema.app, name="schema")
 app.command("replay")(replay.replay)
 app.command("devices")(devices.devices)

@@ -17,7 +17,7 @@ from otel_llm.conventions.columns import (
 
 _RANK = Column("rank", "UInt16", "the worker's rank in its engine")
 _STEP = Column("step_seq", "UInt64", "the step that caused it; 0 for none")
-_SOURCE = Column("source", LC, "cpu or cupti")
+_SOURCE = Column("source", LC, "cpu or cupti; kineto or nsys if imported")
 _CLASS = Column("class", LC, "attention, gemm, collective, and so on")
 _DEVICE_NAME = Column("device", LC, "device name or UUID")
 _INCOMPLETE = Column("incomplete", "Bool", "facts about it were lost")
@@ -49,7 +49,8 @@ class KernelTables:
         Column("kernel_ns", "Array(UInt64)", "their durations summed, per class"),
         _INCOMPLETE, *CLOCK,
     ))  # fmt: skip
-    KERNELS_10S = Table("llm_kernels_10s", "one row per 10 s, device and kernel name", (
+    KERNELS_10S = Table("llm_kernels_10s",
+        "one row or more per 10 s, device and kernel name; they add up", (
         *ENGINE, _RANK, _SOURCE, _DEVICE_NAME,
         Column("time", TIME, "start of the 10 s in which the kernels began"),
         Column("name", LC, "kernel name"), _CLASS,
@@ -63,7 +64,7 @@ class KernelTables:
         *PRODUCER,
         Column("dp_rank", "UInt16", "data-parallel rank"),
         _RANK, _STEP, _SOURCE, _DEVICE_NAME,
-        Column("kept", LC, "why: sample, slow, failed or expensive"),
+        Column("kept", LC, "why: sample, slow, failed, expensive or import"),
         Column("start", TIME, "the first of them began"),
         Column("name", LC, "kernel name"), _CLASS,
         Column("kernels", "UInt32", "how many"),

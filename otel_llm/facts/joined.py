@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from otel_llm.clock import Anchor, MonotonicNs
+from otel_llm.clock import Anchor, EpochNs, MonotonicNs
 from otel_llm.context import TenantTag
 from otel_llm.facts.device import DeviceEvent, DeviceSample
 from otel_llm.facts.gateway import Attempt, CallOutcome, GatewayCall
@@ -25,7 +25,7 @@ from otel_llm.facts.step import PHASE_PREFILL, StepDone, StepScheduled
 JoinedRequestOutcome: TypeAlias = RequestOutcome | Literal["engine_died"]
 JoinedCallOutcome: TypeAlias = CallOutcome | Literal["gateway_died"]
 StepStatus = Literal["done", "in_flight", "unknown"]
-ProducerEventName = Literal["started", "stopped", "died"]
+ProducerEventName = Literal["started", "stopped", "died", "importing", "imported"]
 
 
 class SpanIds(msgspec.Struct, frozen=True, array_like=True):
@@ -141,12 +141,111 @@ class JoinedStep(msgspec.Struct, frozen=True):
 
 
 class JoinedKernels(msgspec.Struct, frozen=True):
-    """The kernels of a step; `step` holds the ids of the step's span, None if it has none."""
+    """The kernels of a step; `step` holds the ids of the step's span, None if it has none.
+
+    `incomplete` says that facts about them were lost.
+    """
 
     producer: Producer
     anchor: Anchor
     kernels: StepKernels
     step: SpanIds | None = None
+    incomplete: bool = False
+
+
+class StepKernelSums(msgspec.Struct, frozen=True, kw_only=True):
+    """What the kernels of a step add up to on one device; see `otel_llm.kernels.analysis`.
+
+    Attributes:
+        producer: the engine.
+        anchor: clock reading for `base_ns`.
+        seq: number of the step; 0 for kernels of none.
+        source: who measured.
+        device: the device's name or UUID.
+        base_ns: its first kernel began, in monotonic nanoseconds.
+        span_ns: from there to the end of its last kernel.
+        busy_ns: of that, with a kernel running.
+        launch_gap_ns: of that, idle because nothing was launched yet.
+        wait_gap_ns: of that, idle although work was launched.
+        overlap_ns: of that, computing and communicating at once.
+        classes: classes of its kernels, each once.
+        kernels: shape (classes,); kernels of each class.
+        kernel_ns: shape (classes,); their durations, summed.
+        rank: the worker's rank in its engine.
+        incomplete: facts about it were lost.
+    """
+
+    producer: Producer
+    anchor: Anchor
+    seq: int
+    source: str
+    device: str
+    base_ns: MonotonicNs
+    span_ns: int
+    busy_ns: int
+    launch_gap_ns: int
+    wait_gap_ns: int
+    overlap_ns: int
+    classes: list[str]
+    kernels: list[int]
+    kernel_ns: list[int]
+    rank: int = 0
+    incomplete: bool = False
+
+
+class KernelTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """Kernels of a device that began within ten seconds of the wall clock, by name.
+
+    There may be several for the same ten seconds; they add up.
+
+    Attributes:
+        producer: the engine.
+        source: who measured.
+        device: the device's name or UUID.
+        time_ns: the ten seconds begin, in wall nanoseconds.
+        names: names, each once.
+        classes: shape (names,); the class of each.
+        kernels: shape (names,); how many.
+        total_ns: shape (names,); their durations, summed.
+        min_ns: shape (names,); the shortest.
+        max_ns: shape (names,); the longest.
+        rank: the worker's rank in its engine.
+    """
+
+    producer: Producer
+    source: str
+    device: str
+    time_ns: EpochNs
+    names: list[str]
+    classes: list[str]
+    kernels: list[int]
+    total_ns: list[int]
+    min_ns: list[int]
+    max_ns: list[int]
+    rank: int = 0
+
+
+class StepKernelNames(msgspec.Struct, frozen=True, kw_only=True):
+    """Kernels of a step that was kept in detail, by name; fields as in the two above.
+
+    Attributes:
+        kept: why: sample, slow, failed, expensive or import.
+        first_ns: shape (names,); the first of each began, in monotonic nanoseconds.
+    """
+
+    producer: Producer
+    anchor: Anchor
+    seq: int
+    source: str
+    device: str
+    kept: str
+    names: list[str]
+    classes: list[str]
+    first_ns: list[MonotonicNs]
+    kernels: list[int]
+    total_ns: list[int]
+    max_ns: list[int]
+    rank: int = 0
 
 
 class JoinedCall(msgspec.Struct, frozen=True):
@@ -209,6 +308,9 @@ Joined: TypeAlias = (
     | JoinedDelivery
     | JoinedStep
     | JoinedKernels
+    | StepKernelSums
+    | KernelTotals
+    | StepKernelNames
     | JoinedCall
     | JoinedAttempt
     | ProducerEvent

@@ -6,7 +6,7 @@ import msgspec
 
 from otel_llm.clock import MonotonicNs
 
-KernelSource = Literal["cpu", "cupti"]
+KernelSource = Literal["cpu", "cupti", "kineto", "nsys"]
 
 
 class StepKernels(msgspec.Struct, frozen=True, array_like=True):
@@ -14,7 +14,8 @@ class StepKernels(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         seq: number of the step that caused them; 0 for launches outside any step.
-        source: who measured: `cpu` is an operation timed on the host's clock.
+        source: who measured: `cpu` is an operation timed on the host's clock; `kineto` and `nsys`
+            are profiles that were imported.
         device: the device's name, for example `cpu:0` or a GPU's UUID.
         names: the distinct kernel names.
         name_index: shape (kernels,); index into `names`.

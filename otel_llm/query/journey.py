@@ -13,6 +13,7 @@ from otel_llm.query.ownership import owned_requests, serving_requests
 from otel_llm.query.rows import (
     Attempt,
     Call,
+    ClassTime,
     Death,
     KernelTime,
     Match,
@@ -54,6 +55,8 @@ class EngineWork(msgspec.Struct, frozen=True, kw_only=True):
         steps: the steps they took part in, in order.
         neighbours: other requests in those steps.
         kernels: kernels of those steps, most time first. They served the whole batch.
+        kernel_classes: all kernels of those steps by class, likewise; also of steps whose
+            kernels are not kept one by one.
     """
 
     instance_id: str
@@ -67,6 +70,7 @@ class EngineWork(msgspec.Struct, frozen=True, kw_only=True):
     steps: list[Step]
     neighbours: list[Neighbours]
     kernels: list[KernelTime]
+    kernel_classes: list[ClassTime]
 
 
 class Journey(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,6 +188,7 @@ def _work(client: "Client", requests: list[Request], tenant: str) -> EngineWork:
         steps=ask(client, "steps", Step, **which),
         neighbours=neighbours(client, which, tenant),
         kernels=ask(client, "kernels", KernelTime, **which),
+        kernel_classes=ask(client, "step_classes", ClassTime, **which),
     )
 
 

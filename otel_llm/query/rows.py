@@ -161,6 +161,21 @@ class KernelTime(msgspec.Struct, frozen=True, kw_only=True):
     longest_ns: int
 
 
+class ClassTime(msgspec.Struct, frozen=True, kw_only=True):
+    """All kernels of one class in a set of steps.
+
+    Attributes:
+        kind: the class.
+        launches: how many.
+        total_ns: sum of their durations, over all members of the batches, in nanoseconds.
+    """
+
+    source: str
+    kind: str
+    launches: int
+    total_ns: int
+
+
 class Death(msgspec.Struct, frozen=True, kw_only=True):
     """An engine or gateway that went without closing its journal."""
 

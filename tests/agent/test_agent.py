@@ -88,7 +88,7 @@ def test_killed_before_and_after_a_save(bench: Bench) -> None:
     bench.turn()
     bench.kill()
     bench.turn()
-    assert bench.rows.items == {**ALL, "llm_kernels": 3}
+    assert bench.rows.items == {**ALL, "llm_kernels": 3, "llm_step_kernels": 1}
     assert bench.value("otel_llm_agent_records_total", kind="StepKernels") == 0
     assert bench.spans.items == {"traces": 4}
 

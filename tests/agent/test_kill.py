@@ -186,6 +186,12 @@ def check(engine: Engine, sinks: FakeSinks) -> None:
     assert Counter(row["seq"] for row in steps) == Counter(range(1, engine.steps + 1))
     assert {row["status"] for row in steps} == {"done"}
     assert len(sinks.rows("llm_kernels")) == engine.kernels
+    with_kernels = {row["step_seq"] for row in sinks.rows("llm_kernels")}
+    sums = sinks.rows("llm_step_kernels")
+    assert Counter(row["step_seq"] for row in sums) == Counter(with_kernels)
+    assert sum(sum(row["kernels"]) for row in sums) == engine.kernels
+    totals = sinks.rows("llm_kernels_10s")
+    assert sum(row["kernels"] for row in totals) == engine.kernels
     events = Counter((row["kind"], row["event"]) for row in sinks.rows("llm_engine_events"))
     assert events == {
         (kind, event): 1 for kind in ("engine", "frontend") for event in ("started", "stopped")

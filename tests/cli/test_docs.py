@@ -20,7 +20,8 @@ def test_every_option_exists(run: "Run") -> None:
     """Each command line of the page names a command and options that it has."""
     lines = set(re.findall(r"otel-llm ([a-z]+)((?: [^`\n]*)?)", PAGE))
     assert {command for command, _ in lines} == {
-        "demo", "up", "agent", "run", "requests", "trace", "ask", "schema", "replay", "doctor",
+        "demo", "up", "agent", "run", "requests", "trace", "ask", "kernels", "schema", "replay",
+        "doctor",
     }  # fmt: skip
     for command, rest in lines:
         known = run(command, "--help").stdout

@@ -14,7 +14,13 @@ from otel_llm.exporters.clickhouse.rows.common import Row
 from otel_llm.exporters.clickhouse.rows.device import device_event_row, sample_row
 from otel_llm.exporters.clickhouse.rows.event import event_row, producer_row
 from otel_llm.exporters.clickhouse.rows.gateway import attempt_row, call_row
-from otel_llm.exporters.clickhouse.rows.kernel import Columns, kernel_columns
+from otel_llm.exporters.clickhouse.rows.kernel import (
+    Columns,
+    kernel_columns,
+    kernel_totals_columns,
+    step_kernel_names_columns,
+    step_kernels_row,
+)
 from otel_llm.exporters.clickhouse.rows.request import request_row
 from otel_llm.exporters.clickhouse.rows.schema import arrow_schema
 from otel_llm.exporters.clickhouse.rows.step import step_row
@@ -27,7 +33,10 @@ from otel_llm.facts.joined import (
     JoinedRequest,
     JoinedSample,
     JoinedStep,
+    KernelTotals,
     ProducerEvent,
+    StepKernelNames,
+    StepKernelSums,
 )
 
 
@@ -53,7 +62,15 @@ _ROWS: dict[type[Joined], tuple[Table, Callable[[Any], Row]]] = {
     ProducerEvent: (Tables.EVENTS, event_row),
     JoinedSample: (Tables.POWER, sample_row),
     JoinedDeviceEvent: (Tables.GPU_EVENTS, device_event_row),
+    StepKernelSums: (Tables.STEP_KERNELS, step_kernels_row),
 }
+
+_COLUMNS: dict[type[Joined], tuple[Table, Callable[[Any], Columns]]] = {
+    JoinedKernels: (Tables.KERNELS, kernel_columns),
+    KernelTotals: (Tables.KERNELS_10S, kernel_totals_columns),
+    StepKernelNames: (Tables.STEP_KERNEL_NAMES, step_kernel_names_columns),
+}
+"""Facts that stand for many rows each."""
 
 
 def encode_blocks(facts: Sequence[Joined]) -> list[Block]:
@@ -62,10 +79,12 @@ def encode_blocks(facts: Sequence[Joined]) -> list[Block]:
         _block(table, _by_column(table, [row(fact) for fact in facts if type(fact) is kind]))
         for kind, (table, row) in _ROWS.items()
     ]
-    born = [f for f in facts if isinstance(f, ProducerEvent) and f.event == "started"]
+    born = [fact for fact in facts if isinstance(fact, ProducerEvent) and fact.event == "started"]
     blocks.append(_block(Tables.PRODUCERS, _by_column(Tables.PRODUCERS, map(producer_row, born))))
-    kernels = kernel_columns([fact for fact in facts if isinstance(fact, JoinedKernels)])
-    blocks.append(_block(Tables.KERNELS, kernels))
+    blocks += [
+        _block(table, columns([fact for fact in facts if type(fact) is kind]))
+        for kind, (table, columns) in _COLUMNS.items()
+    ]
     return [block for block in blocks if block.rows]
 
 
@@ -80,9 +99,13 @@ def _by_column(table: Table, rows: Iterable[Row]) -> Columns:
 def _block(table: Table, columns: Columns) -> Block:
     schema = arrow_schema(table)
     batch = pa.RecordBatch.from_arrays(
-        [pa.array(columns.get(field.name, []), field.type) for field in schema], schema=schema
+        [_array(columns.get(field.name, []), field.type) for field in schema], schema=schema
     )
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as stream:
         stream.write_batch(batch)
     return Block(table, batch.num_rows, sink.getvalue().to_pybytes())
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array:  # noqa: ANN401  list or Arrow array
+    return values.cast(kind) if isinstance(values, pa.Array) else pa.array(values, kind)

@@ -161,6 +161,7 @@ def _engines(journey: Journey, attempt: Attempt | None) -> Iterator[Row]:
         if any(_is_of(request, engine) for request in requests):
             yield from _steps(engine)
             yield from _kernels(engine)
+            yield from _classes(engine)
 
 
 def _steps(engine: EngineWork) -> Iterator[Row]:
@@ -243,3 +244,16 @@ def _kernels(engine: EngineWork) -> Iterator[Row]:
     details = [f"on {', '.join(devices)}", "time of the whole batches, others' share included"]
     launches = sum(kernel.launches for kernel in engine.kernels)
     yield Row("kernels", Share(total, total, launches), "magenta", details, rows)
+
+
+def _classes(engine: EngineWork) -> Iterator[Row]:
+    """Kernels by class: of all steps, those whose kernels are not kept one by one too."""
+    if not engine.kernel_classes:
+        return
+    total = sum(each.total_ns for each in engine.kernel_classes)
+    rows = [
+        Row(each.kind, Share(each.total_ns, total, each.launches), "magenta")
+        for each in engine.kernel_classes
+    ]
+    launches = sum(each.launches for each in engine.kernel_classes)
+    yield Row("kernel classes", Share(total, total, launches), "magenta", [], rows)

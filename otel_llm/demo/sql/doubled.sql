@@ -12,6 +12,11 @@ SELECT what, wrong FROM
     UNION ALL
     SELECT 'llm_kernels', count() - uniqExact(instance_id, step_seq, name, start) FROM llm_kernels
     UNION ALL
+    SELECT 'llm_step_kernels', count() - uniqExact(instance_id, step_seq, rank, device) FROM llm_step_kernels
+    UNION ALL
+    SELECT 'kernels in llm_kernels_10s', greatest(0, toInt64(sum(kernels)) - toInt64((SELECT count() FROM llm_kernels)))
+        FROM llm_kernels_10s
+    UNION ALL
     SELECT 'llm_engine_events', count() - uniqExact(instance_id, event) FROM llm_engine_events
     UNION ALL
     SELECT 'otel_traces', count() - uniqExact(TraceId, SpanId) FROM otel_traces

@@ -21,8 +21,11 @@ from otel_llm.facts.joined import (
     JoinedKernels,
     JoinedRequest,
     JoinedStep,
+    KernelTotals,
     ProducerEvent,
     SpanIds,
+    StepKernelNames,
+    StepKernelSums,
 )
 from tests.agent.builders import (
     ATTEMPT_SPAN_ID,
@@ -48,6 +51,7 @@ from tests.agent.builders import (
 
 WRITTEN = (
     Tables.CALLS, Tables.ATTEMPTS, Tables.REQUESTS, Tables.STEPS, Tables.EVENTS, Tables.KERNELS,
+    Tables.STEP_KERNELS, Tables.KERNELS_10S, Tables.STEP_KERNEL_NAMES,
 )  # fmt: skip
 IDS = SpanIds(TRACE_ID, "1" * 16, ATTEMPT_SPAN_ID)
 STEP_IDS = SpanIds("2" * 32, "3" * 16)
@@ -73,7 +77,54 @@ FACTS: list[Joined] = [
     STEP,
     JoinedKernels(ENGINE, anchor(), kernels(), STEP_IDS),
     ProducerEvent(ENGINE, anchor(), "died", at(10), (4, 5), ("req-1",), 6),
+    StepKernelSums(
+        producer=ENGINE,
+        anchor=anchor(),
+        seq=1,
+        source="cupti",
+        device="GPU-1",
+        base_ns=at(3.5),
+        span_ns=90,
+        busy_ns=60,
+        launch_gap_ns=20,
+        wait_gap_ns=10,
+        overlap_ns=5,
+        classes=["gemm", "collective"],
+        kernels=[2, 1],
+        kernel_ns=[40, 25],
+        rank=2,
+        incomplete=True,
+    ),
+    KernelTotals(
+        producer=ENGINE,
+        source="cupti",
+        device="GPU-1",
+        time_ns=wall(0),
+        rank=2,
+        names=["a_gemm", "b"],
+        classes=["gemm", "other"],
+        kernels=[3, 1],
+        total_ns=[30, 7],
+        min_ns=[9, 7],
+        max_ns=[12, 7],
+    ),
+    StepKernelNames(
+        producer=ENGINE,
+        anchor=anchor(),
+        seq=1,
+        source="cupti",
+        device="GPU-1",
+        kept="slow",
+        rank=2,
+        names=["a_gemm", "b"],
+        classes=["gemm", "other"],
+        first_ns=[at(4), at(5)],
+        kernels=[3, 1],
+        total_ns=[30, 7],
+        max_ns=[12, 7],
+    ),
 ]
+GPU = {"source": "cupti", "device": "GPU-1", "rank": 2}
 
 REQUEST_ROW = {
     **ENGINE_COLUMNS, **MODEL_COLUMNS,
@@ -124,6 +175,30 @@ KERNEL_ROWS = [
         ("gemm", 0, 1_500), ("attention", 2_000, 2_500), ("gemm", 5_000, 700),
     )
 ]  # fmt: skip
+STEP_KERNELS_ROW = {
+    **ENGINE_COLUMNS, **MODEL_COLUMNS, **GPU, "step_seq": 1, "start": wall(3.5), "span_ns": 90,
+    "busy_ns": 60, "launch_gap_ns": 20, "wait_gap_ns": 10, "overlap_ns": 5,
+    "class": ["gemm", "collective"], "kernels": [2, 1], "kernel_ns": [40, 25], "incomplete": True,
+    **CLOCK,
+}  # fmt: skip
+TOTALS_ROWS = [
+    {
+        **ENGINE_COLUMNS, **MODEL_COLUMNS, **GPU, "time": wall(0), "name": name, "class": kind,
+        "kernels": count, "total_ns": total, "min_ns": low, "max_ns": high,
+    }
+    for name, kind, count, total, low, high in (
+        ("a_gemm", "gemm", 3, 30, 9, 12), ("b", "other", 1, 7, 7, 7),
+    )
+]  # fmt: skip
+NAMES_ROWS = [
+    {
+        **ENGINE_COLUMNS, "dp_rank": 3, **GPU, "step_seq": 1, "kept": "slow", "start": start,
+        "name": name, "class": kind, "kernels": count, "total_ns": total, "max_ns": high, **CLOCK,
+    }
+    for name, kind, start, count, total, high in (
+        ("a_gemm", "gemm", wall(4), 3, 30, 12), ("b", "other", wall(5), 1, 7, 7),
+    )
+]  # fmt: skip
 EVENT_ROW = {
     **ENGINE_COLUMNS,
     "kind": "engine", "event": "died", "time": wall(10), "steps_in_flight": [4, 5],
@@ -136,6 +211,9 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "llm_steps": [STEP_ROW],
     "llm_kernels": KERNEL_ROWS,
     "llm_engine_events": [EVENT_ROW],
+    "llm_step_kernels": [STEP_KERNELS_ROW],
+    "llm_kernels_10s": TOTALS_ROWS,
+    "llm_step_kernel_names": NAMES_ROWS,
 }
 
 

@@ -1,0 +1,1 @@
+"""What kernels cost: in the shim, in the reader, in rows."""

@@ -1,0 +1,1 @@
+"""Profiles that others recorded, into the same tables as kernels that were followed live."""
