@@ -15,7 +15,9 @@ def test_one_request(bench: Bench) -> None:
     """Rows and spans of what one engine wrote arrive."""
     serve(bench.engine())
     bench.turn()
-    assert (bench.rows.items, bench.spans.items) == (ALL, {"traces": 4})
+    assert (bench.rows.all_items, bench.spans.items) == (
+        {**ALL, "llm_producers": 1}, {"traces": 4},
+    )  # fmt: skip
     assert bench.value("otel_llm_agent_delivered_total", sink="otlp") == 4
     assert bench.value("otel_llm_agent_journals") == 1
 
@@ -52,9 +54,10 @@ def test_past_the_spool_the_oldest_goes(bench: Bench) -> None:
         bench.turn()
     bench.rows.error = None
     bench.turn()
-    arrived_rows = sum(bench.rows.items.values())
-    assert arrived_rows < 61
-    assert bench.lost("spool_full") == 61 - arrived_rows
+    # Thirty requests and steps, a birth and its process.
+    arrived_rows = sum(bench.rows.all_items.values())
+    assert arrived_rows < 62
+    assert bench.lost("spool_full") == 62 - arrived_rows
     newest = [batch for batch in bench.rows.taken if batch.target == "llm_requests"][-1]
     assert b"req-30" in newest.body
 
@@ -68,7 +71,8 @@ def test_refused_for_good(bench: Bench) -> None:
     bench.rows.error = None
     serve(journal, 2)
     bench.turn()
-    assert bench.lost("refused") == 3
+    # A request, a step, a birth and its process.
+    assert bench.lost("refused") == 4
     assert bench.rows.items == {"llm_requests": 1, "llm_steps": 1}
 
 
