@@ -175,7 +175,8 @@ class Journal:
                 for row, index in enumerate(record.request_index):
                     self._parts[index].append(_part(record, row))
             case StepDone() if record.seq in self._steps:
-                step = self._steps[record.seq] = Step(self._steps[record.seq].scheduled, record)
+                scheduled = self._steps[record.seq].scheduled
+                step = self._steps[record.seq] = Step(scheduled, record.whole())
                 for row, index in enumerate(step.scheduled.request_index):
                     _emitted(self._parts[index], step, row)
 

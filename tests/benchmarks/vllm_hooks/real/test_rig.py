@@ -38,7 +38,7 @@ def test_all_members_decode(
     assert {one.phase for one in last} == {bytes([PHASE_DECODE]) * 5}
     assert {tuple(one.tokens) for one in last} == {(1 + drafts,) * 5}
     assert {tuple(one.drafts) for one in last} == {(drafts,) * 5 if drafts else ()}
-    done = {one.seq: one for one in facts(journals) if isinstance(one, StepDone)}
+    done = {one.seq: one.whole() for one in facts(journals) if isinstance(one, StepDone)}
     assert {tuple(done[one.seq].accepted) for one in last[:-2]} == {(1,) * 5 if drafts else ()}
     assert {tuple(done[one.seq].emitted) for one in last[:-2]} == {(2 if drafts else 1,) * 5}
 
