@@ -126,12 +126,13 @@ class Journal:
         self._steps: dict[int, Step] = {}
         self._parts: dict[int, list[Part]] = defaultdict(list)
 
-    def read(self) -> None:
-        """Read on, to what stands there now."""
+    def read(self) -> int:
+        """Read on, to what stands there now; returns how many records that were."""
         new = self._reader.read()
         self.records += new
         for record in new:
             self._take(record)
+        return len(new)
 
     def steps(self) -> list[Step]:
         """The steps of an engine core, in order."""
