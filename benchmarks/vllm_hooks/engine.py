@@ -15,7 +15,7 @@ from typing import Any
 from vllm import LLM, SamplingParams
 
 from benchmarks.gpu_probe.gpuprobe.stats import paired_ratio
-from benchmarks.vllm_hooks.meter import Meter
+from benchmarks.vllm_hooks.meter import Meter, own_time
 from benchmarks.vllm_hooks.switch import in_place, switch
 from otel_llm.patching import Patch, PatchSet
 
@@ -106,7 +106,7 @@ class Engine:
         """Nanoseconds of each step, and the median of those in hooks."""
         steps, hooks = self._timed(meter, meter.timed, members)
         _, stopwatches = self._timed(meter, meter.empty, members)
-        return steps, median(hooks) - median(stopwatches)
+        return steps, own_time(hooks, stopwatches)
 
     def _timed(self, meter: Meter, hooks: PatchSet, members: int) -> tuple[list[int], list[int]]:
         """Nanoseconds of each step, and what the stopwatches show for it."""

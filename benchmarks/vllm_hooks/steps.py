@@ -11,11 +11,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 
 from benchmarks.rounds import Round, calls_per_round, mean_ns
 from benchmarks.vllm_hooks.alone import captured, replay
-from benchmarks.vllm_hooks.meter import Meter
+from benchmarks.vllm_hooks.meter import Meter, own_time
 from benchmarks.vllm_hooks.rig import Rig
 from benchmarks.vllm_hooks.switch import in_place, switch
 from otel_llm.journal.directory import scan
@@ -115,7 +114,7 @@ class Bench:
                 for hooks in (self._meter.timed, self._meter.empty)
             )
         return {
-            name: median(one[name] for one in timed) - median(one[name] for one in empty)
+            name: own_time([one[name] for one in timed], [one[name] for one in empty])
             for name in timed[0]
             if any(one[name] for one in timed)
         }
@@ -150,10 +149,10 @@ class Bench:
         """Microseconds in the hooks per step."""
         with self._filled(members):
             shown = [
-                median(sum(one.values()) for one in self._shown(meter, hooks, members, step))
+                [sum(one.values()) for one in self._shown(meter, hooks, members, step)]
                 for hooks in (meter.timed, meter.empty)
             ]
-        return shown[0] - shown[1]
+        return own_time(*shown)
 
     def _shown(
         self, meter: Meter, hooks: PatchSet, members: int, step: Callable[[], None]

@@ -92,9 +92,17 @@ def _shaped(record: Record, breaches: Counter[str]) -> Record | None:
 
 
 def checked_result(scheduled: StepScheduled, done: StepDone, breaches: Counter[str]) -> StepDone:
-    """Take what a result says of another batch than its step's as not told; mend its time."""
+    """Take what a result says of another batch than its step's as not told; mend its time.
+
+    What it has in short is written out, now that it can be no more than the step's own members.
+    """
     members = len(scheduled.request_index)
     changes: dict[str, Any] = {}
+    if done.ones == members:
+        done = done.whole()
+    elif done.ones:
+        breaches["batch"] += 1
+        changes["ones"] = 0
     if done.emitted and len(done.emitted) != members:
         breaches["batch"] += 1
         changes["emitted"] = []

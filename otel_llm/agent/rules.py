@@ -214,6 +214,7 @@ RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
         "kv_used": _COUNT_32,
         "kv_total": _COUNT_32,
         "drafts": _counts(32),
+        "short": Rule("batch", lambda short: not short),  # a reader has written it out
     },
     StepDone: {
         "seq": _NUMBER,
@@ -222,6 +223,7 @@ RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
         "execute_ns": _optional(_COUNT_64),
         "accepted": _counts(32),
         "cudagraph_mode": _TEXT,
+        "ones": Rule("batch", lambda members: 0 <= members <= MAX_ITEMS, lambda _: 0),
     },
     StepKernels: {
         "seq": _COUNT_64,

@@ -4,7 +4,9 @@ A step is written twice: when it is scheduled, with its batch, and when its resu
 with no second half was in flight when its engine died.
 
 A journal may hold both in short, where every member decodes one token: three bytes less for each
-member. Whoever reads a journal gets them whole.
+member. A reader writes out what is scheduled, which costs no more than the record's own members.
+What a result has in short is written out only against its step: its one number could stand for any
+size.
 """
 
 from typing import Annotated
@@ -86,7 +88,7 @@ class StepDone(msgspec.Struct, frozen=True, array_like=True):
     ones: Annotated[int, Meta(ge=0, le=MAX_MEMBERS)] = 0
 
     def whole(self) -> "StepDone":
-        """The same, with nothing left out."""
+        """The same, with nothing left out. First see that `ones` are as many as the step had."""
         if not self.ones:
             return self
         return msgspec.structs.replace(self, emitted=[1] * self.ones, ones=0)

@@ -10,6 +10,7 @@ from zlib import crc32
 import msgspec
 
 from otel_llm.errors import JournalError
+from otel_llm.facts import StepScheduled
 from otel_llm.facts.producer import Producer
 from otel_llm.journal.directory import is_locked
 from otel_llm.journal.layout import (
@@ -29,7 +30,7 @@ from otel_llm.journal.layout import (
     checksum,
     max_frame,
 )
-from otel_llm.journal.records import KINDS, Record, whole
+from otel_llm.journal.records import KINDS, Record
 
 _CHUNK = 256 << 10
 _READ_BYTES = 8 << 20
@@ -255,7 +256,8 @@ class JournalReader:
             if decode is None:
                 self._undecodable += 1
             else:
-                records.append(whole(cast("Record", decode(payload))))
+                record = cast("Record", decode(payload))
+                records.append(record.whole() if isinstance(record, StepScheduled) else record)
         except _UNDECODABLE:
             self._undecodable += 1
         return aligned(length)

@@ -39,10 +39,4 @@ KINDS: dict[int, type[msgspec.Struct]] = {
     9: Attempt,
     10: RequestDelivered,
 }
-_SHORT = (StepScheduled, StepDone)
 KIND_OF: dict[type[msgspec.Struct], int] = {record: kind for kind, record in KINDS.items()}
-
-
-def whole(record: Record) -> Record:
-    """A record as it was meant: what stood in the journal in short is written out."""
-    return record.whole() if isinstance(record, _SHORT) else record

@@ -62,8 +62,9 @@ class Journal:
                 nanoseconds; it decides when the next anchor is due.
         """
         lock = self._lock
-        lock.acquire()  # `with` would cost twice as much
         try:
+            # Within the block, as a signal handler may raise right behind it. `with` costs more.
+            lock.acquire()
             ring = self._ring or self._ring_after_fork()
             if ring is None:
                 return
@@ -80,7 +81,10 @@ class Journal:
             finally:
                 self._busy = False
         finally:
-            lock.release()
+            try:  # noqa: SIM105  `suppress` costs more
+                lock.release()
+            except RuntimeError:  # a handler raised while this thread waited for the lock
+                pass
 
     @property
     def instance_id(self) -> str:

@@ -1,11 +1,15 @@
 """The engine's join, as a function from records to facts."""
 
+import tracemalloc
+
 import msgspec
 
 from otel_llm.agent.engine_join import MAX_OPEN_STEPS, EngineJoin
 from otel_llm.agent.join import Limits
+from otel_llm.agent.rules import MAX_ITEMS
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
 from otel_llm.context import TenantTag
+from otel_llm.facts import StepDone
 from otel_llm.facts.joined import (
     Joined,
     JoinedKernels,
@@ -302,6 +306,24 @@ def test_result_before_its_schedule() -> None:
     assert isinstance(step, JoinedStep)
     assert step.ended_ns == at(3)
     assert join.breaches == {"time": 1}
+
+
+def test_results_in_short_without_their_steps_cost_nothing() -> None:
+    """Many that each claim the largest batch are passed over, in the memory of one."""
+    join = make()
+    join.feed([anchor(), arrived(), scheduled()])
+    results = [StepDone(seq, at(8), ones=MAX_ITEMS) for seq in range(1, 5_001)]
+    tracemalloc.start()
+    try:
+        [step] = join.feed(results)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert isinstance(step, JoinedStep)
+    assert step.done is not None
+    assert (step.done.emitted, step.done.ones) == ([], 0)
+    assert join.breaches == {"batch": 1}
+    assert peak < 1 << 18
 
 
 def test_emitted_of_another_length() -> None:

@@ -22,7 +22,7 @@ from otel_llm.agent.rules import (
     bounded_id,
 )
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
-from otel_llm.facts import StepKernels
+from otel_llm.facts import StepDone, StepKernels
 from otel_llm.journal.records import KINDS, Record
 from tests.agent.builders import (
     ENGINE,
@@ -48,8 +48,6 @@ UNCHECKED = {
     "outcome", "source", "stream",
     # Checked together with the arrays beside it.
     "name_index",
-    # Gone when a reader has written the record out.
-    "short", "ones",
 }  # fmt: skip
 
 
@@ -127,6 +125,8 @@ LONG = "x" * (MAX_TEXT + 1)
         (done(), "cudagraph_mode", LONG, LONG[:-1], "text"),
         (done(), "emitted", [-1], [0], "tokens"),
         (done(), "execute_ns", -1, None, "tokens"),
+        (done(), "ones", -1, 0, "batch"),
+        (done(), "ones", MAX_ITEMS + 1, 0, "batch"),
         (kernels(), "names", ["y" * 5_000, "b"], ["y" * MAX_KERNEL_NAME, "b"], "text"),
         (call(), "status_code", 100_000, None, "tokens"),
         (call(), "inter_chunk_us", [1 << 32, 3], [U32, 3], "tokens"),
@@ -155,6 +155,7 @@ def test_mended(record: Record, field: str, value: object, mended: object, what:
         (scheduled(), "phase", b"\x02", "batch"),
         (scheduled(), "tokens", [1, 2], "batch"),
         (scheduled(), "request_index", [], "batch"),
+        (scheduled(), "short", True, "batch"),
         (scheduled(1, 3, (1, 2)), "tokens", [U32, 1], "batch"),
         (delivered(), "arrival_ns", -1, "time"),
         (delivered(), "finished_ns", 1 << 62, "time"),
@@ -260,3 +261,15 @@ def test_accepted_of_another_batch(drafts: list[int], accepted: list[int], kept:
     result = msgspec.structs.replace(done(1, 8, (1, 1)), accepted=accepted)
     assert checked_result(step, result, breaches).accepted == kept
     assert breaches == ({} if kept else {"batch": 1})
+
+
+@pytest.mark.parametrize(
+    ("ones", "emitted", "breach"), [(2, [1, 1], 0), (1, [], 1), (3, [], 1), (0, [], 0)]
+)
+def test_a_result_in_short(ones: int, emitted: list[int], breach: int) -> None:
+    """It is written out if its step had as many members; else it tells nothing of tokens."""
+    breaches: Counter[str] = Counter()
+    short = StepDone(1, MonotonicNs(9_000_000_000), ones=ones)
+    result = checked_result(scheduled(1, 3, (1, 2)), short, breaches)
+    assert (result.emitted, result.ones) == (emitted, 0)
+    assert breaches.total() == breach

@@ -126,12 +126,13 @@ class Journal:
         self._steps: dict[int, Step] = {}
         self._parts: dict[int, list[Part]] = defaultdict(list)
 
-    def read(self) -> None:
-        """Read on, to what stands there now."""
+    def read(self) -> int:
+        """Read on, to what stands there now; returns how many records that were."""
         new = self._reader.read()
         self.records += new
         for record in new:
             self._take(record)
+        return len(new)
 
     def steps(self) -> list[Step]:
         """The steps of an engine core, in order."""
@@ -175,7 +176,8 @@ class Journal:
                 for row, index in enumerate(record.request_index):
                     self._parts[index].append(_part(record, row))
             case StepDone() if record.seq in self._steps:
-                step = self._steps[record.seq] = Step(self._steps[record.seq].scheduled, record)
+                scheduled = self._steps[record.seq].scheduled
+                step = self._steps[record.seq] = Step(scheduled, record.whole())
                 for row, index in enumerate(step.scheduled.request_index):
                     _emitted(self._parts[index], step, row)
 

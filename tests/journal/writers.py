@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -142,8 +143,46 @@ def fork(folder: str) -> None:
     sys.stdout.write(json.dumps(found))
 
 
+class Interrupt(BaseException):
+    """What a signal handler raises."""
+
+
+def interrupt(folder: str, times: str) -> None:
+    """Write while a signal handler raises so many times, then once more from another thread."""
+
+    def handler(_number: int, _frame: object) -> None:
+        raise Interrupt
+
+    rng = random.Random(1)
+    journal = small_journal(folder)
+    reader = JournalReader.open(scan(Path(folder))[0])
+    signal.signal(signal.SIGALRM, handler)
+    raised = 0
+    while raised < int(times):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-5, 6e-5))
+            while True:
+                journal.write(step(7))
+        except Interrupt:
+            raised += 1
+        reader.read()
+    other = threading.Thread(target=journal.write, args=(step(8),), daemon=True)
+    other.start()
+    other.join(20)
+    outcome = {
+        "returned": not other.is_alive(),
+        "last": [one.seq for one in reader.read() if isinstance(one, StepDone)][-1:],
+        "corrupt": reader.lost.corrupt + reader.lost.undecodable,
+        "dropped": reader.counters.dropped,
+    }
+    sys.stdout.write(json.dumps(outcome) + "\n")
+    sys.stdout.flush()
+    os._exit(0)  # an interpreter in order would wait for the lock to close the journal
+
+
 if __name__ == "__main__":
     programs: dict[str, Callable[..., None]] = {
         "write": write, "leave": leave, "kill": kill, "fork": fork,
+        "interrupt": interrupt,
     }  # fmt: skip
     programs[sys.argv[1]](*sys.argv[2:])

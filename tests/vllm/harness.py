@@ -7,6 +7,7 @@ import psutil
 
 from otel_llm.demo.stack import Stack
 from otel_llm.demo.vllm.engine import VllmEngine
+from otel_llm.demo.vllm.paced import WORKER_CLS
 from otel_llm.runfile import read
 
 [ENGINE] = VllmEngine.names
@@ -17,6 +18,9 @@ _GONE_WITHIN_S = 20.0
 
 class Site:
     """Store, agent, one vLLM and a gateway, in the order in which facts flow.
+
+    Its steps last as long as the demo's, so that a caller can leave in the midst of a request
+    however fast the machine.
 
     Args:
         work_dir: holds everything of this run.
@@ -41,7 +45,7 @@ class Site:
         self.stack = Stack(work_dir, engine, max_in_flight=_MAX_IN_FLIGHT)
         self.journal_dir = Path(self.stack.journal_dir)
         self.url = ""
-        self._options = list(options)
+        self._options = ["--worker-cls", WORKER_CLS, *options]
         self._environment = dict(environment or {})
         self._native_tracing = native_tracing
         self._processes: list[psutil.Process] = []

@@ -28,11 +28,15 @@ from tests.vllm.load import drive, mixed, short
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(420)]
 
-CALLS, CANCELLED_CALLS = 500, 90
+CALLS, CANCELLED_CALLS, CANCELLED_SHARE = 500, 90, 0.4
 # Few at once: the machine stalling a process once is a gap of every request that ends just then.
 IN_FLIGHT = 8
-# Memory for all calls at once, so that nothing is preempted.
-MUCH_MEMORY = ("--num-gpu-blocks-override", "1200", "--max-num-seqs", "48")
+# Memory for all calls at once, so that nothing is preempted or waits in the queue. A long prompt
+# takes several steps, so that a client can leave in the midst of them.
+MUCH_MEMORY = (
+    *("--num-gpu-blocks-override", "1200"),
+    *("--max-num-seqs", "48", "--max-num-batched-tokens", "256"),
+)
 GAP_LIMIT_S = 1e-3
 
 _NATIVE = """
@@ -157,12 +161,10 @@ def test_native_spans_stand_under_the_attempt_and_count_for_nothing(uncancelled:
 def test_each_difference_is_a_cancelled_request(uncancelled: Run) -> None:
     """VLLM leaves out what its API server never handled; nothing else differs."""
     site = uncancelled.site
-    seen = drive(site, mixed(CANCELLED_CALLS, 0.4, seed=2), IN_FLIGHT)
+    calls = mixed(CANCELLED_CALLS, CANCELLED_SHARE, seed=2, phases=("prefill", "decode"))
+    seen = drive(site, calls, IN_FLIGHT)
     requests = settle(site, seen)
     cancelled = [row for row in requests if row["outcome"] == "cancelled"]
-    assert len(cancelled) >= CANCELLED_CALLS * 0.2
-    assert any(row["first_output_ns"] is None for row in cancelled)
-    assert any(row["first_output_ns"] is not None for row in cancelled)
     explained = {row["request_id"]: not_counted(row) for row in cancelled}
     ours = our_counters(requests)
     told = vllm_counters(site)
@@ -175,8 +177,12 @@ def test_each_difference_is_a_cancelled_request(uncancelled: Run) -> None:
             - sum((Counter(each.by_reason) for each in explained.values()), Counter[str]())
         ),
     ), explained
-    assert any(each.output for each in explained.values())
     assert wrong_accounts(requests) == []
+    # A run in which nothing of this happened would prove little.
+    assert len(cancelled) >= CANCELLED_CALLS * CANCELLED_SHARE
+    assert any(row["first_output_ns"] is None for row in cancelled)
+    assert any(row["first_output_ns"] is not None for row in cancelled)
+    assert any(each.output for each in explained.values())
 
 
 def test_no_fact_is_lost(uncancelled: Run) -> None:

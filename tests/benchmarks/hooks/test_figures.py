@@ -60,6 +60,31 @@ def test_the_page_shows_them() -> None:
     assert "| 256 | 730.0 | 830.0 | 930.0 | 130.0 | 4.5 | 10.5 | 12.0 | 14.0 |" in text
 
 
+def test_the_page_says_which_goals_are_missed() -> None:
+    """By each size; a goal that is just met is kept."""
+    result = {
+        "taken": "2026-01-02",
+        "machine": report.machine(),
+        "versions": report.versions("otel-llm", "msgspec"),
+        **figures.merged(sample.recorded(), sample.vllm()),
+        "method": page.METHOD,
+    }
+    result["step_us_alone"] = {"1": 5.1, "16": 6.5, "64": 11.5, "256": 31.0}
+    result["engine"]["256"]["hooks_us"] = 50.0
+    text = page.render(result)
+    assert "- In place, at most 5 us and 0.1 us per request: **missed at every size.**" in text
+    assert "- Alone, the same: **missed at 64, 256**, kept at the others." in text
+    assert "- In an engine that generates, at most 0.5% of a step of 10 ms: kept at every" in text
+    result["engine"]["256"]["hooks_us"] = 50.1
+    assert "a step of 10 ms: **missed at 256**, kept at the others." in page.render(result)
+
+
+def test_the_committed_page_is_that_of_the_committed_figures() -> None:
+    """Nobody has written into it."""
+    result = json.loads((report.RESULTS / "hooks.json").read_text(encoding="utf-8"))
+    assert (report.RESULTS / "hooks.md").read_text(encoding="utf-8") == page.render(result)
+
+
 def test_vllm_is_measured_in_its_own_python(tmp_path: Path) -> None:
     """The named Python runs the benchmark from the repository's root, and its figures come back."""
     python = tmp_path / "python"

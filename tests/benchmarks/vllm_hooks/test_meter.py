@@ -109,6 +109,11 @@ def test_without_hooks_only_the_stopwatches_are_left(ticks: Ticks) -> None:
     assert dict(vars(owner)) == before
 
 
+def test_the_stopwatches_own_time_is_taken_off() -> None:
+    """What is left is the hooks', by medians: a step that was disturbed says nothing."""
+    assert meter.own_time([9.0, 7.0, 900.0], [2.0, 1.0, 3.0]) == 7.0
+
+
 async def test_coroutines_are_hooked_but_not_timed(ticks: Ticks) -> None:
     """Other tasks run while one waits, so its time would say nothing."""
     owner = engine(ticks)

@@ -11,7 +11,8 @@ import msgspec
 from otel_llm.engines.vllm import core_hooks
 from otel_llm.engines.vllm.core import Core
 from otel_llm.engines.vllm.core_patches import patches_of
-from otel_llm.journal.records import Record, whole
+from otel_llm.facts import StepDone, StepScheduled
+from otel_llm.journal.records import Record
 from otel_llm.journal.writer import Journal
 from otel_llm.patching import PatchSet
 from otel_llm.recorder import Recorder
@@ -26,9 +27,8 @@ class Kept(list[Record]):
 
     def write(self, record: Record, _now_ns: int | None = None) -> None:
         """As `Journal.write`: what becomes of the record's lists later is nothing to it."""
-        self.append(
-            whole(msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=type(record)))
-        )
+        kept = msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=type(record))
+        self.append(kept.whole() if isinstance(kept, StepScheduled | StepDone) else kept)
 
     def count_swallowed(self) -> None:
         """As `Journal.count_swallowed`; the tests' own fixture sees what is swallowed."""

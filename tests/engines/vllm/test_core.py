@@ -96,6 +96,34 @@ def test_steps_that_only_decode(engine: tuple[Scheduler, Kept]) -> None:
     assert {one.phase for one in steps} == {bytes([PHASE_DECODE] * n) for n in (2, 3)}
 
 
+def test_a_later_input_of_a_session(engine: tuple[Scheduler, Kept]) -> None:
+    """A member that decodes may get more than one token without drafts; each step says how many."""
+    scheduler, kept = engine
+    for name in ("a", "b"):
+        scheduler.add_request(Request(name, 5, max_tokens=30))
+    step(scheduler)
+    step(scheduler)
+    scheduler.requests["a"].output += [3, 3, 3]  # as vLLM puts a session's next input in
+    step(scheduler)
+    step(scheduler)
+    steps = of(kept, StepScheduled)[1:]
+    assert [one.tokens for one in steps] == [[1, 1], [4, 1], [1, 1]]
+    assert [one.context for one in steps] == [[5, 5], [6, 6], [10, 7]]
+    assert {one.phase for one in steps} == {bytes([PHASE_DECODE] * 2)}
+
+
+def test_requests_that_wait_and_hold_blocks(engine: tuple[Scheduler, Kept]) -> None:
+    """They wait as much as those in the queue."""
+    scheduler, kept = engine
+    scheduler.add_request(Request("a", 64))
+    scheduler.add_request(Request("b", 5))
+    scheduler.kv_holding_waiting += [Request("c", 5), Request("d", 5)]
+    step(scheduler)
+    scheduler.kv_holding_waiting.clear()
+    step(scheduler)
+    assert [one.waiting for one in of(kept, StepScheduled)] == [3, 0]
+
+
 def test_a_step_s_identity_goes_to_the_workers(engine: tuple[Scheduler, Kept]) -> None:
     """The output names instance, rank and number of the step; one without tokens is none."""
     scheduler, kept = engine

@@ -1,11 +1,12 @@
 """The rig does what the benchmark says it does, and the hooks see all of it."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from benchmarks.vllm_hooks import steps
+from benchmarks.vllm_hooks import meter, steps
 from benchmarks.vllm_hooks.steps import Bench
 from otel_llm.facts.request import RequestDelivered, RequestFinished
 from otel_llm.facts.step import PHASE_DECODE, StepDone, StepScheduled
@@ -38,7 +39,7 @@ def test_all_members_decode(
     assert {one.phase for one in last} == {bytes([PHASE_DECODE]) * 5}
     assert {tuple(one.tokens) for one in last} == {(1 + drafts,) * 5}
     assert {tuple(one.drafts) for one in last} == {(drafts,) * 5 if drafts else ()}
-    done = {one.seq: one for one in facts(journals) if isinstance(one, StepDone)}
+    done = {one.seq: one.whole() for one in facts(journals) if isinstance(one, StepDone)}
     assert {tuple(done[one.seq].accepted) for one in last[:-2]} == {(1,) * 5 if drafts else ()}
     assert {tuple(done[one.seq].emitted) for one in last[:-2]} == {(2 if drafts else 1,) * 5}
 
@@ -73,6 +74,18 @@ def test_every_measure_gives_a_figure(
     assert made.bytes_per_step(3) > made.bytes_per_step(1) > 50
     for less in ("passing", "least", "writing"):
         assert made.other(less)(3)() < made.steady(3)()
+
+
+def test_what_stopwatches_take_is_no_hook_s(
+    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock of which each look takes 1 us, and nothing else any time, hooks take none."""
+    monkeypatch.setitem(steps.STEPS, 3, 10)
+    monkeypatch.setattr(meter, "perf_counter_ns", itertools.count(step=1000).__next__)
+    made = bench(asynchronous=True)
+    assert made.steady(3)() == 0
+    assert made.other("writing")(3)() == 0
+    assert set(made.by_hook(3).values()) == {0}
 
 
 def test_nothing_is_swallowed(bench: Callable[..., Bench], journals: Path) -> None:

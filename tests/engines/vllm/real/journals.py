@@ -174,7 +174,7 @@ def _records(reader: JournalReader) -> Iterator[Record]:
 
 def _put_together(facts: Facts, records: list[Record]) -> None:
     names: dict[int, str] = {}
-    done = {one.seq: one for one in records if isinstance(one, StepDone)}
+    done = {one.seq: one.whole() for one in records if isinstance(one, StepDone)}
     for one in records:
         if isinstance(one, RequestArrived):
             assert one.index not in names, f"{one.request_id} arrived twice"
