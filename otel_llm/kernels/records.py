@@ -10,6 +10,7 @@ counters, two state slots, producer, ring of frames. A frame's kind says what it
     ANCHOR     wall, monotonic, error, CUPTI's clock minus wall: four 64-bit numbers, nanoseconds
     COUNTERS   64-bit numbers in the order of `COUNTERS`, totals since the shim was loaded
     STATE      monotonic ns u64, state u32, reason u32: written at every change
+    IDENTITY   JSON object: whose steps these are, as the worker's hook said; repeated with NAMES
 
 All numbers are little-endian. Times are CUPTI's, which are CLOCK_REALTIME nanoseconds. **Aggregate
 rows are additive**: a step or window may have several rows of the same name, whose counts and
@@ -22,7 +23,7 @@ from typing import Final
 MAGIC = b"OTLLMKRN"
 VERSION = 1
 
-RAW, STEPS, WINDOWS, NAMES, ANCHOR, COUNTERS_KIND, STATE = range(1, 8)
+RAW, STEPS, WINDOWS, NAMES, ANCHOR, COUNTERS_KIND, STATE, IDENTITY = range(1, 9)
 
 RAW_BYTES = 32
 RAW_FIELDS: Final = [
