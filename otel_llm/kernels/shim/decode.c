@@ -96,6 +96,8 @@ static void write_raw(Decode *decode)
 /* The whole number of a step of which a launch's tag keeps 32 bits: never one of the future. */
 static uint64_t whole_step(uint64_t now, uint32_t low)
 {
+    if (!low)
+        return 0;
     uint64_t step = (now & ~(uint64_t)UINT32_MAX) | low;
     return step > now && step > UINT32_MAX ? step - UINT32_MAX - 1 : step;
 }

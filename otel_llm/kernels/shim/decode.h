@@ -35,7 +35,7 @@ static inline void tag(uint32_t correlation, uint64_t step)
                      (uint64_t)correlation << 32 | (uint32_t)step, __ATOMIC_RELAXED);
 }
 
-/* One buffer. `step_now` is the step that runs, `now` CLOCK_REALTIME; nanoseconds. */
+/* One buffer. `step_now` is the newest step, `now` CLOCK_REALTIME; nanoseconds. */
 void decode_buffer(Decode *decode, const Walk *how, uint8_t *buffer, size_t valid, uint64_t now,
                    uint64_t step_now);
 /* Write what has been added up, so that readers have it; `last` writes the windows too. */
