@@ -103,7 +103,7 @@ class Control:
         self.path = path
         if os.pread(self._handle, len(_MAGIC), 0) != _MAGIC:
             self.close()
-            message = f"{path} is not a control file of this release's CUPTI shim"
+            message = f"{path} is no control file of this release's CUPTI shim"
             raise JournalError(message)
 
     def is_alive(self) -> bool:

@@ -43,7 +43,7 @@ def environment(built: Path, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def drive(built: Path, environment: dict[str, str], tmp_path: Path) -> Callable[..., Run]:
-    """Run the driver to its end: `drive(steps, launches, kernels, threads, step_us, NAME=value)`."""
+    """Run the driver: `drive(steps, launches, kernels, threads, step_us, NAME=value)`."""
 
     def run(*numbers: int, fake: str = "libcupti.so.13", **variables: str) -> Run:
         done = subprocess.run(

@@ -24,7 +24,9 @@ def test_header_agrees_with_nvidias(
     """Offsets, widths and codes are those of CUPTI 13.5 and 12.9; sizes are the fake's."""
     includes = [path / folder for path in PACKAGES for folder in folders]
     if not (includes[0] / "cupti.h").is_file():
-        pytest.skip("NVIDIA's header wheels are not installed: pip install 'otel-llm[cupti-headers]'")
+        pytest.skip(
+            "NVIDIA's header wheels are not installed: pip install 'otel-llm[cupti-headers]'"
+        )
     options = [f"-I{path}" for path in includes]
     command = ["cc", *flags, f"-I{SHIM}", *options, HERE / "abi.c", "-o", tmp_path / "abi"]
     subprocess.run(command, check=True)
@@ -45,7 +47,9 @@ def test_the_real_library_without_a_gpu(
     """NVIDIA's own libcupti, on a machine without a driver: off, with the reason, no harm done."""
     real = [path / folder for path in PACKAGES if (path / folder).is_file()]
     if not real:
-        pytest.skip("NVIDIA's header wheels are not installed: pip install 'otel-llm[cupti-headers]'")
+        pytest.skip(
+            "NVIDIA's header wheels are not installed: pip install 'otel-llm[cupti-headers]'"
+        )
     environment["OTEL_LLM_KERNELS_LIBCUPTI"] = str(real[0])
     done = subprocess.run([built / "drive", "/no/fake", "1", "1", "1", "1"], env=environment,
                           check=False, timeout=30)  # fmt: skip

@@ -55,7 +55,9 @@ def _fields(fields: list[tuple[str, str]]) -> list[str]:
 def test_format_is_the_same_in_c(tmp_path: Path) -> None:
     """Fields, sizes, kinds, counters, states and reasons are what the shim's headers say."""
     (tmp_path / "layout.c").write_text(_LAYOUT)
-    subprocess.run(["cc", f"-I{SHIM}", tmp_path / "layout.c", "-o", tmp_path / "layout"], check=True)
+    subprocess.run(
+        ["cc", f"-I{SHIM}", tmp_path / "layout.c", "-o", tmp_path / "layout"], check=True
+    )
     done = subprocess.run([tmp_path / "layout"], check=True, capture_output=True, text=True)
     counted = [len(records.COUNTERS), *map(
         records.COUNTERS.index, ("untagged", "launches", "budget_changes")
@@ -145,6 +147,6 @@ def test_orders_have_bounds(drive: Drive, tmp_path: Path) -> None:
         hand.order(mode="on")
     hand.close()
     (tmp_path / "other").write_bytes(bytes(4096))
-    with pytest.raises(JournalError, match="no control file|not a control file"):
+    with pytest.raises(JournalError, match="no control file"):
         control.Control(tmp_path / "other")
     assert control.scan(tmp_path / "nowhere") == []

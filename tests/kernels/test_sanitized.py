@@ -19,7 +19,7 @@ needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C 
 
 @needs_cc
 def test_damaged_buffers_read_nothing_they_should_not(tmp_path: Path) -> None:
-    """Cut anywhere, bits flipped, CUPTI's own walk lying: no read out of bounds, no endless loop."""
+    """Cut anywhere, bits flipped, CUPTI's walk lying: no read out of bounds, no endless walk."""
     sources = [SHIM / f"{name}.c" for name in WALKER] + [FUZZ / "fuzz.c", FUZZ / "replay.c"]
     program = tmp_path / "replay"
     subprocess.run(["cc", *FLAGS, f"-I{SHIM}", *sources, "-o", program], check=True)
@@ -34,7 +34,7 @@ def test_damaged_buffers_read_nothing_they_should_not(tmp_path: Path) -> None:
 def test_whole_shim_under_sanitizers(
     environment: dict[str, str], tmp_path: Path, sanitizer: str
 ) -> None:
-    """Shim, fake and driver in one program, several threads launching: no error of memory or order."""
+    """Shim, fake and driver, several threads launching: no error of memory or order."""
     from otel_llm.kernels import fake_cupti
 
     flags = ["-std=c11", "-O1", "-g", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all"]

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -56,12 +57,14 @@ def test_names_are_those_of_the_recording(drive: Drive) -> None:
     run = drive(20, 100, 1, 1)
     used = {run.names[row["name"]] for row in run.raw}
     assert len(used) == len({row["name"] for row in run.raw}) > 10
-    assert any(name.startswith("volta_sgemm") or "cutlass" in name or "at::" in name for name in used)
+    assert any(
+        name.startswith("volta_sgemm") or "cutlass" in name or "at::" in name for name in used
+    )
     assert "" not in used
 
 
 def test_names_outlive_what_the_ring_forgets(drive: Drive) -> None:
-    """A ring written over many times still has every name of the rows in it, and counts the rest."""
+    """A ring written over many times has every name of the rows in it, and counts the rest."""
     run = drive(400, 10, 40, 1, OTEL_LLM_KERNELS_RING_BYTES=str(1 << 20))
     assert run.lost.overwritten > 0
     assert 0 < len(run.raw) < 400 * 400
@@ -101,7 +104,7 @@ def test_anchors_tie_the_clocks(drive: Drive) -> None:
     run = drive(24, 1, 1, 1, 100_000)
     assert len(run.anchors) >= 2
     walls = [anchor[0] for anchor in run.anchors]
-    assert max(b - a for a, b in zip(walls, walls[1:], strict=False)) < 1.5e9
+    assert max(b - a for a, b in pairwise(walls)) < 1.5e9
     assert all(0 <= error < 1e6 and abs(cupti) < 1e6 for _, _, error, cupti in run.anchors)
 
 

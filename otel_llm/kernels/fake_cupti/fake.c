@@ -331,17 +331,19 @@ API uint32_t fake_launch(uint32_t domain, uint32_t id, uint32_t kernels, int cop
     return number;
 }
 
-/* Fill a buffer of the caller with records of the recording; their number. For benchmarks. */
-API uint32_t fake_fill(uint8_t *into, size_t bytes, uint32_t first_correlation, uint32_t per_launch)
+/* Fill a buffer of the caller with records of the recording; how many bytes. For benchmarks. */
+API size_t fake_fill(uint8_t *into, size_t bytes, uint32_t first_correlation, uint32_t per_launch,
+                     uint32_t *records)
 {
     uint32_t count = 0;
     size_t at = 0;
     load();
     for (;; count++) {
-        const Row *row = &rows[count % row_count];
+        const Row *row = &rows[next_row++ % row_count];
         size_t size = size_of(row->kind);
+        *records = count;
         if (at + size > bytes)
-            return count;
+            return at;
         memset(into + at, 0, size);
         fill(into + at, row, row->kind, first_correlation + count / per_launch, 0);
         at += size;
@@ -352,4 +354,10 @@ API void fake_counts(uint64_t *records, uint64_t *without_buffer)
 {
     *records = made;
     *without_buffer = lost_without_buffer;
+}
+
+/* Hand over a buffer that fake_fill filled, on this thread. */
+API void fake_complete(uint8_t *from, size_t bytes)
+{
+    completed(NULL, 0, from, bytes, bytes);
 }

@@ -166,7 +166,7 @@ static void visit(void *into, const Work *work)
                      .device = work->device > UINT8_MAX ? UINT8_MAX : (uint8_t)work->device};
     decode->counters[N_RECORDS]++;
     decode->counters[N_KERNELS + work->kind - WORK_KERNEL]++;
-    if (!sums_add(&decode->steps, &row)) {
+    if (!sums_add_one(&decode->steps, &row)) {
         write_steps(decode);
         sums_add(&decode->steps, &row);
     }

@@ -27,9 +27,11 @@ int sums_add(Sums *sums, const Aggregate *row)
             return 0;
         sums->rows[sums->count++] = *row;
         sums->slots[slot] = (uint16_t)sums->count;
+        sums->recent[row->name % RECENT] = (uint16_t)(sums->count - 1);
         return 1;
     }
     Aggregate *into = &sums->rows[at - 1];
+    sums->recent[row->name % RECENT] = (uint16_t)(at - 1);
     into->count += row->count;
     into->total_ns += row->total_ns;
     into->first_ns = into->first_ns < row->first_ns ? into->first_ns : row->first_ns;

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { AHEAD = 3072 };
+
 static uint32_t at_most_32(uint64_t value)
 {
     return value > UINT32_MAX ? UINT32_MAX : (uint32_t)value;
@@ -26,24 +28,35 @@ static size_t size_of(const Walk *how, uint32_t kind)
                                           : 0;
 }
 
-static void read_kernel(const uint8_t *at, Work *work)
+/* Field by field: a copy of the whole record would touch more of it than we want. */
+#define READ(into, at, type, name) memcpy(&(into), (at) + offsetof(type, name), sizeof(into))
+
+static inline void read_kernel(const uint8_t *at, Work *work)
 {
-    KernelRecord record;
-    memcpy(&record, at, sizeof record);
-    *work = (Work){.start = record.start, .end = record.end, .name = record.name,
-                   .device = record.device, .stream = record.stream,
-                   .correlation = record.correlation, .extra = (uint32_t)record.graph_node,
-                   .kind = WORK_KERNEL};
+    uint64_t node;
+    READ(work->start, at, KernelRecord, start);
+    READ(work->end, at, KernelRecord, end);
+    READ(work->name, at, KernelRecord, name);
+    READ(work->device, at, KernelRecord, device);
+    READ(work->stream, at, KernelRecord, stream);
+    READ(work->correlation, at, KernelRecord, correlation);
+    READ(node, at, KernelRecord, graph_node);
+    work->extra = (uint32_t)node;
+    work->kind = WORK_KERNEL;
 }
 
-static void read_transfer(const uint8_t *at, Work *work)
+static inline void read_transfer(const uint8_t *at, uint32_t kind, Work *work)
 {
-    TransferRecord record;
-    memcpy(&record, at, sizeof record);
-    *work = (Work){.start = record.start, .end = record.end, .device = record.device,
-                   .stream = record.stream, .correlation = record.correlation,
-                   .extra = at_most_32(record.bytes),
-                   .kind = record.kind == KIND_MEMCPY ? WORK_MEMCPY : WORK_MEMSET};
+    uint64_t bytes;
+    READ(work->start, at, TransferRecord, start);
+    READ(work->end, at, TransferRecord, end);
+    READ(work->device, at, TransferRecord, device);
+    READ(work->stream, at, TransferRecord, stream);
+    READ(work->correlation, at, TransferRecord, correlation);
+    READ(bytes, at, TransferRecord, bytes);
+    work->name = NULL;
+    work->extra = at_most_32(bytes);
+    work->kind = kind == KIND_MEMCPY ? WORK_MEMCPY : WORK_MEMSET;
 }
 
 static void deliver(const uint8_t *at, uint32_t kind, Visit visit, void *into)
@@ -52,7 +65,7 @@ static void deliver(const uint8_t *at, uint32_t kind, Visit visit, void *into)
     if (kind == KIND_CONCURRENT_KERNEL)
         read_kernel(at, &work);
     else
-        read_transfer(at, &work);
+        read_transfer(at, kind, &work);
     visit(into, &work);
 }
 
@@ -102,7 +115,8 @@ Walked walk(const Walk *how, uint8_t *buffer, size_t valid, Visit visit, void *i
             walked.truncated = 1;
             return walked;
         }
-        __builtin_prefetch(buffer + at + 4 * size);
+        for (int line = 0; line < 4; line++) /* buffers are large and come from another core */
+            __builtin_prefetch(buffer + at + AHEAD + 64 * line);
         deliver(buffer + at, kind, visit, into);
         last = buffer + at;
         at += size;
