@@ -30,8 +30,8 @@ STATE = "r = shim.report(); print(r.state, r.reason)\nlaunch()\n"
 )
 def test_cupti_refuses(script: Script, code: str, told: str) -> None:
     """No driver, no permission, busy: each is said by name and counted, launches go on."""
-    out = script(STATE + "c = shim.report().counters\n"
-                 "print(c['attach_failures'] + c['cupti_errors'] > 0)", FAKE_CUPTI_SUBSCRIBE=code)  # fmt: skip
+    count = "c = shim.report().counters\nprint(c['attach_failures'] + c['cupti_errors'] > 0)"
+    out = script(STATE + count, FAKE_CUPTI_SUBSCRIBE=code)
     assert out.splitlines() == [told, "True"]
 
 
