@@ -28,7 +28,6 @@ MAY_SEE: dict[str, tuple[str, ...]] = {
     "private_dir": (),
     "identity": ("facts",),
     "journal": (*FOUNDATION, "facts", "identity", "isolation", "private_dir"),
-    "kernels": (*FOUNDATION, "facts", "isolation", "journal"),
     "recorder": (*FOUNDATION, "facts", "isolation", "journal"),
     "backoff": (),
     "runfile": ("errors", "private_dir"),
