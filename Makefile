@@ -8,9 +8,9 @@ KILLS ?= 200
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help venv vllm demo demo-vllm test test-stack kill-loop test-vllm test-wheel fuzz-otlp lint \
-	format generate check-generated example bench-hooks bench-gateway bench-ingest bench-otlp \
-	bench-schema bench-store bench-devices gpu-probe clean
+.PHONY: help venv vllm demo demo-vllm test test-stack kill-loop test-vllm test-wheel fuzz-otlp \
+	fuzz-cupti lint format generate check-generated example bench-hooks bench-gateway bench-ingest bench-otlp \
+	bench-schema bench-store bench-devices bench-kernels gpu-probe clean
 
 help: ## Show this list
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | \
@@ -18,8 +18,9 @@ help: ## Show this list
 
 venv: $(STAMP) ## Make the virtual environment with everything in it
 
-# The decoder is compiled by the installation, so its sources belong to it.
-$(STAMP): pyproject.toml setup.py $(wildcard otel_llm/collector/decoder/native/*)
+# Decoder and CUPTI shim are compiled by the installation, so their sources belong to it.
+$(STAMP): pyproject.toml setup.py $(wildcard otel_llm/collector/decoder/native/*) \
+		$(wildcard otel_llm/kernels/shim/*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
@@ -56,6 +57,9 @@ test-wheel: $(STAMP) ## Build the wheel, install it alone, and use it
 
 fuzz-otlp: $(STAMP) ## Fuzz the OTLP decoder with clang's libFuzzer; FUZZ_S=300 seconds
 	PYTHON=$(BIN)/python tests/collector/decoder/fuzz/run $(or $(FUZZ_S),60)
+
+fuzz-cupti: $(STAMP) ## Fuzz the CUPTI shim's buffer walker in the same way
+	PYTHON=$(BIN)/python tests/kernels/fuzz/run $(or $(FUZZ_S),60)
 
 lint: $(STAMP) ## Ruff and mypy, both strict
 	$(BIN)/ruff check .
@@ -104,6 +108,9 @@ bench-schema: $(STAMP) ## Codecs, keys, indexes and shapes of the tables; writes
 
 bench-devices: $(STAMP) ## Cost of reading eight GPUs, without a driver; writes results/devices.*
 	$(BIN)/python -m benchmarks.devices
+
+bench-kernels: $(STAMP) ## Cost of the CUPTI shim and its reader, no GPU; writes results/kernels.*
+	$(BIN)/python -m benchmarks.kernels
 
 gpu-probe: ## Ask an NVIDIA GPU what it can do; see benchmarks/gpu_probe/README.md
 	$(PYTHON) benchmarks/gpu_probe/probe.py --stage all --out $(or $(OUT),gpu-probe-results)

@@ -104,6 +104,8 @@ def _section(lines: list[str]) -> str:
 def _kind(kind: Any) -> str:  # noqa: ANN401  any annotation
     """What values a setting takes, with its bounds."""
     (schema,), _ = msgspec.json.schema_components([kind])
+    if "enum" in schema:
+        return ", ".join(schema["enum"])
     names = {"boolean": "true, false", "integer": "whole number", "number": "number"}
     text = names.get(schema["type"], "text")
     if schema["type"] == "array":

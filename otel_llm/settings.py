@@ -72,6 +72,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     model_version: str = ""
     """Version of the served model: a registry's tag or revision. Empty: not known."""
 
+    # -- kernels
+    kernels: Literal["off", "dormant", "callbacks", "on"] = "dormant"
+    """What the CUPTI shim does at its start: nothing at all, wait to be told, tag launches, or
+    record kernels. Only the process with the shim reads it; later orders come from the agent."""
+    kernels_ring_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 36)] = 64 << 20
+    """Size of one ring of kernel records, had when recording begins. The default holds 10 s of
+    200,000 kernels/s."""
+    kernels_raw_every: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 1
+    """Single kernels are written for steps whose number this divides; 0 writes sums alone."""
+    kernels_budget: Ratio = 0.01
+    """Most share of one core's time that the shim may take. Past it the shim thins its records,
+    then stops, and says so."""
+    kernels_flush_s: Annotated[float, Meta(ge=0.05, le=10.0)] = 0.5
+    """How often the shim asks CUPTI for complete records, in seconds."""
+    kernels_libcupti: str = ""
+    """Path of libcupti where the process has none loaded. Empty: what the loader finds."""
+    kernels_any_cupti: bool = False
+    """Record with a CUPTI older than 13.4 too, whose faults in long runs are known."""
+    kernels_device_buffers: Annotated[int, Meta(ge=1, le=250)] = 32
+    """Most buffers of 3.2 MB that CUPTI may keep on the device, per context."""
+
     # -- gateway
     trusted_proxies: tuple[str, ...] = ()
     """Networks (CIDR) whose tenant header counts. Empty: no caller may name its tenant."""

@@ -46,6 +46,7 @@ def examine(config: str | None) -> "Iterator[Finding]":
         gpu,
         identity,
         journals,
+        kernels,
         python,
         stack,
         vllm,
@@ -67,6 +68,7 @@ def examine(config: str | None) -> "Iterator[Finding]":
             lambda: identity.check(settings),
             lambda: stack.check(settings),
             lambda: configuration.check(settings, config),
+            lambda: kernels.check(settings),
         ]
         for part in parts:
             yield from part()

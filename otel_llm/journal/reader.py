@@ -4,7 +4,7 @@ import os
 import stat
 import time
 from pathlib import Path
-from typing import cast
+from typing import Generic, TypeVar, cast
 from zlib import crc32
 
 import msgspec
@@ -81,18 +81,24 @@ class WriterCounters(msgspec.Struct, frozen=True):
     clean_close: bool
 
 
-class JournalReader:
-    """Reads one journal. Any number may read at once, none disturbs the writer.
+Item = TypeVar("Item")
+
+
+class RingReader(Generic[Item]):
+    """Reads one ring of frames. Any number may read at once, none disturbs the writer.
 
     It copies with `pread`, not through a mapping, so a file that somebody truncates is a short read
-    and not a SIGBUS. Open one with `JournalReader.open`.
+    and not a SIGBUS.
+
+    Args:
+        path: the file, for messages.
+        handle: the open file; the reader closes it.
+        capacity: bytes of the ring.
+        cursor: where to begin.
     """
 
-    def __init__(
-        self, path: Path, handle: int, capacity: int, producer: Producer, cursor: Cursor
-    ) -> None:
+    def __init__(self, path: Path, handle: int, capacity: int, cursor: Cursor) -> None:
         self.path = path
-        self.producer = producer
         self._handle = handle
         self._capacity = capacity
         self._position = cursor.position
@@ -101,39 +107,13 @@ class JournalReader:
         self._header_damaged = False
         self._dead = False
 
-    @classmethod
-    def open(cls, path: Path | str, cursor: Cursor | None = None) -> "JournalReader":
-        """Open a journal.
-
-        Args:
-            path: the file.
-            cursor: where an earlier reader stopped; None is the very beginning, so that records
-                overwritten before the first look count as lost.
-
-        Raises:
-            JournalError: it cannot be opened, or is short, foreign, damaged or of another version.
-        """
-        path = Path(path)
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        try:
-            handle = os.open(path, flags)
-        except OSError as error:
-            message = f"{path} cannot be opened: {error.strerror}"
-            raise JournalError(message) from error
-        try:
-            capacity, producer = _identify(path, handle)
-        except BaseException:
-            os.close(handle)
-            raise
-        return cls(path, handle, capacity, producer, cursor or Cursor(0, 1))
-
-    def read(self, limit: int = 10_000) -> list[Record]:
+    def read(self, limit: int = 10_000) -> list[Item]:
         """Read on, in order. Empty means that there is nothing new.
 
         Args:
             limit: most records to return. Fewer come back where records are large.
         """
-        records: list[Record] = []
+        records: list[Item] = []
         stop: int | None = None
         looked_again = False
         while len(records) < limit and (stop is None or self._position < stop):
@@ -211,7 +191,7 @@ class JournalReader:
             self._corrupt += max(1, state.seq - self._seq)
             self._position, self._seq = state.head, state.seq
 
-    def _read_chunk(self, state: State, records: list[Record], limit: int) -> bool:
+    def _read_chunk(self, state: State, records: list[Item], limit: int) -> bool:
         """Deliver the whole frames of one copy and move the cursor past them.
 
         Returns:
@@ -237,7 +217,7 @@ class JournalReader:
             self._seq += 1
         return at > 0
 
-    def _deliver(self, chunk: memoryview, at: int, records: list[Record]) -> int:
+    def _deliver(self, chunk: memoryview, at: int, records: list[Item]) -> int:
         """Check and decode the frame at `at`.
 
         Returns:
@@ -251,16 +231,16 @@ class JournalReader:
         payload = chunk[at + FRAME_BYTES : at + length]
         if checksum(word, payload) != check:
             return 0
-        decode = _DECODE.get(word & 0xFF)
-        try:
-            if decode is None:
-                self._undecodable += 1
-            else:
-                record = cast("Record", decode(payload))
-                records.append(record.whole() if isinstance(record, StepScheduled) else record)
-        except _UNDECODABLE:
+        item = self._decode(word & 0xFF, payload)
+        if item is None:
             self._undecodable += 1
+        else:
+            records.append(item)
         return aligned(length)
+
+    def _decode(self, kind: int, payload: memoryview) -> Item | None:
+        """What a true frame says; None if its kind is unknown or its content wrong."""
+        raise NotImplementedError
 
     def _copy(self, length: int) -> memoryview:
         """Copy bytes of the ring from the cursor on; fewer if the file has been cut off."""
@@ -272,7 +252,76 @@ class JournalReader:
         return memoryview(first + rest)
 
 
+class JournalReader(RingReader[Record]):
+    """Reads one journal. Open one with `JournalReader.open`."""
+
+    producer: Producer
+
+    @classmethod
+    def open(cls, path: Path | str, cursor: Cursor | None = None) -> "JournalReader":
+        """Open a journal.
+
+        Args:
+            path: the file.
+            cursor: where an earlier reader stopped; None is the very beginning, so that records
+                overwritten before the first look count as lost.
+
+        Raises:
+            JournalError: it cannot be opened, or is short, foreign, damaged or of another version.
+        """
+        path = Path(path)
+        handle = open_ring(path)
+        try:
+            capacity, producer = _identify(path, handle)
+        except BaseException:
+            os.close(handle)
+            raise
+        reader = cls(path, handle, capacity, cursor or Cursor(0, 1))
+        reader.producer = producer
+        return reader
+
+    def _decode(self, kind: int, payload: memoryview) -> Record | None:
+        decode = _DECODE.get(kind)
+        try:
+            record = None if decode is None else cast("Record", decode(payload))
+            return record.whole() if isinstance(record, StepScheduled) else record
+        except _UNDECODABLE:
+            return None
+
+
+def open_ring(path: Path) -> int:
+    """Open a ring's file to read it: no symlink is followed, no fifo waited for.
+
+    Raises:
+        JournalError: it cannot be opened.
+    """
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        message = f"{path} cannot be opened: {error.strerror}"
+        raise JournalError(message) from error
+
+
 def _identify(path: Path, handle: int) -> tuple[int, Producer]:
+    capacity, blob = identify(path, handle, MAGIC, VERSION)
+    return capacity, _producer(path, blob)
+
+
+def identify(path: Path, handle: int, magic: bytes, version: int) -> tuple[int, bytes]:
+    """Check the header of a ring's file.
+
+    Args:
+        path: its name, for messages.
+        handle: the open file.
+        magic: the eight bytes it must begin with.
+        version: the version it must have.
+
+    Returns:
+        Bytes of its ring, and the producer's description; empty if that is damaged.
+
+    Raises:
+        JournalError: it is short, foreign, damaged or of another version.
+    """
     status = os.fstat(handle)
     if not stat.S_ISREG(status.st_mode):
         message = f"{path} is not a regular file"
@@ -281,13 +330,13 @@ def _identify(path: Path, handle: int) -> tuple[int, Producer]:
     if len(header) < HEADER_BYTES:
         message = f"{path} is too short for a journal: {status.st_size} bytes"
         raise JournalError(message)
-    magic, version, header_bytes, capacity, length, check = IDENTITY.unpack_from(header)
-    if magic != MAGIC:
+    found, its_version, header_bytes, capacity, length, check = IDENTITY.unpack_from(header)
+    if found != magic:
         message = f"{path} is not a journal"
         raise JournalError(message)
-    if version != VERSION:
+    if its_version != version:
         message = (
-            f"{path} has journal version {version}; this reader knows {VERSION}. "
+            f"{path} has journal version {its_version}; this reader knows {version}. "
             "Install the same release of otel-llm for engine and agent."
         )
         raise JournalError(message)
@@ -297,13 +346,13 @@ def _identify(path: Path, handle: int) -> tuple[int, Producer]:
     if HEADER_BYTES + capacity != status.st_size:
         message = f"{path} has {status.st_size} bytes; {HEADER_BYTES + capacity} expected"
         raise JournalError(message)
-    return capacity, _producer(path, header, length, check)
-
-
-def _producer(path: Path, header: bytes, length: int, check: int) -> Producer:
     blob = header[PRODUCER_AT : PRODUCER_AT + min(length, MAX_PRODUCER_BYTES)]
+    return capacity, blob if crc32(blob) == check else b""
+
+
+def _producer(path: Path, blob: bytes) -> Producer:
     try:
-        if crc32(blob) == check:
+        if blob:
             producer = msgspec.msgpack.decode(blob, type=Producer)
             if len(producer.instance_id) == 32 and _HEX.issuperset(producer.instance_id):
                 return producer

@@ -46,6 +46,7 @@ def test_a_bare_machine_has_no_problem(run: "Run") -> None:
     assert off[("store", "store")] == "otel-llm up"
     assert {one["area"] for one in told["findings"]} == {
         "python", "journals", "agent", "devices", "identity", "store", "settings", "vllm", "gpu",
+        "kernels",
     }  # fmt: skip
 
 
