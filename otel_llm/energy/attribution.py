@@ -136,10 +136,9 @@ def _shares(
 ) -> Shares:
     known = steps.known & (steps.members > 0)
     nobody = float(weights[~known].sum()) + foreign
-    request, place = np.unique(steps.request, return_inverse=True)
+    request, place = _places(steps.request)
     count = len(request)
-    step_of = np.repeat(np.arange(len(part)), steps.members)
-    charge = weights[step_of] * steps.share
+    charge = np.repeat(weights, steps.members) * steps.share
     slot = place + count * steps.decode
     sums = np.bincount(slot, weights=charge, minlength=2 * count)
     active_mj = window.delta_mj - idle_mj
@@ -150,9 +149,11 @@ def _shares(
     prefill, decode = whole[:count], whole[count : 2 * count]
     unattributed = int(whole[-1])
     span = part * (steps.end_ns - steps.start_ns)
-    active = np.bincount(place, weights=span[step_of], minlength=count).astype(np.int64)
+    # A step without length counts as one nanosecond, so that its members are seen.
+    span = np.where(part > 0, np.maximum(span, 1.0), 0.0)
+    time = np.bincount(place, weights=np.repeat(span, steps.members), minlength=count)
+    active, seen = time.astype(np.int64), time > 0
     mine = (prefill + decode) / max(window.delta_mj, 1)
-    seen = np.bincount(place, weights=part[step_of], minlength=count) > 0
     return Shares(
         window,
         active_mj - unattributed,
@@ -164,6 +165,16 @@ def _shares(
         (window.error_mj * mine)[seen],
         active[seen],
     )
+
+
+def _places(request: Ints) -> tuple[Ints, Ints]:
+    """Distinct numbers, rising, and where each entry's stands; without a sort if they are dense."""
+    if len(request):
+        low, high = int(request.min()), int(request.max())
+        if high - low < 4 * len(request):
+            return np.arange(low, high + 1), request - low
+    distinct, place = np.unique(request, return_inverse=True)
+    return distinct, place
 
 
 def _check(steps: Steps, foreign: float) -> None:

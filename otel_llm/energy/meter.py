@@ -71,6 +71,12 @@ class Meter:
         self._window_ns = window_ns
         self._max_gap_ns = max_gap_ns
         self._max_power = max_power_mw
+        self._seen_ns: int | None = None
+        self._knot_ns: int | None = None
+        self._counter: float | None = None
+        self._power: float | None = None
+        self._method: Method = "counter"
+        self._flags: set[str] = set()
         self._forget()
 
     def add(self, at_ns: int, energy_mj: float | None, power_mw: float | None) -> list[Window]:
@@ -130,8 +136,8 @@ class Meter:
         return meter
 
     def _forget(self) -> None:
-        self._seen_ns: int | None = None
-        self._knot_ns: int | None = None
+        self._seen_ns = None
+        self._knot_ns = None
         self._start_ns = 0
         self._end_ns = 0
         self._total = 0.0
@@ -139,10 +145,10 @@ class Meter:
         self._slope = 0.0
         self._start_error = 0.0
         self._doubt = 0.0
-        self._counter: float | None = None
-        self._power: float | None = None
-        self._method: Method = "counter"
-        self._flags: set[str] = set()
+        self._counter = None
+        self._power = None
+        self._method = "counter"
+        self._flags = set()
         self._powers = (0, 0.0, 0.0)
 
     def _begin(self, at_ns: int, energy: float | None, power: float | None) -> None:

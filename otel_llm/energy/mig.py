@@ -35,10 +35,10 @@ def split(
             raise ValueError(message)
     names = sorted(slices)
     size = np.array([slices[name] for name in names], dtype=np.float64)
-    active = np.array([activity.get(name, 0.0) for name in names])
-    told = all(name in activity for name in names) and active.any()
+    part = np.array([activity.get(name, 0.0) for name in names])
+    told = all(name in activity for name in names) and bool(part.any())
     by_size = apportion(window.delta_mj, size)
-    shares = apportion(window.delta_mj, size * active) if told else by_size
+    shares = apportion(window.delta_mj, size * part) if told else by_size
     whole = max(window.delta_mj, 1)
     result = {}
     for name, share, other in zip(names, shares.tolist(), by_size.tolist(), strict=True):

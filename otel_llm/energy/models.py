@@ -36,6 +36,7 @@ class Members(NamedTuple):
     @property
     def counts(self) -> Ints:
         """Shape (steps,): members of each step."""
+        # The last step ends where the members do.
         return np.diff(self.first, append=len(self.tokens))
 
 
@@ -73,25 +74,40 @@ def work(members: Members, shape: ModelShape, peak: DevicePeak) -> Work:
     if members came in any order (the Shapley value with the others taken as a continuum).
     """
     own = _own(members, shape, peak)
-    counts = np.repeat(members.counts, members.counts)
-    whole = np.add.reduceat(own.linear_s, members.first)
-    total = np.repeat(whole, members.counts)
+    first, counts = members.first, members.counts
+    whole = np.add.reduceat(own.linear_s, first)
+    attention_s = np.add.reduceat(own.attention_s, first)
     read_s = shape.weights / peak.bytes_s
-    over = _excess(own.linear_s, total, read_s)
-    excess = np.add.reduceat(over, members.first)
+    over = _over(members, own.linear_s, whole, read_s)
+    excess = np.add.reduceat(over, first)
     wanted = np.maximum(whole - read_s, 0.0)
     scale = np.divide(wanted, excess, out=np.zeros_like(excess), where=excess > 0)
-    linear = read_s / counts + over * np.repeat(scale, members.counts)
-    joules = peak.static_w * (linear + own.attention_s)
-    joules += own.dynamic_j + peak.pj_per_byte * 1e-12 * shape.weights / counts
-    time_s = np.maximum(whole, read_s) + np.add.reduceat(own.attention_s, members.first)
+    fixed_j = (peak.static_w * read_s + peak.pj_per_byte * 1e-12 * shape.weights) / counts
+    joules = over * np.repeat(peak.static_w * scale, counts)
+    joules += np.repeat(fixed_j, counts)
+    joules += peak.static_w * own.attention_s
+    joules += own.dynamic_j
+    energy_j = np.add.reduceat(joules, first)
     return Work(
-        _shared(joules, members),
-        np.add.reduceat(joules, members.first),
-        time_s,
-        np.add.reduceat(own.flops, members.first),
-        np.add.reduceat(own.bytes, members.first) + shape.weights,
+        joules * np.repeat(1 / energy_j, counts),
+        energy_j,
+        np.maximum(whole, read_s) + attention_s,
+        np.add.reduceat(own.flops, first),
+        np.add.reduceat(own.bytes, first) + shape.weights,
     )
+
+
+def _over(members: Members, own_s: Floats, whole_s: Floats, read_s: float) -> Floats:
+    """What each member adds beyond the reading of weights, in seconds.
+
+    Members with one token are alike within their step: one figure serves them all.
+    """
+    one_s = own_s[np.argmax(members.tokens == 1)] if (members.tokens == 1).any() else 0.0
+    over = np.repeat(_excess(np.full_like(whole_s, one_s), whole_s, read_s), members.counts)
+    many = np.flatnonzero(members.tokens != 1)
+    step = np.searchsorted(members.first, many, side="right") - 1
+    over[many] = _excess(own_s[many], whole_s[step], read_s)
+    return over
 
 
 def shapley(
@@ -134,7 +150,8 @@ def _marginal(own_s: Floats, read_s: float, orders: int, random: np.random.Gener
     added = np.bincount(order.ravel(), weights=(after - before).ravel(), minlength=count)
     # The first pays for reading all weights; over all orders everyone is first equally often.
     firsts = np.bincount(order[:, 0], minlength=count) * read_s
-    return (added - firsts) / len(order) + read_s / count
+    mean: Floats = (added - firsts) / len(order)
+    return mean + read_s / count
 
 
 class _Own(NamedTuple):
@@ -148,14 +165,18 @@ class _Own(NamedTuple):
 def _own(members: Members, shape: ModelShape, peak: DevicePeak) -> _Own:
     """What each member takes for itself, weights apart."""
     count = members.tokens.astype(np.float64)
-    pairs = count * (members.context + (count + 1) / 2)
+    seen = members.context + count
     linear = count * shape.flops_per_token
-    scores = pairs * shape.flops_per_pair
+    scores = seen - (count - 1) / 2
+    scores *= count
+    scores *= shape.flops_per_pair
     # Keys and values are read once for a run of tokens, and written for each.
-    read = np.where(count > 0, members.context + 2 * count, 0.0) * shape.kv_per_token
+    read = np.minimum(count, 1.0) * (seen + count)
+    read *= shape.kv_per_token
     attention_s = np.maximum(scores / peak.flops, read / peak.bytes_s)
     flops = linear + scores
-    dynamic_j = (flops * peak.pj_per_flop + read * peak.pj_per_byte) * 1e-12
+    dynamic_j = flops * (peak.pj_per_flop * 1e-12)
+    dynamic_j += read * (peak.pj_per_byte * 1e-12)
     return _Own(linear / peak.flops, attention_s, dynamic_j, flops, read)
 
 
@@ -166,16 +187,16 @@ def _excess(own: Floats, total: Floats, free: float) -> Floats:
     area -= np.square(np.maximum(own - free, 0.0))
     area -= np.square(np.maximum(others - free, 0.0))
     alone = np.maximum(own - free, 0.0)
-    return np.maximum(
-        np.divide(area, 2 * others, out=alone, where=others > 1e-9 * np.maximum(total, 1e-30)), 0.0
-    )
+    crowd = others > 1e-9 * np.maximum(total, 1e-30)
+    mean: Floats = np.divide(area, 2 * others, out=alone, where=crowd)
+    return np.maximum(mean, 0.0)
 
 
 def _shared(weights: Floats, members: Members) -> Floats:
-    sums = np.add.reduceat(weights, members.first)
+    sums: Floats = np.add.reduceat(weights, members.first)
     even = np.repeat(sums <= 0, members.counts)
     scale = np.repeat(np.divide(1.0, sums, out=np.zeros_like(sums), where=sums > 0), members.counts)
-    shares = weights * scale
+    shares: Floats = weights * scale
     if even.any():
         shares[even] = 1.0 / np.repeat(members.counts, members.counts)[even]
     return shares
