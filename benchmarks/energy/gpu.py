@@ -8,6 +8,11 @@ for its part of the step's time. Matrices lose efficiency on small and odd batch
 soft maximum, and the clock falls, with lag, towards what keeps the power limit; it changes times
 of computing and, by its square, dynamic power. Temperature follows power with a lag of 12 s, and
 power reaches its level with one of 20 ms.
+
+The truth of a step is the energy that it causes, wherever it is drawn: idle power and its own
+dynamic power for as long as it runs. The lag shifts a part of it behind the step's end, and keeps
+the sum. Of this each member is due its Shapley value under this same law: the mean of what it adds
+over all orders in which the batch might have been put together.
 """
 
 from typing import NamedTuple
@@ -126,17 +131,15 @@ class Gpu:
         found = parts(law, self.clock, whole[0], np.array([1.0 * len(batch.tokens)]), *whole[1:])
         span = float(found.time_s[0])
         static, clock = self.static_w(), self.clock
-        drawn = self.joules[-1]
         level = static + float(dynamic_j(law, clock, found)[0]) / span
-        left = span
+        caused, left = level * span, span
         while left > 1e-9:
             piece = min(left, 0.005)
             self._draw(piece, level)
             left -= piece
         target = 1.0 if level <= law.limit_w else max((law.limit_w / level) ** 0.5, 0.6)
         self.clock += (target - self.clock) * min(span / 0.15, 1.0)
-        energy = self.joules[-1] - drawn
-        return start, self.now_s, self._causal(batch, static, clock) * energy, span
+        return start, self.now_s, self._causal(batch, static, clock) * caused, span
 
     def _causal(self, batch: Batch, static: float, clock: float, orders: int = 12) -> Floats:
         """Each member's part: the Shapley value of this law, by orders of arrival both ways."""

@@ -17,10 +17,10 @@ from otel_llm.energy.rounding import Floats, Ints, apportion
 
 BusySource = Literal["kernels", "cuda_events", "step_time"]
 
-MODEL_ERROR: dict[Sharing, float] = {"tokens": 1.0, "work": 0.15, "shapley": 0.15}
+MODEL_ERROR: dict[Sharing, float] = {"tokens": 1.0, "work": 0.12, "shapley": 0.12}
 """Bound of what a model gets wrong of a request's energy: covers 95 % in `make prove-energy`."""
 
-SHORT_ERROR = 0.3
+SHORT_ERROR = 0.1
 """Added in parts of two windows that a request does not fill: one window has one mean power."""
 
 

@@ -20,6 +20,10 @@ from otel_llm.energy.shape import DevicePeak, ModelShape
 Sharing = Literal["tokens", "work", "shapley"]
 
 
+_BLOCK = 49_152
+"""Members reckoned at once."""
+
+
 class Members(NamedTuple):
     """Who was in which step. Steps follow one another; a step's members are side by side.
 
@@ -67,12 +71,36 @@ def tokens(members: Members) -> Floats:
 
 
 def work(members: Members, shape: ModelShape, peak: DevicePeak) -> Work:
-    """Shares by work.
+    """Shares by work, reckoned block by block, so that temporaries stay in the cache.
 
     Reading the weights is a cost that members share: equally as long as reading takes longer than
     computing, and where computing hides it, by the mean time that a member adds to those before it
     if members came in any order (the Shapley value with the others taken as a continuum).
     """
+    blocks = [_work(block, shape, peak) for block in _blocks(members)]
+    if len(blocks) == 1:
+        return blocks[0]
+    return Work(*(np.concatenate(column) for column in zip(*blocks, strict=True)))
+
+
+def _blocks(members: Members) -> list[Members]:
+    whole = len(members.tokens)
+    if whole <= _BLOCK:
+        return [members]
+    marks = np.unique(np.searchsorted(members.first, np.arange(0, whole, _BLOCK)))
+    cuts = [*marks[marks < len(members.first)].tolist(), len(members.first)]
+    ends = np.append(members.first, whole)
+    return [
+        Members(
+            members.first[low:high] - ends[low],
+            members.tokens[ends[low] : ends[high]],
+            members.context[ends[low] : ends[high]],
+        )
+        for low, high in zip(cuts[:-1], cuts[1:], strict=True)
+    ]
+
+
+def _work(members: Members, shape: ModelShape, peak: DevicePeak) -> Work:
     own = _own(members, shape, peak)
     first, counts = members.first, members.counts
     whole = np.add.reduceat(own.linear_s, first)
