@@ -51,6 +51,8 @@ def collect(data: Path, told: Pipeline = pipeline.answer) -> dict[str, Any]:
     work: list[Judged] = []
     for trace, run in judged.items():
         for sensor, read in SENSORS.items():
+            sheet = judge(run, told(run, read(run, 5), "work", guess))
+            rows += list(_rows(trace, sensor, "work, by data sheet", sheet))
             for model in MODELS:
                 answer = told(run, read(run, 5), model, peak)
                 verdict = judge(run, answer)

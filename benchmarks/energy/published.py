@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.energy.gpu import KV_HEADS, HEAD_DIM, LAYERS, Law, dynamic_j, parts
+from benchmarks.energy.gpu import HEAD_DIM, KV_HEADS, LAYERS, Law, dynamic_j, parts
 
 FITTED = 64
 _CONTEXT, _PROMPT = 400.0, 200.0

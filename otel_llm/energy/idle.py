@@ -22,7 +22,8 @@ class IdlePower:
 
     def add(self, window: Window, idle_ns: int) -> None:
         """Take in a window of which so much, in nanoseconds, had no step; flagged ones do not
-        count."""
+        count.
+        """
         span = window.end_ns - window.start_ns
         if not window.incomplete:
             self._seen.append((idle_ns / span, window.delta_mj * 1e9 / span))

@@ -175,7 +175,10 @@ class Meter:
         else:
             # The tick came between two reads; a displaced knot shifts energy, never loses it.
             tick_ns = max((at_ns + before) // 2, knot_ns + 1)
-            windows = self._reach(tick_ns, energy - self._counter, (at_ns - before) / 2)
+            grown = energy - self._counter
+            # The first reading may be as old as a whole tick.
+            doubt = grown if "partial" in self._flags and not self._slope else 0.0
+            windows = self._reach(tick_ns, grown, (at_ns - before) / 2, doubt)
         self._counter, self._power = energy, power if power is not None else self._power
         return windows
 
