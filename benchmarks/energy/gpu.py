@@ -141,14 +141,17 @@ class Gpu:
         self.clock += (target - self.clock) * min(span / 0.15, 1.0)
         return start, self.now_s, self._causal(batch, static, clock) * caused, span
 
-    def _causal(self, batch: Batch, static: float, clock: float, orders: int = 12) -> Floats:
-        """Each member's part: the Shapley value of this law, by orders of arrival both ways."""
+    def _causal(self, batch: Batch, static: float, clock: float) -> Floats:
+        """Each member's part: the Shapley value of this law, by orders of arrival both ways.
+
+        Orders come with all their rotations: whoever is first pays for reading the weights, so all
+        must be first equally often.
+        """
         count = len(batch.tokens)
-        if count == 1:
-            return np.ones(1)
         random = np.random.default_rng(int(self.now_s * 1e6) % (1 << 31))
-        order = random.permuted(np.tile(np.arange(count), (orders, 1)), axis=1)
-        order = np.concatenate([order, order[:, ::-1]])
+        turns = (np.arange(count)[:, None] + np.arange(count)) % count
+        bases = [random.permutation(count)[turns] for _ in range(-(-24 // count))]
+        order = np.concatenate([*bases, *(base[:, ::-1] for base in bases)])
         sums = [np.cumsum(column[order], axis=1) for column in
                 (batch.tokens, batch.pairs, batch.kv)]  # fmt: skip
         members = np.tile(np.arange(1.0, count + 1), (len(order), 1))

@@ -5,9 +5,11 @@ from typing import Any
 METHOD = (
     "A simulated GPU (`benchmarks/energy/gpu.py`) serves pieces of the Azure and Mooncake traces "
     "with continuous batching. Its power law is none of the models': classes of work with a power "
-    "each, a soft roofline, padding, clock, heat and lag. Truth is the Shapley value of that law in "
+    "each, a soft roofline, padding, clock, heat and lag. "
+    "Truth is the Shapley value of that law in "
     "each step, reckoned without the package. Coefficients are fitted on pieces half an hour "
-    "later in the traces; `work, by data sheet` goes without. The counter ticks every 100 ms and is read at 10 Hz; the sensor looks at "
+    "later in the traces; `work, by data sheet` goes without. "
+    "The counter ticks every 100 ms and is read at 10 Hz; the sensor looks at "
     "25 ms in 100 with 3 % of noise. Long requests live for more than two windows of 1 s. The "
     "facts go through the package's pure functions (`benchmarks/energy/pipeline.py`), not through "
     "an agent; device and calibration are of the same law. Headline errors are of long requests "

@@ -1,4 +1,4 @@
-"""The simulated GPU beside the published table: fitted at one batch size, it predicts the others."""
+"""The simulated GPU beside the published table: fitted at one batch, it predicts the others."""
 
 import csv
 from pathlib import Path

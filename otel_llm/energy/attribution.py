@@ -17,11 +17,11 @@ from otel_llm.energy.rounding import Floats, Ints, apportion
 
 BusySource = Literal["kernels", "cuda_events", "step_time"]
 
-MODEL_ERROR: dict[Sharing, float] = {"tokens": 1.0, "work": 0.12, "shapley": 0.12}
-"""Bound of what a model gets wrong of a request's energy: covers 95 % in `make prove-energy`."""
+MODEL_ERROR: dict[Sharing, float] = {"tokens": 1.0, "work": 0.08, "shapley": 0.08}
+"""Bound of what a model gets wrong, as a part; `make prove-energy` says how often it holds."""
 
 SHORT_ERROR = 0.1
-"""Added in parts of two windows that a request does not fill: one window has one mean power."""
+"""Added for a request of few windows: a window has one mean power, which need not be its own."""
 
 
 class Steps(NamedTuple):

@@ -28,7 +28,9 @@ def fit(observed: Observed, step_s: Floats, step_flops: Floats, step_bytes: Floa
 
     Args:
         observed: at least 10 windows, with prefill and decode in different proportions.
-        step_s, step_flops, step_bytes: shape (steps,); of single steps, times above 0.
+        step_s: shape (steps,); time of single steps on the device, in seconds, above 0.
+        step_flops: shape (steps,); their operations.
+        step_bytes: shape (steps,); their bytes.
 
     Raises:
         ValueError: too few windows, or too alike to tell the three coefficients apart.

@@ -21,9 +21,7 @@ class IdlePower:
         self._seen: deque[tuple[float, float]] = deque(maxlen=windows)
 
     def add(self, window: Window, idle_ns: int) -> None:
-        """Take in a window of which so much, in nanoseconds, had no step; flagged ones do not
-        count.
-        """
+        """Take in a window with so many nanoseconds without a step; a flagged one is not."""
         span = window.end_ns - window.start_ns
         if not window.incomplete:
             self._seen.append((idle_ns / span, window.delta_mj * 1e9 / span))

@@ -188,7 +188,7 @@ class Meter:
             self._flags.add(flag)
         known = [value for value in (self._power, power) if value is not None]
         self._weaken("integrated" if known else "estimate")
-        rate = sum(known) / len(known) if known else self._slope * 1e6
+        rate = sum(known) / len(known) if known else self._slope * 1e9
         energy = rate * (at_ns - (self._knot_ns or at_ns)) / 1e9
         return self._reach(at_ns, energy, 0.0, energy)
 

@@ -10,6 +10,7 @@ takes the longer of computing and reading the KV cache, member by member. Energy
 for that time, and so much per operation and byte.
 """
 
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -96,7 +97,7 @@ def _blocks(members: Members) -> list[Members]:
             members.tokens[ends[low] : ends[high]],
             members.context[ends[low] : ends[high]],
         )
-        for low, high in zip(cuts[:-1], cuts[1:], strict=True)
+        for low, high in pairwise(cuts)
     ]
 
 

@@ -1,6 +1,7 @@
 """A window shared out."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -53,9 +54,7 @@ def idle_oracle(steps: list[Step]) -> int:
     """Nanoseconds without a step, by sweeping edges."""
     edges = sorted({0, S, *(min(max(edge, 0), S) for s in steps for edge in (s[0], s[0] + s[1]))})
     return sum(
-        b - a
-        for a, b in zip(edges, edges[1:], strict=False)
-        if not any(s[0] <= a and b <= s[0] + s[1] for s in steps)
+        b - a for a, b in pairwise(edges) if not any(s[0] <= a and b <= s[0] + s[1] for s in steps)
     )
 
 
@@ -125,7 +124,8 @@ def test_foreign_work_is_nobodys() -> None:
 
 def test_a_step_across_windows_is_split_by_time() -> None:
     """A quarter of a step in a window counts for a quarter of its weight."""
-    steps: list[Step] = [(-3 * S // 4, S, 100, [(1, True, 1)]), (S // 4, 3 * S // 4, 75, [(2, True, 1)])]  # fmt: skip
+    first: Step = (-3 * S // 4, S, 100, [(1, True, 1)])
+    steps = [first, (S // 4, 3 * S // 4, 75, [(2, True, 1)])]
     assert charged(attribute(window(1000), arrays(steps))) == {1: (0, 250), 2: (0, 750)}
 
 
@@ -135,7 +135,7 @@ def test_steps_of_unknown_weight_are_nobodys() -> None:
     assert (shares.idle_mj, shares.unattributed_mj) == (0, 1000)
 
 
-@pytest.mark.parametrize("field, value", [("busy", -1.0), ("busy", np.nan), ("share", np.inf)])
+@pytest.mark.parametrize(("field", "value"), [("busy", -1.0), ("busy", np.nan), ("share", np.inf)])
 def test_bad_weights_are_refused(field: str, value: float) -> None:
     """A weight that is negative or no number is an error that names it."""
     steps = arrays([(0, S, 10, [(1, True, 1)])])._replace(**{field: np.array([value])})

@@ -50,7 +50,7 @@ def test_intensity_follows_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text, message",
+    ("text", "message"),
     [
         ("when,g\n", "has no columns"),
         ("time,g_per_kwh\n", "has no rows"),

@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -27,7 +28,7 @@ def fed(meter: Meter, readings: list[tuple[int, int]]) -> list[Window]:
 
 
 def test_steady_power_gives_its_energy() -> None:
-    """400 W give 400 J a second, aligned, by counter, within the bound; only the first is partial."""
+    """400 W give 400 J a second, aligned, within the bound; only the first is partial."""
     windows = fed(Meter(), counted(5.5))
     assert [window.flags for window in windows] == [("partial",), (), (), (), ()]
     assert all(window.method == "counter" for window in windows)
@@ -42,7 +43,7 @@ def test_windows_follow_each_other_and_add_up(steps: list[int], first: int) -> N
     for step in steps:
         windows += meter.add(at, energy, None)
         at, energy = at + TICK, energy + step
-    assert all(a.end_ns == b.start_ns for a, b in zip(windows, windows[1:], strict=False))
+    assert all(a.end_ns == b.start_ns for a, b in pairwise(windows))
     assert all(window.delta_mj >= 0 for window in windows)
     assert sum(window.delta_mj for window in windows) <= energy
 
