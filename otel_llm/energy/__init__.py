@@ -1,0 +1,1 @@
+"""Joules per request: an account that closes. Pure functions and plain state; no clock, no I/O."""
