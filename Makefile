@@ -109,13 +109,11 @@ bench-schema: $(STAMP) ## Codecs, keys, indexes and shapes of the tables; writes
 bench-devices: $(STAMP) ## Cost of reading eight GPUs, without a driver; writes results/devices.*
 	$(BIN)/python -m benchmarks.devices
 
-<<<<<<< HEAD
 bench-kernels: $(STAMP) ## Cost of the CUPTI shim and its reader, no GPU; writes results/kernels.*
 	$(BIN)/python -m benchmarks.kernels
-=======
+
 prove-energy: $(STAMP) ## Joules per request against a simulated GPU; DATA=traces; writes results/energy.*
 	$(BIN)/python -m benchmarks.energy --data $(or $(DATA),../shared/data)
->>>>>>> e1
 
 gpu-probe: ## Ask an NVIDIA GPU what it can do; see benchmarks/gpu_probe/README.md
 	$(PYTHON) benchmarks/gpu_probe/probe.py --stage all --out $(or $(OUT),gpu-probe-results)
