@@ -120,7 +120,7 @@ class DeviceMetrics:
             value = getattr(sample, name)
             if value is None:
                 continue
-            key = (sample.device.id, name)
+            key = (f"{sample.device.source}:{sample.device.id}", name)
             grown = value - self._counters.get(key, value)
             self._counters[key] = value
             if name == "energy_mj":

@@ -56,7 +56,7 @@ class EstimateSource:
         self._idle_w = idle_w
         self._busy_w = busy_w
         self._times = times
-        self._device = Device(id="cpu:0", kind="cpu", source="estimate", name="all CPUs")
+        self._device = Device(id="cpu:estimate", kind="cpu", source="estimate", name="all CPUs")
         self._last: tuple[int, int] = (0, 0)
         self._last_ns = 0
         self._energy_mj = 0.0

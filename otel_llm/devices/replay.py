@@ -32,6 +32,8 @@ from otel_llm.facts.device import (
 
 SECOND_NS = 1_000_000_000
 MAX_BYTES = 256 << 20
+SHORTEST_S = 0.1
+"""Shortest recording: it is played again and again."""
 
 
 class _RecordedDevice(msgspec.Struct, forbid_unknown_fields=True):
@@ -110,8 +112,8 @@ def read_recording(path: Path) -> Recording:
             _check(lines, len(header.devices))
     except (msgspec.MsgspecError, ValueError) as error:
         raise _bad(path, f"near line {len(lines) + 1}: {error}") from error
-    if not lines or lines[-1].at_s <= 0:
-        raise _bad(path, "it has no samples, or they take no time")
+    if not lines or lines[-1].at_s < SHORTEST_S:
+        raise _bad(path, f"it has no samples, or they take less than {SHORTEST_S} s")
     devices = tuple(
         Device(source="replay", index=index, **msgspec.structs.asdict(each))
         for index, each in enumerate(header.devices)

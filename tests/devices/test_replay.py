@@ -62,7 +62,7 @@ def test_it_begins_again(tmp_path: Path) -> None:
         ([], "near line 1"),
         (["not json"], "near line 1"),
         ([HEADER], "no samples"),
-        ([HEADER, {"at_s": 0, "device": 0}], "take no time"),
+        ([HEADER, {"at_s": 0, "device": 0}], "less than 0.1 s"),
         ([HEADER, {"at_s": 1, "device": 1}], "device 1 is not among the 1"),
         ([HEADER, {"at_s": 2, "device": 0}, {"at_s": 1, "device": 0}], "must not fall"),
         ([HEADER, {"at_s": 1e300, "device": 0}], "at_s"),

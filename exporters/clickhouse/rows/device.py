@@ -12,6 +12,19 @@ _READINGS = tuple(
 )
 """Columns that are fields of the sample, by the same name."""
 _MAX_READ = (1 << 32) - 1
+_RANGES = {
+    "UInt8": (0, (1 << 8) - 1),
+    "UInt16": (0, (1 << 16) - 1),
+    "UInt32": (0, (1 << 32) - 1),
+    "UInt64": (0, (1 << 64) - 1),
+    "Int16": (-(1 << 15), (1 << 15) - 1),
+}
+_RANGE_OF = {
+    column.name: _RANGES[inner]
+    for column in Tables.POWER.columns
+    if (inner := column.type.removeprefix("Nullable(").removesuffix(")")) in _RANGES
+}
+"""Least and most that a column of whole numbers holds."""
 
 
 def sample_row(fact: JoinedSample) -> Row:
@@ -23,7 +36,7 @@ def sample_row(fact: JoinedSample) -> Row:
         "name": sample.device.name,
         "source": sample.device.source,
         "time": sample.anchor.wall(sample.at_ns),
-        **{name: getattr(sample, name) for name in _READINGS},
+        **{name: _within(name, getattr(sample, name)) for name in _READINGS},
         "read_ns": min(sample.read_ns, _MAX_READ),
         **clock_columns(fact.boot_id, sample.anchor),
     }
@@ -36,13 +49,21 @@ def device_event_row(fact: JoinedDeviceEvent) -> Row:
         **_device(fact.host, event.device),
         "time": event.anchor.wall(event.at_ns),
         "event": event.event,
-        "code": event.code,
+        "code": event.code if event.code is None or 0 <= event.code < 1 << 32 else None,
         "fault": event.fault,
         "message": event.message,
-        "occurrences": event.occurrences,
+        "occurrences": min(event.occurrences, _MAX_READ),
         **clock_columns(fact.boot_id, event.anchor),
     }
 
 
 def _device(host: str, device: Device) -> Row:
     return {"host": host, "device": device.id, "mig": device.mig}
+
+
+def _within(name: str, value: float | None) -> float | None:
+    """A reading that its column can hold; null in place of one that no device can mean."""
+    least, most = _RANGE_OF.get(name, (None, None))
+    if value is None or least is None or most is None:
+        return value
+    return value if least <= value <= most else None

@@ -1,5 +1,6 @@
 """XIDs and other critical events, as the driver tells them."""
 
+import contextlib
 import ctypes
 from collections.abc import Sequence
 from typing import Any
@@ -60,9 +61,10 @@ class Events:
 
     def close(self) -> None:
         """Stop listening."""
-        if self._set is not None:
-            pynvml.nvmlEventSetFree(self._set)
-        self._set = None
+        made, self._set = self._set, None
+        if made is not None:
+            with contextlib.suppress(pynvml.NVMLError):  # the driver may have gone with it
+                pynvml.nvmlEventSetFree(made)
 
     def _register(self, calls: Calls, made: object, device: Device, handle: object) -> None:
         supported = calls.ask(

@@ -1,5 +1,6 @@
 """GPU performance monitoring (Hopper and later): shares of the interval between two samples."""
 
+import contextlib
 from typing import Any
 
 import pynvml
@@ -68,9 +69,10 @@ class Gpm:
 
     def close(self) -> None:
         """Give the samples back."""
-        for sample in self._samples:
-            pynvml.nvmlGpmSampleFree(sample)
-        self._samples = []
+        samples, self._samples = self._samples, []
+        for sample in samples:
+            with contextlib.suppress(pynvml.NVMLError):  # the driver may have gone with them
+                pynvml.nvmlGpmSampleFree(sample)
 
     def _between(self) -> dict[str, float]:
         self._get.sample1 = self._samples[self._taken % 2]

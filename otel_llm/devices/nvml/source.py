@@ -67,6 +67,7 @@ class NvmlSource:
         self._readings: dict[str, Readings] = {}
         self._devices: dict[str, Device] = {}
         self._lost: dict[str, int] = {}
+        self._unopened = 0
         self._energy_mj: dict[str, int] = {}
         self._actions: dict[str, int] = {}
         self._events: Events | None = None
@@ -76,6 +77,8 @@ class NvmlSource:
         self._reopen_ns = 0
         # Held while the library is opened anew, and while another thread waits for events in it.
         self._library = threading.Lock()
+        # Set while somebody wants to open it anew: who listens then stays away.
+        self._wanted = threading.Event()
 
     @property
     def devices(self) -> Sequence[Device]:
@@ -101,14 +104,17 @@ class NvmlSource:
         """As `DeviceSource` says."""
         with self._library:
             self._open()
-        return bool(self._devices)
+        if self._unopened:
+            self._later()
+        return bool(self._readings)
 
     def read(self, *, full: bool) -> Reading:
         """As `DeviceSource` says."""
         samples: list[DeviceSample] = []
         processes: list[ProcessUse] = []
         events: list[DeviceEvent] = []
-        if self._lost and self._clock.monotonic_ns() >= self._reopen_ns:
+        waited_for = self._lost or self._unopened
+        if waited_for and self._clock.monotonic_ns() >= self._reopen_ns:
             events += self._reopen()
         for key, readings in list(self._readings.items()):
             try:
@@ -123,6 +129,9 @@ class NvmlSource:
 
     def wait(self, timeout_s: float) -> Sequence[DeviceEvent]:
         """As `DeviceSource` says."""
+        if self._wanted.is_set():
+            threading.Event().wait(timeout_s)
+            return ()
         with self._library:
             heard = None
             if self._events is not None:
@@ -137,7 +146,8 @@ class NvmlSource:
             self._shut()
 
     def _open(self) -> None:
-        self._problems = []
+        self._shut()  # NVML counts its users, and looks for devices at the first one alone
+        self._problems, self._unopened = [], 0
         try:
             pynvml.nvmlInit()
         except pynvml.NVMLError as error:
@@ -188,6 +198,7 @@ class NvmlSource:
             one = describe(self._calls, index, pynvml.nvmlDeviceGetHandleByIndex(index), of)
             return [one, *instances(self._calls, one)]
         except (pynvml.NVMLError, DeviceLostError) as error:
+            self._unopened += 1
             self._problems.append(f"device {index} cannot be opened: {error}")
             return []
 
@@ -220,21 +231,24 @@ class NvmlSource:
 
     def _reopen(self) -> list[DeviceEvent]:
         """Open the library anew: handles from before a loss stay lost."""
+        self._wanted.set()
         with self._library:
-            self._shut()
+            # What the set has heard of others goes with it, unless it is asked first.
+            heard = self._events.wait(0.0) if self._events is not None else None
             self._calls.forget()
             self._open()
+        self._wanted.clear()
         # All are read anew from here; who is still lost says so when it is read or listed.
         back = [key for key in self._lost if key in self._readings]
         for key in back:
             del self._lost[key]
         recovered = [self._event(key, "recovered", "it answers again") for key in back]
         missing = self._missing()
-        if self._lost:
+        if self._lost or self._unopened:
             self._later()
         else:
             self._failures = 0
-        return [*recovered, *missing]
+        return [*(heard or ()), *recovered, *missing]
 
     def _missing(self) -> list[DeviceEvent]:
         """Devices that were well and are not found any more are lost; instances may be gone."""

@@ -51,6 +51,16 @@ def test_a_storm_is_heard_whole(node: Node, source: NvmlSource) -> None:
     assert len(hear(source, 5)) == 10_000
 
 
+def test_what_was_heard_of_others_is_told(node: Node, source: NvmlSource) -> None:
+    """A reopening for one GPU loses no event of another."""
+    node.play(gpu(0), gpu(1), "1 1 lost 1", "2 0 xid 48")
+    source.open()
+    node.go(1.5)
+    source.read(full=True)
+    node.go(120)
+    assert [each.code for each in source.read(full=True).events if each.event == "xid"] == [48]
+
+
 def test_a_driver_that_tells_no_events(node: Node, source: NvmlSource) -> None:
     """It is said which devices cannot be heard."""
     node.play(gpu(0), "0 0 fail.DeviceRegisterEvents 3")

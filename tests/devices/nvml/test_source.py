@@ -223,6 +223,43 @@ def test_lost_and_recovered(node: Node, source: NvmlSource) -> None:
     assert source.problems == []
 
 
+def test_lost_from_the_start(node: Node, source: NvmlSource) -> None:
+    """A GPU that is lost when the agent begins is found once it is back."""
+    node.play(gpu(0), gpu(1), "0 1 lost 1", "30 1 lost 0")
+    assert source.open()
+    samples, _ = run(node, source, 200)
+    assert Counter(each.device.id for each in samples)["GPU-1"] >= 200 - 30 - 60
+    assert source.problems == []
+
+
+def test_all_lost_from_the_start(node: Node, source: NvmlSource) -> None:
+    """Whoever opens it again finds them, and leaves no user of the library behind."""
+    node.play(gpu(0), "0 0 lost 1", "5 0 lost 0")
+    assert not source.open()
+    node.go(6)
+    assert source.open()
+    source.close()
+    with pytest.raises(pynvml.NVMLError_Uninitialized):
+        pynvml.nvmlShutdown()
+
+
+@pytest.mark.parametrize("call", ["nvmlGpmSampleFree", "nvmlEventSetFree"])
+def test_a_clean_up_that_fails(
+    node: Node, source: NvmlSource, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """A driver that has gone takes nothing back; the devices are found again all the same."""
+
+    def refused(*_given: object) -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_UNINITIALIZED)
+
+    monkeypatch.setattr(pynvml, call, refused)
+    node.play(gpu(0), "10 - reload 1")
+    source.open()
+    samples, events = run(node, source, 120)
+    assert [name for _, name in told(events)] == ["lost", "recovered", "reset"]
+    assert len(samples) >= 120 - 60
+
+
 def test_while_it_is_lost(node: Node, source: NvmlSource) -> None:
     """Its device is still known, and the problem says so."""
     node.play(gpu(0), gpu(1), "2 0 lost 1")

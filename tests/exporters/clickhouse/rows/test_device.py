@@ -2,8 +2,12 @@
 
 from contextlib import closing
 
+import msgspec
+import pytest
+
 from otel_llm.exporters.clickhouse.engine import Engine
 from otel_llm.exporters.clickhouse.rows import encode_blocks
+from otel_llm.exporters.clickhouse.rows.device import sample_row
 from otel_llm.exporters.clickhouse.writer import insert_arrow_block
 from otel_llm.facts.joined import JoinedDeviceEvent, JoinedSample
 from tests.devices.facts import event, sample
@@ -11,7 +15,7 @@ from tests.devices.facts import event, sample
 FACTS = [
     JoinedSample("h1", "boot", sample(5, power_mw=0, energy_mj=7, sm_active=2.5, read_ns=9)),
     JoinedSample("h1", "boot", sample(6, remap_pending=True, temperature_c=-3)),
-    JoinedDeviceEvent("h1", "boot", event("xid", 79, 8)),
+    JoinedDeviceEvent("h1", "boot", msgspec.structs.replace(event("xid", 79, 8), occurrences=7)),
 ]
 
 
@@ -35,4 +39,18 @@ def test_through_the_store(engine: Engine) -> None:
         (*same, began + 5, 0, 7, 2.5, None, None, None, 9, "boot"),
         (*same, began + 6, None, None, None, True, -3, None, 0, "boot"),
     ]
-    assert events == [("GPU-0", "xid", 79, "", 1, began + 8)]
+    assert events == [("GPU-0", "xid", 79, "", 7, began + 8)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperature_c", 40_000), ("temperature_c", 0xFFFFFFFF), ("sm_clock_mhz", 0xFFFFFFFF),
+        ("gpu_utilization", 300), ("power_mw", 1 << 40), ("energy_mj", -1), ("energy_mj", 1 << 70),
+    ],
+)  # fmt: skip
+def test_what_no_device_can_mean(name: str, value: int) -> None:
+    """A reading beyond its column is null; the rest of the row and its block stand."""
+    row = sample_row(JoinedSample("h1", "boot", sample(5, memory_used_bytes=3, **{name: value})))
+    assert (row[name], row["memory_used_bytes"]) == (None, 3)
+    assert encode_blocks([JoinedSample("h1", "boot", sample(5, **{name: value}))])[0].rows == 1
