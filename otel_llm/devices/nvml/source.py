@@ -122,6 +122,7 @@ class NvmlSource:
             except DeviceLostError as error:
                 events += self._lose(key, error.code)
                 continue
+            events += self._found_again(key)
             samples.append(read.sample)
             processes += read.processes
             events += self._noticed(key, read.values)
@@ -238,17 +239,19 @@ class NvmlSource:
             self._calls.forget()
             self._open()
         self._wanted.clear()
-        # All are read anew from here; who is still lost says so when it is read or listed.
-        back = [key for key in self._lost if key in self._readings]
-        for key in back:
-            del self._lost[key]
-        recovered = [self._event(key, "recovered", "it answers again") for key in back]
+        # All are read anew from here; a lost one is back once it has been read.
         missing = self._missing()
         if self._lost or self._unopened:
             self._later()
-        else:
+        return [*(heard or ()), *missing]
+
+    def _found_again(self, key: str) -> list[DeviceEvent]:
+        if key not in self._lost:
+            return []
+        del self._lost[key]
+        if not self._lost and not self._unopened:
             self._failures = 0
-        return [*(heard or ()), *recovered, *missing]
+        return [self._event(key, "recovered", "it answers again")]
 
     def _missing(self) -> list[DeviceEvent]:
         """Devices that were well and are not found any more are lost; instances may be gone."""

@@ -66,7 +66,7 @@ def test_a_device_that_is_missing_after_a_reopening(node: Node, source: NvmlSour
         reading = source.read(full=False)
         seen += [(event.device.id, event.event) for event in reading.events]
     assert seen == [
-        ("GPU-0", "lost"), ("GPU-0", "recovered"), ("GPU-1", "lost"), ("GPU-1", "recovered"),
+        ("GPU-0", "lost"), ("GPU-1", "lost"), ("GPU-0", "recovered"), ("GPU-1", "recovered"),
     ]  # fmt: skip
     assert [sample.device.id for sample in reading.samples] == ["GPU-0", "GPU-1"]
 

@@ -223,6 +223,15 @@ def test_lost_and_recovered(node: Node, source: NvmlSource) -> None:
     assert source.problems == []
 
 
+def test_a_device_that_opens_and_does_not_read(node: Node, source: NvmlSource) -> None:
+    """It is lost once, and tried again with growing waits, not every second."""
+    node.play(gpu(0), gpu(1), "1 0 fail.DeviceGetFieldValues 15")
+    source.open()
+    _, events = run(node, source, 600)
+    assert told(events) == [("GPU-0", "lost")]
+    assert source.calls["nvmlDeviceGetName"].made < 60
+
+
 def test_lost_from_the_start(node: Node, source: NvmlSource) -> None:
     """A GPU that is lost when the agent begins is found once it is back."""
     node.play(gpu(0), gpu(1), "0 1 lost 1", "30 1 lost 0")
