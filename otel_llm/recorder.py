@@ -56,6 +56,8 @@ class Recorder:
         service: str = "",
         dp_rank: int = 0,
         left_out: Sequence[str] = (),
+        devices: Sequence[str] = (),
+        ranks: int = 0,
         settings: Settings | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> "Recorder":
@@ -68,6 +70,8 @@ class Recorder:
             service: name of the deployment; the engine's name if empty.
             dp_rank: data-parallel rank, from 0.
             left_out: hooks that are not in place, as `name: reason`.
+            devices: UUIDs of the engine's devices on this node, one per rank, in order of rank.
+            ranks: workers that the engine has on devices, on all nodes.
             settings: the process's settings if None.
             clock: source of stamps and anchors.
         """
@@ -79,6 +83,8 @@ class Recorder:
             model=model,
             dp_rank=dp_rank,
             left_out=left_out,
+            devices=devices,
+            ranks=ranks,
             settings=settings,
             clock=clock,
         )

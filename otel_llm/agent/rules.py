@@ -37,6 +37,8 @@ MAX_COUNT = (1 << 32) - 1
 """Most tokens of a request or of a step: what a column of its row holds."""
 MAX_LEFT_OUT = 64
 """Most hooks that a producer may say are left out."""
+MAX_DEVICES = 64
+"""Most devices that a producer may name."""
 MAX_STAMP_NS = 1 << 61
 """Longest uptime believed, about 73 years, in nanoseconds; sums of stamps then fit 63 bits."""
 MAX_WALL_NS = 1 << 62
@@ -142,6 +144,8 @@ RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
         "model": _TEXT,
         "dp_rank": _COUNT_16,
         "left_out": _texts(MAX_LEFT_OUT),
+        "devices": _texts(MAX_DEVICES),
+        "ranks": _COUNT_16,
         "identity": Rule("text", _identity_holds, _identity_cut),
     },
     Anchor: {

@@ -168,4 +168,6 @@ class ServingTables:
         Column("requests_in_flight", "Array(String)", "ids of requests or calls not ended"),
         Column("lost_records", "UInt64", "records of this journal lost so far"),
         *CLOCK,
+        Column("devices", "Array(String)", "UUIDs of its devices here, one per rank that told"),
+        Column("ranks", "UInt16", "its workers on devices, on all nodes; 0 for none or not known"),
     ))  # fmt: skip

@@ -26,6 +26,10 @@ class Producer(msgspec.Struct, frozen=True):
         dp_rank: data-parallel rank, from 0.
         left_out: hooks that could not be put in place, as `name: reason`.
         identity: where the process runs.
+        devices: UUIDs of an engine's devices on this node, one per rank that told, in order of
+            rank; two ranks on one device name it twice.
+        ranks: workers that the engine has on devices, on all nodes; 0 if it has none there or
+            does not know. More than `devices` names: some are on other nodes, or did not tell.
     """
 
     kind: ProducerKind
@@ -40,3 +44,5 @@ class Producer(msgspec.Struct, frozen=True):
     dp_rank: int = 0
     left_out: list[str] = []
     identity: Identity = Identity()
+    devices: list[str] = []
+    ranks: int = 0

@@ -22,7 +22,11 @@ from otel_llm.settings import Settings, load
 ANCHOR_INTERVAL_NS = 1_000_000_000
 """Longest time between two clock anchors of a journal that is being written."""
 
+MAX_DEVICES = 32
+"""Most devices that a header names: it has room for a few kilobytes."""
+
 _MAX_TEXT = 200
+_MAX_DEVICE = 64
 _BAD_DATA = (TypeError, ValueError, KeyError, OverflowError, RecursionError)
 
 
@@ -142,6 +146,8 @@ def open_journal(
     model: str = "",
     dp_rank: int = 0,
     left_out: Sequence[str] = (),
+    devices: Sequence[str] = (),
+    ranks: int = 0,
     settings: Settings | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Journal:
@@ -155,6 +161,8 @@ def open_journal(
         model: served model.
         dp_rank: data-parallel rank.
         left_out: hooks that are not in place, as `name: reason`.
+        devices: UUIDs of an engine's devices on this node, by rank; at most `MAX_DEVICES`.
+        ranks: workers that the engine has on devices, on all nodes.
         settings: the process's settings if None.
         clock: clock of the anchors.
     """
@@ -176,6 +184,8 @@ def open_journal(
         dp_rank=dp_rank,
         left_out=[_text(one) for one in left_out],
         identity=_identity(settings),
+        devices=[_ascii(one) for one in devices[:MAX_DEVICES]],
+        ranks=ranks,
     )
     journal = Journal(producer, settings, clock, _ring_or_none(producer, settings))
     _open.add(journal)
@@ -230,6 +240,11 @@ def _warn(problem: str) -> None:
 def _text(value: str) -> str:
     """Bound a description and make it encodable."""
     return str(value)[:_MAX_TEXT].encode("utf-8", "replace").decode("utf-8")
+
+
+def _ascii(device: str) -> str:
+    """Bound a device's id in bytes: many of them share the header with all the rest."""
+    return str(device)[:_MAX_DEVICE].encode("ascii", "replace").decode("ascii")
 
 
 def _boot_id() -> str:

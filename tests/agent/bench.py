@@ -99,12 +99,15 @@ class Bench:
         self,
         kind: ProducerKind = "engine",
         left_out: Sequence[str] = (),
+        devices: Sequence[str] = (),
+        ranks: int = 0,
         **changes: Any,  # noqa: ANN401
     ) -> Journal:
         """A new engine's journal. `changes` are settings."""
         return open_journal(
             kind=kind, service="svc", engine="reference", engine_version="1", model="tiny",
-            left_out=left_out, settings=msgspec.structs.replace(self.settings, **changes),
+            left_out=left_out, devices=devices, ranks=ranks,
+            settings=msgspec.structs.replace(self.settings, **changes),
             clock=self.clock,
         )  # fmt: skip
 

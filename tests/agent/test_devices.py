@@ -10,10 +10,11 @@ import pytest
 from otel_llm.devices.source import Reading
 from otel_llm.errors import SettingError
 from otel_llm.settings import Settings
-from tests.agent.bench import Bench
+from tests.agent.bench import Bench, serve
 from tests.agent.conftest import Wait
 from tests.agent.fake_sinks import FakeSinks
 from tests.agent.test_run import AGENT, Start, first_line, start
+from tests.agent.test_two_halves import rows
 from tests.devices.facts import event, sample
 from tests.devices.test_replay import HEADER, recording
 
@@ -67,3 +68,17 @@ def test_a_wrong_name_stops_it(settings: Settings) -> None:
 
     with pytest.raises(SettingError, match="no source of devices"):
         run(msgspec.structs.replace(settings, devices=("amd",)))
+
+
+def test_an_engines_devices(bench: Bench) -> None:
+    """They are in the row of its birth and of its end, also after the agent was killed."""
+    journal = bench.engine(devices=["GPU-a", "GPU-b"], ranks=4)
+    serve(journal)
+    bench.turn()
+    bench.kill()
+    journal.close()
+    bench.turn()
+    bench.turn()
+    events = rows(bench, "llm_engine_events")
+    assert [one["event"] for one in events] == ["started", "stopped"]
+    assert [(one["devices"], one["ranks"]) for one in events] == [(["GPU-a", "GPU-b"], 4)] * 2

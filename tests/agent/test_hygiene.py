@@ -13,6 +13,7 @@ from otel_llm.agent.hygiene import checked_result, clean, clean_producer
 from otel_llm.agent.rules import (
     ID_DIGEST,
     ID_PREFIX,
+    MAX_DEVICES,
     MAX_HEADER,
     MAX_ITEMS,
     MAX_KERNEL_NAME,
@@ -83,6 +84,16 @@ def test_hooks_that_a_producer_left_out() -> None:
     mended = clean_producer(stated, breaches)
     assert list(mended.left_out) == ["h" * MAX_TEXT] * MAX_LEFT_OUT
     assert breaches == {"text": 1}
+
+
+def test_devices_that_a_producer_names() -> None:
+    """They are bounded in number and in length, and so is the number of ranks."""
+    breaches: Counter[str] = Counter()
+    stated = msgspec.structs.replace(ENGINE, devices=["d" * 1_000] * 1_000, ranks=1 << 20)
+    mended = clean_producer(stated, breaches)
+    assert list(mended.devices) == ["d" * MAX_TEXT] * MAX_DEVICES
+    assert mended.ranks == (1 << 16) - 1
+    assert breaches == {"text": 1, "tokens": 1}
 
 
 U32 = (1 << 32) - 1

@@ -143,6 +143,29 @@ def test_journals_alive_and_dead(tmp_path: Path) -> None:
     assert named(found, f"engine-{'3' * 17}").status == "warning"
 
 
+@pytest.mark.parametrize(
+    ("devices", "status", "detail"),
+    [
+        (["GPU-a", "GPU-b"], "ok", "kept runs on GPU-a, GPU-b"),
+        (["GPU-a"], "warning", "kept told the devices of 1 of its 2 ranks: GPU-a"),
+        ([], "warning", "kept told the devices of 0 of its 2 ranks"),
+    ],
+)
+def test_an_engines_devices(devices: list[str], status: str, detail: str, tmp_path: Path) -> None:
+    """They are named; where some ranks did not tell theirs, it is said."""
+    from otel_llm.journal.writer import open_journal
+
+    settings = Settings(journal_dir=str(tmp_path / "j"), journal_bytes=1 << 16)
+    kept = open_journal(
+        kind="engine", service="kept", engine="vllm", engine_version="1", settings=settings,
+        devices=devices, ranks=2,
+    )  # fmt: skip
+    found = [one for one in journals.check(settings) if one.what.startswith("engine-")]
+    kept.close()
+    assert [(one.status, one.detail) for one in found][1:] == [(status, detail)]
+    assert len([one for one in journals.check(settings) if "GPU-" in one.detail]) == 0
+
+
 def page_of(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Let the agent's page answer with a text."""
     monkeypatch.setattr(agent_page, "fetch", lambda _url: text.encode())

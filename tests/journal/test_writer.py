@@ -19,7 +19,7 @@ from otel_llm.facts import RequestArrived, StepDone, StepScheduled
 from otel_llm.journal.directory import ensure, scan, temporary_name
 from otel_llm.journal.reader import JournalReader, LostCounts
 from otel_llm.journal.records import Record
-from otel_llm.journal.writer import Journal, open_journal
+from otel_llm.journal.writer import MAX_DEVICES, Journal, open_journal
 from otel_llm.settings import Settings
 from otel_llm.testing import FakeClock
 
@@ -58,6 +58,19 @@ def test_the_service_setting_comes_first(open_small: OpenJournal) -> None:
     """A service named by setting replaces the one the engine names."""
     assert open_small(service="from-setting").producer.service == "from-setting"
     assert open_small().producer.service == "engine-a"
+
+
+def test_many_devices_never_cost_the_journal(journal_dir: Path) -> None:
+    """More than a header has room for are cut; how many ranks there are still tells of the rest."""
+    journal = open_journal(
+        kind="engine", service="s", engine="e", engine_version="1",
+        devices=["GPU-" + "é" * 500] * 1_000, ranks=1_000,
+        settings=Settings(journal_dir=str(journal_dir), journal_bytes=65536),
+    )  # fmt: skip
+    assert journal.instance_id
+    assert len(journal.producer.devices) == MAX_DEVICES
+    assert journal.producer.ranks == 1_000
+    journal.close()
 
 
 def test_an_anchor_each_second(journal: Journal, clock: FakeClock, path_of: PathOf) -> None:

@@ -21,6 +21,8 @@ def event_row(fact: ProducerEvent) -> Row:
         "steps_in_flight": list(fact.steps_in_flight),
         "requests_in_flight": list(fact.requests_in_flight),
         "lost_records": fact.lost_records,
+        "devices": list(fact.producer.devices),
+        "ranks": fact.producer.ranks,
         **clock_columns(fact.producer.boot_id, fact.anchor),
     }
 

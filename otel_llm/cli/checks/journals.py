@@ -112,9 +112,23 @@ def _journal(path: Path) -> Iterator[Finding]:
     finally:
         reader.close()
     yield _state(what, producer, counters, alive=alive)
+    if alive and producer.ranks:
+        yield _devices(what, producer)
     for hook in producer.left_out if alive else ():
         detail = f"{producer.service or producer.engine} runs without {hook}"
         yield Finding(_AREA, what, "warning", detail)
+
+
+def _devices(what: str, producer: "Producer") -> Finding:
+    """Which devices an engine runs on."""
+    name = producer.service or producer.engine
+    known = len(producer.devices)
+    if known == producer.ranks:
+        return Finding(_AREA, what, "ok", f"{name} runs on {', '.join(producer.devices)}")
+    named = f": {', '.join(producer.devices)}" if known else ""
+    detail = f"{name} told the devices of {known} of its {producer.ranks} ranks{named}"
+    remedy = "none if the others are on other nodes; else set OTEL_LLM_ENABLED for workers too"
+    return Finding(_AREA, what, "warning", detail, remedy)
 
 
 def _state(what: str, producer: "Producer", counters: "WriterCounters", *, alive: bool) -> Finding:

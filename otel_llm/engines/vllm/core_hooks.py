@@ -10,7 +10,7 @@ from functools import wraps
 from typing import Any
 from weakref import WeakKeyDictionary, finalize
 
-from otel_llm.engines.vllm import extract
+from otel_llm.engines.vllm import extract, worker_hooks
 from otel_llm.engines.vllm.core import Core
 from otel_llm.engines.vllm.core_arrivals import take_member
 from otel_llm.engines.vllm.package import ENGINE, installed_version
@@ -31,12 +31,15 @@ _guard = Guard("vllm.core")
 def attach(scheduler: Any, left_out: Sequence[str] = ()) -> Core:  # noqa: ANN401
     """Follow a scheduler, with a journal of its own."""
     served = extract.served(scheduler.vllm_config)
+    placed = worker_hooks.placed(scheduler.vllm_config)
     recorder = Recorder.open(
         engine=ENGINE,
         engine_version=installed_version(),
         model=served.model,
         dp_rank=served.dp_rank,
         left_out=left_out,
+        devices=placed.devices,
+        ranks=placed.ranks,
     )
     core = Core(scheduler, recorder)
     setattr(scheduler, CORE, core)

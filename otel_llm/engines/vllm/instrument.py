@@ -9,6 +9,7 @@ from otel_llm.engines.vllm import package
 from otel_llm.engines.vllm.core_patches import close_all, core_patches
 from otel_llm.engines.vllm.frontend import Frontend
 from otel_llm.engines.vllm.frontend_patches import frontend_patches, late_patches
+from otel_llm.engines.vllm.worker_patches import worker_patches
 from otel_llm.isolation import Guard
 from otel_llm.journal.writer import Journal, open_journal
 from otel_llm.patching import Patch, PatchSet, Problem
@@ -36,6 +37,7 @@ class Instrumentation:
     def put_in(self) -> None:
         """Apply every patch that fits this vLLM."""
         self._add("vllm.core", lambda: core_patches(self._for_core, self._frontend.disown))
+        self._add("vllm.devices", worker_patches)
         self._add("vllm.frontend", lambda: frontend_patches(self._frontend))
         self.look_again()
 

@@ -12,6 +12,7 @@ from otel_llm.engines.vllm import frontend_patches
 from otel_llm.engines.vllm.core_patches import core_patches
 from otel_llm.engines.vllm.frontend import Frontend
 from otel_llm.engines.vllm.instrument import instrument, uninstrument
+from otel_llm.engines.vllm.worker_patches import worker_patches
 from otel_llm.journal import directory
 from otel_llm.journal.writer import Journal
 from otel_llm.patching import Replacement
@@ -40,6 +41,7 @@ def replacements() -> list[Replacement]:
     frontend = Frontend(no_journal)
     patches = [
         *core_patches(),
+        *worker_patches(),
         *frontend_patches.frontend_patches(frontend),
         *frontend_patches.late_patches(frontend),
     ]

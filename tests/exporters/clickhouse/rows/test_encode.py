@@ -70,13 +70,14 @@ STEP = JoinedStep(
     msgspec.structs.replace(done(1, 8, (1, 0)), accepted=[1, 0], cudagraph_mode="FULL"),
     at(8), STEP_IDS,
 )  # fmt: skip
+ENGINE_ON_GPUS = msgspec.structs.replace(ENGINE, devices=["GPU-1", "GPU-2"], ranks=4)
 FACTS: list[Joined] = [
     JoinedCall(GATEWAY, anchor(), "finished", call()),
     JoinedAttempt(GATEWAY, anchor(), attempt()),
     REQUEST,
     STEP,
     JoinedKernels(ENGINE, anchor(), kernels(), STEP_IDS),
-    ProducerEvent(ENGINE, anchor(), "died", at(10), (4, 5), ("req-1",), 6),
+    ProducerEvent(ENGINE_ON_GPUS, anchor(), "died", at(10), (4, 5), ("req-1",), 6),
     StepKernelSums(
         producer=ENGINE,
         anchor=anchor(),
@@ -202,7 +203,8 @@ NAMES_ROWS = [
 EVENT_ROW = {
     **ENGINE_COLUMNS,
     "kind": "engine", "event": "died", "time": wall(10), "steps_in_flight": [4, 5],
-    "requests_in_flight": ["req-1"], "lost_records": 6, **CLOCK,
+    "requests_in_flight": ["req-1"], "lost_records": 6,
+    "devices": ["GPU-1", "GPU-2"], "ranks": 4, **CLOCK,
 }  # fmt: skip
 ROWS: dict[str, list[dict[str, Any]]] = {
     "llm_gateway_calls": [CALL_ROW],

@@ -1146,6 +1146,18 @@ SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_reca
 CREATE TABLE IF NOT EXISTS llm_producers ON CLUSTER 'blue' AS llm_producers_local
 ENGINE = Distributed('blue', 'otel', 'llm_producers_local', cityHash64(instance_id));
 
+-- Which devices an engine runs on.
+ALTER TABLE llm_engine_events_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS devices Array(String) CODEC(ZSTD(1));
+
+-- Which devices an engine runs on.
+ALTER TABLE llm_engine_events ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS devices Array(String) CODEC(ZSTD(1));
+
+-- How many workers an engine has on devices, on all nodes.
+ALTER TABLE llm_engine_events_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS ranks UInt16 CODEC(ZSTD(1));
+
+-- How many workers an engine has on devices, on all nodes.
+ALTER TABLE llm_engine_events ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS ranks UInt16 CODEC(ZSTD(1));
+
 ALTER TABLE otel_traces_local ON CLUSTER 'blue' MODIFY TTL toDateTime(Timestamp) + toIntervalDay(30);
 
 ALTER TABLE otel_traces_trace_id_ts_local ON CLUSTER 'blue' MODIFY TTL Start + toIntervalDay(30);
