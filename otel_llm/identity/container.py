@@ -19,20 +19,22 @@ def container(places: Places) -> dict[str, str]:
     """`container_id`, `container_runtime` and, from a cgroup's name, `k8s_pod_uid`.
 
     cgroup v1 names them in /proc/self/cgroup. With v2 and a cgroup namespace that file says `/`
-    alone, and the id stands in the mounts of `hostname` and `resolv.conf`.
+    alone, and the id stands in the mounts of `hostname` and `resolv.conf`; containerd mounts those
+    of the pod's sandbox, which is another container and not told. Of nested ones the last is ours.
     """
     told = places.text("proc/self/cgroup")
     mounts = "\n".join(
         line
         for line in places.text("proc/self/mountinfo").splitlines()
-        if "/hostname" in line or "/resolv.conf" in line or "kubelet/pods" in line
+        if ("/hostname" in line or "/resolv.conf" in line or "kubelet/pods" in line)
+        and "/sandboxes/" not in line
     )
     both = f"{told}\n{mounts}"
-    number = _ID.search(told) or _ID.search(mounts)
+    number = (_ID.findall(told) or _ID.findall(mounts) or [""])[-1]
     pod = _POD.search(both) or re.search(r"kubelet/pods/([0-9a-f-]{36})", both)
     runtime = next((name for mark, name in _RUNTIMES if mark in both), "") if number else ""
     return {
-        "container_id": places.attributes.get("container.id") or (number[0] if number else ""),
-        "container_runtime": places.attributes.get("container.runtime") or runtime,
+        "container_id": number,
+        "container_runtime": runtime,
         "k8s_pod_uid": pod[1].replace("_", "-") if pod else "",
     }

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from otel_llm.facts.identity import MAX_TEXT, Identity
+from otel_llm.facts.identity import ATTRIBUTES, MAX_TEXT, Identity
 from otel_llm.identity.container import container
 from otel_llm.identity.kubernetes import kubernetes
 from otel_llm.identity.machine import cloud, slurm, versions
@@ -28,8 +28,9 @@ def detect(
     for part in (container, kubernetes, slurm, cloud, versions):
         # A later part's word counts, if it has one.
         found.update({key: value for key, value in part(places).items() if value})
-    if not model_version:
-        found["model_version"] = places.attributes.get("otel_llm.model.version", "")
+    for field, key in ATTRIBUTES.items():
+        if places.attributes.get(key):
+            found[field] = places.attributes[key]
     return Identity(**{key: _clean(value) for key, value in found.items() if value})
 
 

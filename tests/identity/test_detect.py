@@ -207,10 +207,38 @@ def test_driver_and_cuda(tmp_path: Path) -> None:
         assert found == {"driver_version": "580.95.05", "cuda_version": "13.0.1"}
 
 
+def test_every_attribute_counts_first(tmp_path: Path) -> None:
+    """Whatever field OTEL_RESOURCE_ATTRIBUTES names, it is as it says."""
+    told = ",".join(f"{key}=told-{field}" for field, key in ATTRIBUTES.items())
+    found = detect("a", tmp_path, {"OTEL_RESOURCE_ATTRIBUTES": told, "SLURM_JOB_ID": "7"})
+    assert {field: getattr(found, field) for field in ATTRIBUTES} == {
+        field: f"told-{field}" for field in ATTRIBUTES
+    }
+
+
+def test_the_sandbox_is_not_the_container(tmp_path: Path) -> None:
+    """Containerd mounts the pod's sandbox's files; its id is not taken for the container's."""
+    sandbox = "/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes"
+    mounts = f"620 600 254:1 {sandbox}/{ID}/hostname /etc/hostname rw - ext4 x rw\n"
+    found = known(root(tmp_path, proc__self__cgroup="0::/\n", proc__self__mountinfo=mounts))
+    assert found == {}
+
+
+def test_nested_containers(tmp_path: Path) -> None:
+    """In a node that is a container itself, the last id is ours."""
+    text = f"0::/docker/{'1' * 64}/kubelet/kubepods/pod{POD}/{ID}\n"
+    assert known(root(tmp_path, proc__self__cgroup=text))["container_id"] == ID
+
+
+def test_spot_on_eks(tmp_path: Path) -> None:
+    """EKS writes its value in capitals."""
+    labels = 'eks.amazonaws.com/capacityType="SPOT"\n'
+    assert known(root(tmp_path, etc__podinfo__labels=labels)) == {"cloud_spot": "true"}
+
+
 def test_the_setting_names_the_model_s_version(tmp_path: Path) -> None:
-    """It comes before the attribute."""
-    told = {"OTEL_RESOURCE_ATTRIBUTES": "otel_llm.model.version=b"}
-    assert detect("a", tmp_path, told).model_version == "a"
+    """Where no attribute does."""
+    assert detect("a", tmp_path, {}).model_version == "a"
 
 
 @given(st.binary(max_size=400), st.text(max_size=300), st.text(max_size=600))
