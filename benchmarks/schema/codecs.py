@@ -73,6 +73,6 @@ def _candidates(kind: str) -> tuple[str, ...]:
     inner = re.sub(r"^(Nullable|Array)\((.*)\)$", r"\2", kind)
     if "String" in inner or inner == "Bool":
         return _TEXT
-    return (
-        _NUMBERS if not kind.startswith("Array") else tuple(c for c in _NUMBERS if "T64" not in c)
-    )
+    # T64 is of whole numbers, and not of arrays.
+    whole = not kind.startswith("Array") and "Float" not in inner
+    return _NUMBERS if whole else tuple(codec for codec in _NUMBERS if "T64" not in codec)
