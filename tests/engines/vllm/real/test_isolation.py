@@ -161,7 +161,9 @@ def test_the_story_goes_through_every_hook(
     uninstrument()
     missed = {place for place in places if not called[place]}
     # The engine of library use is not in the story; its hooks are made as those of `AsyncLLM` are.
-    assert all(".LLMEngine." in place for place in missed), missed
+    # Nor are executors and workers, for which a scripted runner stands in: `test_devices.py`.
+    elsewhere = (".LLMEngine.", ".Executor.", ".WorkerWrapperBase.")
+    assert all(any(name in place for name in elsewhere) for place in missed), missed
 
 
 def _counted(called: Counter[str], place: str, hook: Callable[..., Any]) -> Callable[..., Any]:
