@@ -1,6 +1,8 @@
 """What detectors look at: the environment, and files under a root."""
 
+import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,12 +33,22 @@ class Places:
         return next((self._environment[name] for name in names if self._environment.get(name)), "")
 
     def text(self, path: str) -> str:
-        """The beginning of a file; empty if it cannot be read. Bytes that are no text are marks."""
+        """The beginning of a file; empty if it cannot be read. Bytes that are no text are marks.
+
+        Nothing but a plain file is read: a fifo would hold up the engine that asks.
+        """
         try:
-            with (self._root / path).open("rb") as file:
-                return file.read(MAX_BYTES).decode("utf-8", "replace").strip()
+            handle = os.open(self._root / path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return ""
+        try:
+            plain = stat.S_ISREG(os.fstat(handle).st_mode)
+            told = os.read(handle, MAX_BYTES) if plain else b""
+        except OSError:
+            told = b""
+        finally:
+            os.close(handle)
+        return told.decode("utf-8", "replace").strip()
 
     def label(self, *keys: str) -> str:
         """The first of these labels or annotations of the pod."""

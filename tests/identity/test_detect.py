@@ -1,6 +1,7 @@
 """Where a process runs, from made-up roots that look like real ones."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,15 @@ def test_nested_containers(tmp_path: Path) -> None:
     """In a node that is a container itself, the last id is ours."""
     text = f"0::/docker/{'1' * 64}/kubelet/kubepods/pod{POD}/{ID}\n"
     assert known(root(tmp_path, proc__self__cgroup=text))["container_id"] == ID
+
+
+def test_a_fifo_holds_nobody_up(tmp_path: Path) -> None:
+    """A fifo or a folder in a file's place is not read, and not waited for."""
+    path = tmp_path / "etc/podinfo/labels"
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    (tmp_path / "proc/self/cgroup").mkdir(parents=True)
+    assert known(tmp_path) == {}
 
 
 def test_spot_on_eks(tmp_path: Path) -> None:
