@@ -20,21 +20,18 @@ _OWNERS = (
 
 def kubernetes(places: Places) -> dict[str, str]:
     """Fields `k8s_*`, and the queues of Kueue and Volcano."""
-    attributes = places.attributes
     host = places.variable("HOSTNAME") if places.variable("KUBERNETES_SERVICE_HOST") else ""
-    pod = attributes.get("k8s.pod.name") or places.variable("POD_NAME", "K8S_POD_NAME") or host
+    pod = (
+        places.attributes.get("k8s.pod.name") or places.variable("POD_NAME", "K8S_POD_NAME") or host
+    )
     kind, owner = _owner(places, pod)
     queue = places.label("volcano.sh/queue-name", "scheduling.volcano.sh/queue-name")
     return {
         "k8s_pod": pod,
-        "k8s_pod_uid": attributes.get("k8s.pod.uid") or places.variable("POD_UID", "K8S_POD_UID"),
-        "k8s_namespace": attributes.get("k8s.namespace.name")
-        or places.variable("POD_NAMESPACE", "K8S_NAMESPACE")
-        or places.text(_ACCOUNT),
-        "k8s_node": attributes.get("k8s.node.name")
-        or places.variable("NODE_NAME", "K8S_NODE_NAME"),
-        "k8s_container": attributes.get("k8s.container.name")
-        or places.variable("K8S_CONTAINER_NAME"),
+        "k8s_pod_uid": places.variable("POD_UID", "K8S_POD_UID"),
+        "k8s_namespace": places.variable("POD_NAMESPACE", "K8S_NAMESPACE") or places.text(_ACCOUNT),
+        "k8s_node": places.variable("NODE_NAME", "K8S_NODE_NAME"),
+        "k8s_container": places.variable("K8S_CONTAINER_NAME"),
         "k8s_owner_kind": kind,
         "k8s_owner": owner,
         "kueue_queue": places.label("kueue.x-k8s.io/queue-name"),

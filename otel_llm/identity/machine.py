@@ -32,20 +32,15 @@ def slurm(places: Places) -> dict[str, str]:
 
 
 def cloud(places: Places) -> dict[str, str]:
-    """Fields `cloud_*`: told by attributes, node labels on the pod, cloud-init or the firmware."""
-    attributes, told = places.attributes, _cloud_init(places)
+    """Fields `cloud_*`: told by node labels on the pod, cloud-init or the firmware."""
+    told = _cloud_init(places)
     vendor = _VENDORS.get(places.text("sys/class/dmi/id/sys_vendor"), "")
     product = places.text("sys/class/dmi/id/product_name") if vendor == "aws" else ""
     return {
-        "cloud_provider": attributes.get("cloud.provider") or told.get("provider", "") or vendor,
-        "cloud_region": attributes.get("cloud.region")
-        or places.label("topology.kubernetes.io/region")
-        or told.get("region", ""),
-        "cloud_zone": attributes.get("cloud.availability_zone")
-        or places.label("topology.kubernetes.io/zone")
-        or told.get("zone", ""),
-        "cloud_instance_type": attributes.get("host.type")
-        or places.label("node.kubernetes.io/instance-type")
+        "cloud_provider": told.get("provider", "") or vendor,
+        "cloud_region": places.label("topology.kubernetes.io/region") or told.get("region", ""),
+        "cloud_zone": places.label("topology.kubernetes.io/zone") or told.get("zone", ""),
+        "cloud_instance_type": places.label("node.kubernetes.io/instance-type")
         or told.get("type", "")
         or product,
         "cloud_spot": _spot(places),
