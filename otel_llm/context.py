@@ -4,6 +4,7 @@ The gateway drops any incoming `otelllm` member and writes its own; hooks copy b
 looking; the agent reads them here. Source: W3C Trace Context level 1.
 """
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -59,6 +60,7 @@ def format_traceparent(context: TraceParent) -> str:
     return f"00-{context.trace_id}-{context.span_id}-{int(context.sampled):02x}"
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_tenant(tracestate: str) -> TenantTag | None:
     """Read our member out of a `tracestate` header.
 

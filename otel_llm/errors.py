@@ -6,6 +6,7 @@
     ├── StoreError            ClickHouse refused, or cannot be reached or opened
     ├── AgentRunningError     a second agent on one journal directory
     ├── ProfileError          a profile cannot be read or imported
+    ├── SpecError             a file of alert rules is wrong: names file, line and remedy
     └── MissingExtraError     an optional dependency is not installed
 
 A message names the thing, says what is wrong with it and how to mend it.
@@ -38,6 +39,22 @@ class AgentRunningError(OtelLLMError):
 
 class ProfileError(OtelLLMError):
     """A file is no profile that can be read, or its kernels cannot be imported as asked."""
+
+
+class SpecError(OtelLLMError):
+    """A file of service level objectives or alert rules cannot be used.
+
+    Args:
+        file: the file.
+        line: where in it, from 1.
+        problem: what is wrong, without a full stop.
+        remedy: how to mend it, without a full stop.
+    """
+
+    def __init__(self, file: str, line: int, problem: str, remedy: str) -> None:
+        super().__init__(f"{file}:{line}: {problem}. {remedy}.")
+        self.file = file
+        self.line = line
 
 
 class MissingExtraError(OtelLLMError):

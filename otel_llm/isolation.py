@@ -15,6 +15,7 @@ from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 Observer = Callable[[str, Exception], None]
 
 _counts: dict[str, int] = {}
@@ -82,6 +83,25 @@ class Guard:
             return None
 
         return guarded
+
+
+def salvage(guard: Guard, make: Callable[[list[T]], R], items: list[T]) -> tuple[R | None, int]:
+    """Make one thing of many items: of all, else of those of which it can be made alone.
+
+    Args:
+        guard: swallows what `make` raises, of all and of each.
+        make: makes it; never returns None.
+        items: what it is made of.
+
+    Returns:
+        What was made, None if nothing could be; and how many items were left out.
+    """
+    made = guard(make)(items)
+    if made is not None:
+        return made, 0
+    good = [item for item in items if guard(make)([item]) is not None]
+    made = guard(make)(good) if good else None
+    return made, len(items) - (0 if made is None else len(good))
 
 
 def counts() -> dict[str, int]:

@@ -1,8 +1,8 @@
-"""Keeps what the README quotes equal to the committed results it quotes.
+"""Keeps what the README and the pages of `docs` quote equal to the committed results.
 
 A block between `<!-- text: PATH -->` or `<!-- table: PATH -->` and `<!-- end -->` holds the whole
-file in a code fence, or the file's first table. `python -m otel_llm.readme` rewrites the blocks;
-`--check` fails if one differs.
+file in a code fence, or the file's first table; paths start from the page's folder.
+`python -m otel_llm.readme` rewrites the blocks; `--check` fails if one differs.
 """
 
 import argparse
@@ -17,7 +17,7 @@ def filled(text: str, root: Path) -> str:
     """The text with every block holding what its file says.
 
     Args:
-        text: of the README.
+        text: of the page.
         root: directory that paths start from.
 
     Raises:
@@ -43,23 +43,29 @@ def _first_table(source: str, path: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Rewrite the README's blocks, or check them.
+    """Rewrite the blocks of all pages, or check them.
 
     Returns:
         0; 1 if a checked block differs from its file.
     """
     parser = argparse.ArgumentParser(prog="python -m otel_llm.readme", description=__doc__)
     parser.add_argument("--check", action="store_true", help="fail if a block differs")
-    parser.add_argument("--readme", type=Path, default=Path("README.md"))
+    parser.add_argument("--root", type=Path, default=Path(), help="where README.md and docs are")
     chosen = parser.parse_args(arguments)
-    old = chosen.readme.read_text(encoding="utf-8")
-    new = filled(old, chosen.readme.parent)
-    if not chosen.check:
-        chosen.readme.write_text(new, encoding="utf-8")
-    elif new != old:
-        sys.stderr.write(f"{chosen.readme} quotes old results. Run: make generate\n")
-        return 1
-    return 0
+    pages = [chosen.root / "README.md", *sorted((chosen.root / "docs").glob("*.md"))]
+    stale = [page for page in pages if not _is_current(page, mend=not chosen.check)]
+    for page in stale:
+        sys.stderr.write(f"{page} quotes old results. Run: make generate\n")
+    return 1 if stale else 0
+
+
+def _is_current(page: Path, *, mend: bool) -> bool:
+    """Whether a page says what its files say; rewritten, it does."""
+    old = page.read_text(encoding="utf-8")
+    new = filled(old, page.parent)
+    if new != old and mend:
+        page.write_text(new, encoding="utf-8")
+    return mend or new == old
 
 
 if __name__ == "__main__":

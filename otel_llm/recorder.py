@@ -13,6 +13,7 @@ from typing import cast
 from otel_llm.clock import SYSTEM_CLOCK, Clock, MonotonicNs
 from otel_llm.facts.kernel import KernelSource, StepKernels
 from otel_llm.facts.request import RequestArrived, RequestFinished, RequestOutcome
+from otel_llm.facts.shape import ServedShape
 from otel_llm.facts.step import StepDone, StepScheduled
 from otel_llm.isolation import Guard
 from otel_llm.journal.records import Record
@@ -58,6 +59,9 @@ class Recorder:
         left_out: Sequence[str] = (),
         devices: Sequence[str] = (),
         ranks: int = 0,
+        model_source: str = "",
+        model_revision: str = "",
+        shape: ServedShape | None = None,
         settings: Settings | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> "Recorder":
@@ -72,6 +76,9 @@ class Recorder:
             left_out: hooks that are not in place, as `name: reason`.
             devices: UUIDs of the engine's devices on this node, one per rank, in order of rank.
             ranks: workers that the engine has on devices, on all nodes.
+            model_source: the model's folder or its name on Hugging Face, for its version.
+            model_revision: branch, tag or commit of it that was asked for.
+            shape: of the served model, so that energy can be shared by work; None if not known.
             settings: the process's settings if None.
             clock: source of stamps and anchors.
         """
@@ -85,6 +92,9 @@ class Recorder:
             left_out=left_out,
             devices=devices,
             ranks=ranks,
+            model_source=model_source,
+            model_revision=model_revision,
+            shape=shape,
             settings=settings,
             clock=clock,
         )

@@ -1,14 +1,18 @@
 """How commands find the running `otel-llm up`: a run file and a token in the data directory."""
 
+import datetime as dt
 import fcntl
 import json
 import os
 import secrets
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from otel_llm import private_dir
+from otel_llm import pinning, private_dir, x509
 from otel_llm.errors import StoreError
+
+if TYPE_CHECKING:
+    import ssl
 
 LOCK_NAME = "owner.lock"
 """Name of the file in the data directory that its owner keeps locked, with the owner's pid."""
@@ -23,6 +27,7 @@ class RunFile(NamedTuple):
         otlp_url: base URL of the OTLP/HTTP receiver.
         otlp_grpc_url: URL of the OTLP/gRPC receiver.
         token_file: path of the file that holds the token.
+        certificate: what all three show, in PEM form; empty if they do not speak TLS.
     """
 
     pid: int
@@ -30,6 +35,30 @@ class RunFile(NamedTuple):
     otlp_url: str
     otlp_grpc_url: str
     token_file: str
+    certificate: str = ""
+
+    @property
+    def tls(self) -> "ssl.SSLContext | None":
+        """How to connect: trusting that certificate alone; None if it does not speak TLS."""
+        return pinning.context(self.certificate) if self.certificate else None
+
+    @property
+    def not_after(self) -> dt.datetime | None:
+        """End of the certificate's validity; None if it does not speak TLS."""
+        return x509.read(self.certificate).not_after if self.certificate else None
+
+    def check_certificate(self, now: dt.datetime) -> None:
+        """Say that nobody can connect, before a driver says it in its own words.
+
+        Args:
+            now: the time, with its zone.
+
+        Raises:
+            StoreError: the certificate has expired.
+        """
+        if self.not_after is not None and self.not_after <= now:
+            message = f"The certificate of `up` {x509.expiry(self.not_after, now)}."
+            raise StoreError(message)
 
     @property
     def token(self) -> str:
@@ -80,13 +109,17 @@ def read(data_dir: Path) -> RunFile | None:
         return None
 
 
-def token(data_dir: Path) -> tuple[Path, str]:
+def token(data_dir: Path, name: str = "token") -> tuple[Path, str]:
     """The token file of a data directory and the token in it, made at the first call.
+
+    Args:
+        data_dir: the directory.
+        name: of the file; `token_read` is the one of the user that may only read.
 
     Raises:
         StoreError: the file cannot be read or written, or is a link.
     """
-    path = data_dir / "token"
+    path = data_dir / name
     try:
         known = private_dir.read_file(path).strip() if os.path.lexists(path) else ""
         if not known:

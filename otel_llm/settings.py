@@ -31,6 +31,11 @@ def default_journal_dir() -> str:
     return str(base / f"otel-llm-{os.getuid()}")
 
 
+def default_claim_dir() -> str:
+    """`otel-llm-devices` on tmpfs, or in the temporary directory where there is no tmpfs."""
+    return str(Path(default_journal_dir()).parent / "otel-llm-devices")
+
+
 def default_state_dir() -> str:
     """`$XDG_STATE_HOME/otel-llm`, or its place under the home directory."""
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
@@ -45,6 +50,7 @@ def default_data_dir() -> str:
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Ratio = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(gt=0.0, le=86400.0)]
+Target = Annotated[float, Meta(ge=0.0, le=86400.0)]
 Bytes = Annotated[int, Meta(ge=0)]
 DeviceGroup = Literal[
     "power", "utilization", "memory", "clocks", "temperature", "links", "ecc", "processes", "gpm"
@@ -78,7 +84,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     record kernels. Only the process with the shim reads it; later orders come from the agent."""
     kernels_ring_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 36)] = 64 << 20
     """Size of one ring of kernel records, had when recording begins. The default holds 10 s of
-    200,000 kernels/s."""
+    150,000 kernels/s."""
     kernels_raw_every: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 1
     """Single kernels are written for steps whose number this divides; 0 writes sums alone."""
     kernels_budget: Ratio = 0.01
@@ -92,6 +98,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Record with a CUPTI older than 13.4 too, whose faults in long runs are known."""
     kernels_device_buffers: Annotated[int, Meta(ge=1, le=250)] = 32
     """Most buffers of 3.2 MB that CUPTI may keep on the device, per context."""
+    step_events: bool = True
+    """Time each step on its GPU by two CUDA events where the shim records no kernels."""
 
     # -- gateway
     trusted_proxies: tuple[str, ...] = ()
@@ -100,6 +108,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Header from which a trusted proxy's tenant tag is taken."""
     tier_header: str = "x-otel-llm-tier"
     """Header from which a trusted proxy's tenant tier is taken."""
+    target_ttft_s: Target = 0.0
+    """Longest time to the first content chunk of a good call, in seconds; 0 for no target."""
+    target_tpot_s: Target = 0.0
+    """Longest mean time per output token after the first, in seconds; 0 for no target."""
+    target_duration_s: Target = 0.0
+    """Longest time from receiving a good call to its last byte, in seconds; 0 for no target."""
 
     # -- agent
     state_dir: str = msgspec.field(default_factory=default_state_dir)
@@ -110,6 +124,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Most bytes kept for a sink that is away. Past it the oldest batch is dropped and counted."""
     batch_interval_s: Seconds = 1.0
     """Longest wait before rows are sent, in seconds."""
+    stop_delivery_s: Seconds = 1.0
+    """How long a stopped agent still delivers, in seconds. The rest waits on its disk."""
     trace_ratio: Ratio = 1.0
     """Share of requests without a sampling decision of their caller that get spans."""
     step_span_ratio: Ratio = 0.01
@@ -120,6 +136,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Most open requests remembered per journal. Past it the oldest is dropped and counted."""
     dead_journal_keep_s: Seconds = 600.0
     """How long a dead engine's journal is kept after it was read out, in seconds."""
+    keep_kernels_every: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 100
+    """The agent keeps the single kernels of steps whose number this divides; 0 keeps none."""
+    keep_slow_s: Annotated[float, Meta(ge=0.0)] = 30.0
+    """A request that took longer, in seconds, is slow: kernels of its last steps are kept. 0: none
+    is."""
+    keep_slow_ttft_s: Annotated[float, Meta(ge=0.0)] = 5.0
+    """The same for the time to its first output, in seconds."""
+    keep_expensive_tokens: Annotated[int, Meta(ge=0)] = 32_768
+    """A request for which more tokens were computed, prompt and output, is expensive, and likewise
+    kept. 0: none is."""
+    keep_expensive_joules: Annotated[float, Meta(ge=0.0)] = 0.0
+    """The same for a request that was charged more joules by its end. 0: none is."""
+    keep_late_steps: Annotated[int, Meta(ge=0, le=4096)] = 16
+    """Most steps, the last ones, that are kept of a slow, failed or expensive request."""
+    keep_late_steps_per_s: Annotated[float, Meta(ge=0.0, le=1000.0)] = 4.0
+    """Most steps a second that are so kept, over a minute. Past it they are counted, not kept."""
     agent_host: str = "127.0.0.1"
     """Address of the agent's /metrics page."""
     agent_port: Port = 9464
@@ -130,6 +162,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where the agent reads devices: `nvml` (NVIDIA GPUs), `rapl` (CPU packages and DRAM),
     `estimate` (CPUs by their busy time), `replay:FILE` (a recording), `none`; `auto` is `nvml` and
     `rapl`."""
+    device_claim_dir: str = msgspec.field(default_factory=default_claim_dir)
+    """Directory in which agents claim devices, so that one of them reads each. All agents of a host
+    must share it, those in containers too; it is made for all users (mode 1777)."""
     device_interval_s: Annotated[float, Meta(ge=0.01, le=60.0)] = 0.1
     """How often energy and power are read, in seconds."""
     device_row_interval_s: Annotated[float, Meta(ge=0.01, le=3600.0)] = 1.0
@@ -145,6 +180,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Watts of all idle CPUs, for the source `estimate`."""
     cpu_busy_watts: Annotated[float, Meta(ge=0.0, le=100_000.0)] = 200.0
     """Watts of all busy CPUs, for the source `estimate`."""
+
+    # -- energy
+    energy_sharing: Literal["work", "tokens"] = "work"
+    """How a step's energy is shared in its batch: by `work` where model and device are known, or by
+    `tokens` in any case."""
+    energy_coefficients: str = ""
+    """CSV file of coefficients fitted on your own devices; see docs/energy.md. Empty: what data
+    sheets say."""
+    energy_kernel_wait_s: Annotated[float, Meta(ge=0.0, le=2.0)] = 2.0
+    """How long after its end a window of energy waits for the kernels of its steps, in seconds,
+    where they are being told. 0 is not at all: most steps then count by their own length."""
+    energy_per_kwh: Annotated[float, Meta(ge=0.0)] | None = None
+    """Price of a kWh, for `otel-llm energy`. Not set: no money is told for energy."""
+    energy_per_device_hour: Annotated[float, Meta(ge=0.0)] | None = None
+    """Price of a device's hour, energy apart. Not set: no money is told for device time."""
+    energy_currency: str = "USD"
+    """Currency of both prices."""
+    energy_pue: Annotated[float, Meta(ge=1.0, le=10.0)] = 1.0
+    """Power usage effectiveness: energy of the site by energy of its machines."""
+    energy_intensity: str = ""
+    """Grid's gCO2e per kWh: a number, or a CSV file with the columns `time,g_per_kwh`. Empty: no
+    carbon is told."""
 
     # -- sinks
     clickhouse_url: str = ""
@@ -176,6 +233,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     send_timeout_s: Seconds = 10.0
     """Time limit of one delivery, in seconds."""
 
+    # -- alerts
+    runbooks_url: str = ""
+    """Where you serve the pages of `alert_rules/runbooks`: the annotation `runbook_url` of every
+    alert is this, a slash and the alert's name with `.md`. Empty: there is none, and a message
+    names `otel-llm alerts runbook NAME`, which prints the page."""
+    boards_url: str = ""
+    """Where your Grafana is, for example https://grafana.example.com: the annotation `board_url` of
+    every alert leads to its board there. Empty: a message has the board's name alone."""
+
     # -- embedded stack
     data_dir: str = msgspec.field(default_factory=default_data_dir)
     """Data directory of `otel-llm up`."""
@@ -195,6 +261,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     otlp_segment_age_s: Seconds = 0.5
     """Longest time an OTLP request waits for others to be stored with, in seconds, once what came
     before it is stored."""
+    up_cert_file: str = ""
+    """PEM file of the certificate that all doors of `up` show, and of those that signed it: they
+    then speak TLS alone. Empty: plain text."""
+    up_key_file: str = ""
+    """PEM file of its private key, not encrypted. Set with `up_cert_file`, or not at all."""
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1")
     """Values of the Host header that `up` and the page of the agent answer."""
     allowed_origins: tuple[str, ...] = ()
@@ -294,6 +365,13 @@ def _checked(name: str, value: object) -> object:
 _URLS = frozenset({"clickhouse_url", "otlp_endpoint"})
 
 
+_INSTEAD = {
+    "otlp_endpoint": "otlp_token",
+    "clickhouse_url": "clickhouse_user, clickhouse_password",
+}
+"""Settings for what a URL must not hold."""
+
+
 def check_url(name: str, url: str) -> None:
     """Let a URL pass that names a scheme and a host, and no user.
 
@@ -304,9 +382,10 @@ def check_url(name: str, url: str) -> None:
 
     if "@" in url:
         # Whoever prints the URL would print the password.
-        secret = "otlp_token" if name == "otlp_endpoint" else "clickhouse_user, clickhouse_password"
+        secret = _INSTEAD.get(name)
         problem = "the URL holds a user or a password"
-        raise SettingError(name, problem, f"Take it out, and set {secret} instead")
+        remedy = f"Take it out, and set {secret} instead" if secret else "Take it out"
+        raise SettingError(name, problem, remedy)
     try:
         parts = urlsplit(url)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

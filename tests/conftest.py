@@ -3,10 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from otel_llm.testing import FakeClock, Swallowed, collect_swallowed
 
 pytest_plugins = ["pytester"]
+
+# How long an example takes says how busy the machine is; benchmarks judge time.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,17 +27,26 @@ MAY_SEE: dict[str, tuple[str, ...]] = {
     "isolation": (),
     "patching": (),
     "private_dir": (),
-    "identity": ("facts",),
+    "identity": ("conventions", "facts"),
     "journal": (*FOUNDATION, "facts", "identity", "isolation", "private_dir"),
     "recorder": (*FOUNDATION, "facts", "isolation", "journal"),
     "backoff": (),
-    "runfile": ("errors", "private_dir"),
+    "pinning": (),
+    "x509": (),
+    "runfile": ("errors", "pinning", "private_dir", "x509"),
     "sockets": ("errors",),
-    "exporters": (*FOUNDATION, "facts", "private_dir", "runfile"),
+    "exporters": (
+        *FOUNDATION,
+        "facts",
+        "isolation",
+        "pinning",
+        "private_dir",
+        "runfile",
+    ),
     "dashboards": ("conventions",),
-    "alert_rules": ("conventions",),
+    "alert_rules": ("conventions", "errors"),
 }
-LEAVES = ("otel_llm.collector.decoder",)
+LEAVES = ("otel_llm.collector.decoder", "otel_llm.query.sql")
 """Packages that know nothing of ours, inside a layer that knows much."""
 ENGINE_SIDE = ("conventions", "clock", "errors", "settings", "facts", "identity", "isolation",
                "patching",
@@ -59,6 +69,19 @@ def imported(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: relative import"
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
     return names
+
+
+def test_no_program_uses_a_fake() -> None:
+    """What fakes play is of no device, so no user may see it: they are for tests and benchmarks."""
+    fakes = ("otel_llm.kernels.fake_", "otel_llm.devices.fake_")
+    files_of_fakes = re.compile(r"/fake_\w+(\.py|/)")
+    users = [
+        path
+        for path in PACKAGE.rglob("*.py")
+        if not files_of_fakes.search(path.as_posix())
+        and any(name.startswith(fakes) for name in imported(path))
+    ]
+    assert users == []
 
 
 @pytest.mark.parametrize("layer", MAY_SEE)

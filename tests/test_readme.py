@@ -1,4 +1,4 @@
-"""The README says what is true: its quotes, its commands, its links."""
+"""The README and the docs say what is true: their quotes, commands, links."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_quotes_are_current() -> None:
     """`make generate` would change nothing."""
-    assert readme.main(["--check", "--readme", str(ROOT / "README.md")]) == 0
+    assert readme.main(["--check", "--root", str(ROOT)]) == 0
 
 
 def test_a_stale_quote_is_noticed_and_mended(
@@ -23,13 +23,18 @@ def test_a_stale_quote_is_noticed_and_mended(
 ) -> None:
     """A block that differs from its file fails the check until it is rewritten."""
     (tmp_path / "x.md").write_text("words\n\n| a |\n|---|\n| 1 |\n\nmore\n")
-    page = tmp_path / "README.md"
-    page.write_text("# t\n<!-- table: x.md -->\nold\n<!-- end -->\nend\n")
-    assert readme.main(["--check", "--readme", str(page)]) == 1
-    assert "make generate" in capsys.readouterr().err
-    assert readme.main(["--readme", str(page)]) == 0
-    assert readme.main(["--check", "--readme", str(page)]) == 0
-    assert "| 1 |\n<!-- end -->\nend\n" in page.read_text()
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "README.md").write_text("# t\n<!-- table: x.md -->\nold\n<!-- end -->\nend\n")
+    page = tmp_path / "docs" / "one.md"
+    page.write_text("# t\n<!-- table: ../x.md -->\nold\n<!-- end -->\nend\n")
+    root = ["--root", str(tmp_path)]
+    assert readme.main(["--check", *root]) == 1
+    told = capsys.readouterr().err
+    assert ("make generate" in told, "README.md" in told, "one.md" in told) == (True, True, True)
+    assert readme.main(root) == 0
+    assert readme.main(["--check", *root]) == 0
+    for each in (tmp_path / "README.md", page):
+        assert "| 1 |\n<!-- end -->\nend\n" in each.read_text()
 
 
 def test_a_file_without_a_table_is_an_error(tmp_path: Path) -> None:

@@ -4,16 +4,20 @@ from typing import Any
 
 from benchmarks.devices import measure
 
+GOAL_PERCENT = 0.5
 METHOD = (
     f"{measure.DEVICES} GPUs of the fake libnvidia-ml (`otel_llm/devices/fake_nvml`) under the "
     f"real pynvml, {measure.REPEATS} repeats of {measure.ROUNDS} rounds each; CPU time of the "
     "thread that reads (`thread_time`). The fake answers at once, so the figures hold our code, "
     "pynvml and the fake, and no time of a driver, which is added on a real node. Not in them: the "
-    "thread's waking up, the wait for events, and what the agent does with the samples. The share "
+    "wait for events, and what the agent does with the samples. Rounds follow each other at once; "
+    "in the row of the running sampler alone the thread wakes up ten times a second, its caches "
+    f"cold ({measure.SAMPLED} times {measure.SAMPLED_S:.0f} s). The share "
     f"of a core is that of {measure.HZ - measure.FULL_HZ} quick rounds (energy and power) and "
     f"{measure.FULL_HZ} full round a second, one full round in ten with the slow groups (ECC, "
-    "processes). A group's figure is a full round with that group alone; each holds the cost of "
-    "making a sample per device, so they add up to more than a full round."
+    "processes) and the look for MIG instances. A group's figure is a full round with that group "
+    "alone; each holds the cost of making a sample per device, so they add up to more than a full "
+    "round."
 )
 
 
@@ -31,8 +35,13 @@ def render(result: dict[str, Any]) -> str:
 `make bench-devices`, {result["taken"]}, on {machine["processor"]} ({machine["cores"]} cores, \
 {machine["system"]}); {packages}.
 
-{result["devices"]} GPUs at {result["hz"]} Hz take **{result["core_percent"]} % of a core**, \
-without the driver's time; {result["core_percent_all_full"]} % if every round were a full one.
+| {result["devices"]} GPUs at {result["hz"]} Hz, without the driver's time | share of a core |
+|---|---|
+| one full round a second, the others energy and power | {result["core_percent"]} % |
+| the sampler's reading thread as it runs, its waking up too | \
+{result["sampler_thread_percent"]["median"]} % |
+| every round a full one | {result["core_percent_all_full"]} % |
+| goal, with the driver's time | {GOAL_PERCENT} % |
 
 | round over {result["devices"]} GPUs | us |
 |---|---|

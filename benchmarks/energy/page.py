@@ -11,10 +11,13 @@ METHOD = (
     "later in the traces; `work, by data sheet` goes without. "
     "The counter ticks every 100 ms and is read at 10 Hz; the sensor looks at "
     "25 ms in 100 with 3 % of noise. Long requests live for more than two windows of 1 s. The "
-    "facts go through the package's pure functions (`benchmarks/energy/pipeline.py`), not through "
-    "an agent; device and calibration are of the same law. Headline errors are of long requests "
-    "by `work`, over both traces and sensors; the coverage is of all requests by `work`. The "
-    "residual is the ledger against the requests' amounts in memory, not read back from a store."
+    "facts go through the agent, over real journals and by the simulation's clock "
+    "(`benchmarks/energy/through_agent.py`), and amounts and ledger are read back from the "
+    "embedded ClickHouse that it writes to; `shapley`, which it does not know, through the pure "
+    "functions (`benchmarks/energy/pipeline.py`). Device and calibration are of the same law. "
+    "Headline errors are of long requests by `work`, over both traces and sensors; the coverage is "
+    "of all requests by `work`. The residual is the larger of two: a window's line against what "
+    "requests' rows say they were charged in it, and the whole run's likewise."
 )
 
 
@@ -56,7 +59,8 @@ Simulated; no figure here was measured on a GPU.
 ## Beside the published table
 
 Llama 3.1 8B in chat on one H100. Two numbers (time per member, a factor on power) are fitted at a
-batch of 64; the rest is predicted.
+batch of 64; the rest is predicted: within {_percent(result["published_error_median"])} in the
+median, {_percent(result["published_error_max"])} at the worst.
 
 | batch | published, J per token | predicted | error |
 |---|---|---|---|

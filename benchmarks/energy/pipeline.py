@@ -13,9 +13,10 @@ from otel_llm.energy.idle import IdlePower
 from otel_llm.energy.meter import Meter, Window
 from otel_llm.energy.models import Members, Sharing, Work, shapley, tokens, work
 from otel_llm.energy.rounding import Floats
-from otel_llm.energy.shape import DevicePeak, ModelShape
+from otel_llm.energy.shape import DevicePeak
+from otel_llm.facts.shape import ServedShape
 
-SHAPE = ModelShape(
+SHAPE = ServedShape(
     gpu.LAYERS, gpu.HIDDEN, gpu.HEADS, gpu.KV_HEADS, gpu.HEAD_DIM, gpu.FFN, gpu.VOCAB
 )
 Readings = list[tuple[int, float | None, float | None]]

@@ -1,6 +1,7 @@
 """The simulated GPU beside the published table: fitted at one batch, it predicts the others."""
 
 import csv
+import statistics
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,15 @@ class Point(NamedTuple):
     def error(self) -> float:
         """Of the prediction, as a part of what was published."""
         return self.predicted / self.published - 1
+
+
+def summary(found: list[Point]) -> dict[str, float]:
+    """How well the other batch sizes are predicted: parts of what was published."""
+    errors = [abs(one.error) for one in found if round(one.batch) != FITTED]
+    return {
+        "published_error_median": round(statistics.median(errors), 3),
+        "published_error_max": round(max(errors), 3),
+    }
 
 
 def points(path: Path) -> list[Point]:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.rounds import calls_per_round, mean_ns
 from otel_llm.kernels import fake_cupti, records
 from otel_llm.kernels.control import Control, scan
@@ -17,8 +19,10 @@ from otel_llm.kernels.shim_library import Shim
 
 BUFFER = 1 << 20
 BUFFERS = 192
+RING = 64 << 20
 KERNELS_PER_STEP = 600
 ROUNDS = 15
+ROWS_AT_ONCE = 1024
 
 
 class Bench:
@@ -35,6 +39,7 @@ class Bench:
             "OTEL_LLM_KERNELS": "on",
             "OTEL_LLM_KERNELS_BUDGET": "1",
             "OTEL_LLM_KERNELS_FLUSH_S": "10",
+            "OTEL_LLM_KERNELS_RING_BYTES": str(RING),
             "OTEL_LLM_KERNELS_LIBCUPTI": str(fake_cupti.build(folder)),
             "FAKE_CUPTI_FIXTURE": str(fake_cupti.RECORDING),
         }
@@ -86,8 +91,31 @@ def bench() -> Iterator[Bench]:
             one.shim.stop()
 
 
+def plain_ns(one: Bench, filled: list[tuple[int, int, int]], *, copy: bool) -> list[float]:
+    """Nanoseconds per record of adding up the words of the same buffers: whoever decodes reads.
+
+    Args:
+        one: whose buffers.
+        filled: what is in them.
+        copy: copy a row per record to a file like the ring too, as whoever keeps raw rows must.
+    """
+    words = np.frombuffer(memoryview(one.memory), np.uint64)
+    rows = np.ones(ROWS_AT_ONCE * records.RAW_BYTES // 8, np.uint64)
+    file = np.memmap(one.folder.parent / "plain", np.uint64, "w+", shape=(RING // 8,))
+    file[:] = 0
+    count, at, taken = sum(each for _, _, each in filled), 0, []
+    for _ in range(ROUNDS):
+        began = time.thread_time_ns()
+        words.sum()
+        for _ in range(count // ROWS_AT_ONCE if copy else 0):
+            file[at : at + len(rows)] = rows
+            at = (at + len(rows)) % len(file)
+        taken.append((time.thread_time_ns() - began) / count)
+    return taken
+
+
 def shim_ns(one: Bench, filled: list[tuple[int, int, int]], raw_every: int) -> list[float]:
-    """Nanoseconds per record, round by round; the buffers are larger than the caches together."""
+    """Nanoseconds per record, round by round; cold if the buffers are larger than the caches."""
     orders = one.control.order(raw_every=raw_every)
     while one.shim.report().seq != orders.seq:
         time.sleep(0.05)
@@ -120,7 +148,7 @@ def reader_rate(one: Bench) -> list[float]:
     return rates
 
 
-def hook_us(one: Bench) -> list[float]:
+def set_step_us(one: Bench) -> list[float]:
     """Microseconds of one `set_step` from Python."""
     set_step = one.shim.set_step
 

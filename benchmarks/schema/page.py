@@ -15,12 +15,14 @@ _LEAST_SHARE = 0.02
 
 def render(result: dict[str, Any]) -> str:
     """The page's text."""
-    machine, versions = result["machine"], result["versions"]
-    packages = ", ".join(f"{name} {version}" for name, version in versions.items())
     parts = [
         f"# What the store's tables take, and how fast they answer\n\n"
-        f"`make bench-schema`, {result['taken']}, on {machine['processor']} "
-        f"({machine['cores']} cores, {machine['system']}); {packages}.\n\n## Tables\n\n",
+        f"`make bench-schema`, {_where(result)}.\n",
+        *(
+            f"\nTaken apart from the rest: {name}, {_where(taken)}.\n"
+            for name, taken in result.get("apart", {}).items()
+        ),
+        "\n## Tables\n\n",
         *_table(["table"], result["tables"]),
         "\n## Codecs\n\nBytes per row; columns that take little under every codec are left out.\n",
     ]
@@ -37,8 +39,20 @@ def render(result: dict[str, Any]) -> str:
     parts += ["\n## The rollup of requests\n\n", *_table(["figure"], _values(result["rollup"]))]
     parts += ["\n## Small inserts\n\nCPU milliseconds per block of 200 requests.\n\n"]
     parts += _table(["table"], _values(result["windows_ms_per_block"]))
+    parts.append("\n## Identity on every row, or in a table of processes\n")
+    for table, tried in result["identity"].items():
+        parts += [f"\n### {table}\n\n", *_table(["shape"], tried)]
     parts += [f"\n## Method\n\n{METHOD}\n"]
     return "".join(parts)
+
+
+def _where(taken: dict[str, Any]) -> str:
+    machine = taken["machine"]
+    packages = ", ".join(f"{name} {version}" for name, version in taken["versions"].items())
+    return (
+        f"{taken['taken']}, on {machine['processor']} "
+        f"({machine['cores']} cores, {machine['system']}); {packages}"
+    )
 
 
 def _codecs(columns: dict[str, dict[str, float]]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Shapes: ids as text or binary, classes as arrays or rows, sketches, rollups, windows."""
 
+from benchmarks.schema import data
 from benchmarks.schema.store import ROWS, Figures, Store
 
 _ID_TYPES = {
@@ -88,7 +89,7 @@ def sketches(store: Store) -> Figures:
     for size in _GROUP_SIZES:
         store.run(
             f"""INSERT INTO seen SELECT {size}, number % {SEEN // size},
-            round(exp(12 + 1.1 * randNormal(0, 1))) FROM numbers({SEEN})"""
+            round(exp(12 + 1.1 * {data.normal(f"number, {size}")})) FROM numbers({SEEN})"""
         )
     figures = {name: _sketch(store, call) for name, call in _SKETCHES.items()}
     figures["quantilesDD 1 %, in seconds"] = _sketch(store, _SKETCHES["quantilesDD 1 %"], 1e6)

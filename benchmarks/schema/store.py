@@ -99,7 +99,8 @@ class Store:
 
     def variant(self, name: str, table: str, *changes: tuple[str, str]) -> None:
         """Make a table as one of the schema is made, but for some text, with the same rows."""
-        [sql] = [each.sql for each in schema.statements() if each.creates == ("TABLE", table)]
+        statements = schema.statements()
+        [sql] = [each.sql for each in statements if each.creates == ("TABLE", table)]
         for pattern, text in (rf"EXISTS {table}$", f"EXISTS {name}"), *changes:
             sql, found = re.subn(pattern, text, sql, flags=re.MULTILINE)
             if not found:
@@ -107,6 +108,9 @@ class Store:
                 raise ValueError(message)
         self.run(f"DROP TABLE IF EXISTS {name}")
         self.run(sql)
+        alters = re.compile(rf"^ALTER TABLE {table}\b", re.MULTILINE)
+        for each in [each.sql for each in statements if alters.search(each.sql)]:
+            self.run(alters.sub(f"ALTER TABLE {name}", each))
         self.run(f"INSERT INTO {name} SELECT * FROM {table}")
         self.run(f"OPTIMIZE TABLE {name} FINAL")
 

@@ -47,18 +47,33 @@ def main() -> None:
 
 
 def _questions(arguments: argparse.Namespace) -> dict[str, Any]:
-    base_ns = (int(time.time()) - _AGO_S) * 1_000_000_000
     queries: dict[str, Any] = {}
     for name, steps in (("small", arguments.steps // 10), ("large", arguments.steps)):
-        with _folder(arguments) as folder:
-            queries |= _store(name, Size(steps, base_ns), folder)
+        if arguments.keep is None:
+            with _folder(arguments) as folder:
+                queries |= _store(name, Size(steps, _began_ns()), folder)
+        else:
+            folder = arguments.keep / f"{name}-{steps}"
+            queries |= _store(name, _kept(folder, steps), folder)
     return _figures(queries)
 
 
+def _began_ns() -> int:
+    return (int(time.time()) - _AGO_S) * 1_000_000_000
+
+
+def _kept(folder: Path, steps: int) -> Size:
+    """How much is in a store that is kept, or will be: a day that began when it was made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / "base_ns"
+    if not note.exists():
+        note.write_text(str(_began_ns()), encoding="utf-8")
+    return Size(steps, int(note.read_text(encoding="utf-8")))
+
+
 def _ingest(arguments: argparse.Namespace) -> dict[str, Any]:
-    base_ns = (int(time.time()) - _AGO_S) * 1_000_000_000
     with _folder(arguments) as folder:
-        facts = blocks.made(folder / "facts-source", base_ns)
+        facts = blocks.made(folder / "facts-source", _began_ns())
         return {"ingest": ingest.ingest(folder, arguments.requests, facts)}
 
 
@@ -83,7 +98,7 @@ def _folder(arguments: argparse.Namespace) -> Iterator[Path]:
 def _store(name: str, size: Size, folder: Path) -> dict[str, Any]:
     client = open_store(folder)
     try:
-        took = fill(client, size, print)
+        took = fill(client, size, print, folder / "fill_s.json")
         windows = {
             window: measure.times(client, size, folder, length)
             for window, length in WINDOWS.items()
@@ -125,6 +140,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", choices=("questions", "ingest", "kills"), help="one part")
     parser.add_argument(
         "--dir", help="where the store is made; the temporary directory if not given"
+    )
+    parser.add_argument(
+        "--keep", type=Path, help="where large stores are kept, to be asked again without a fill"
     )
     return parser.parse_args()
 

@@ -33,7 +33,8 @@ def made(folder: Path, base_ns: int) -> list[Sent]:
     """All blocks to send, from a store made at `folder`."""
     client = open_store(folder)
     try:
-        fill(client, Size(10 * REPEATS["large"] * SIZES[Tables.REQUESTS]["large"], base_ns), print)
+        size = Size(10 * REPEATS["large"] * SIZES[Tables.REQUESTS]["large"], base_ns)
+        fill(client, size, print, folder / "fill_s.json")
         return [
             Sent(table.name, size, rows, _blocks(client, table, rows, REPEATS[size]))
             for table, sizes in SIZES.items()
@@ -49,13 +50,33 @@ def _blocks(client: Client, table: Table, rows: int, count: int) -> list[bytes]:
 
 def block(client: Client, table: Table, rows: int, first: int = 0) -> bytes:
     """Some rows of a table, from the `first` on, as the agent sends them."""
-    schema = arrow_schema(table)
-    names = ", ".join(schema.names)
-    sql = f"SELECT {names} FROM {table.name} LIMIT {rows} OFFSET {first}"
+    return _stream(table, _lines(client, table, f"LIMIT {rows} OFFSET {first}"))
+
+
+def cut(client: Client, table: Table, rows: int, count: int) -> list[bytes]:
+    """So many blocks of a table's rows, read at once.
+
+    Raises:
+        RuntimeError: the table has fewer rows.
+    """
+    lines = _lines(client, table, f"LIMIT {rows * count}")
+    if len(lines) < rows * count:
+        message = f"{table.name} has {len(lines)} rows, not {rows * count}"
+        raise RuntimeError(message)
+    return [_stream(table, lines[begin : begin + rows]) for begin in range(0, rows * count, rows)]
+
+
+def _lines(client: Client, table: Table, which: str) -> list[dict[str, object]]:
+    names = ", ".join(arrow_schema(table).names)
+    sql = f"SELECT {names} FROM {table.name} {which}"
     read = pa.ipc.open_stream(client.raw_query(sql, fmt="ArrowStream")).read_all()
-    lines = [
+    return [
         {name: _text(value) for name, value in line.items()} for line in _numbers(read).to_pylist()
     ]
+
+
+def _stream(table: Table, lines: list[dict[str, object]]) -> bytes:
+    schema = arrow_schema(table)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as stream:
         stream.write_table(pa.Table.from_pylist(lines, schema=schema).combine_chunks())

@@ -27,6 +27,8 @@ from otel_llm.exporters.clickhouse.client import connect
 from otel_llm.exporters.clickhouse.writer import insert_arrow_block
 
 ROUNDS = 3
+LONGER = 3
+"""So many times the spans again: then most of them have been merged once."""
 CONNECTIONS = 4
 SPOOL_BYTES = 512 << 20
 MEMORY_BYTES = 4 << 30
@@ -72,12 +74,19 @@ def ingest(folder: Path, requests: int, blocks: list[Sent]) -> dict[str, Any]:
         requests: how many of `spans.PER_REQUEST` spans each.
         blocks: of facts.
     """
+    return span_part(folder / "short", requests) | {
+        "longer": span_part(folder / "longer", requests * LONGER),
+        "facts": fact_figures(folder / "facts", blocks),
+    }
+
+
+def span_part(folder: Path, requests: int) -> dict[str, Any]:
+    """The figures of so many requests of spans, in a new folder."""
+    folder.mkdir()
     sent = folder / "requests"
     write_requests(sent, requests)
     rounds = [span_round(folder / f"spans-{number}", sent) for number in range(ROUNDS)]
-    return span_figures(rounds, requests * spans.PER_REQUEST) | {
-        "facts": fact_figures(folder / "facts", blocks)
-    }
+    return span_figures(rounds, requests * spans.PER_REQUEST)
 
 
 def write_requests(folder: Path, count: int) -> None:

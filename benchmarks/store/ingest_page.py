@@ -64,21 +64,32 @@ the copy runs in `ThreadPool`.
 |---|---|---|---|
 {facts}
 
-{_merges(one["us_per_span_by_thread"])}
+{_merges(one)}
 
 {METHOD}
 """
 
 
-def _merges(threads: dict[str, dict[str, float]]) -> str:
+def _merges(one: dict[str, Any]) -> str:
     """How far merges are in these figures, which depends on how long one looks."""
-    stored, copied = (threads[name].get("MergeMutate", 0.0) for name in ("stored", "copied"))
-    return (
-        f"Merges took {stored:g} us of a stored span and {copied:g} of a copied one. That many "
-        "spans make few parts, so few or none are merged within the run: whoever stores for days "
-        "pays for several merges of each span, and so does the copy "
-        "([ADR 8](../../docs/adr/0008-spool.md))."
+    rows = "\n".join(
+        f"| {part['spans']:,} | {_merge_us(part, 'stored'):g} | {_merge_us(part, 'copied'):g} "
+        f"| {part['spans_per_core_s']:,} | {part['copy_per_core_s']:,} "
+        f"| {part['ratio_to_native_copy']:.2f} |"
+        for part in (one, one["longer"])
     )
+    return f"""Merges depend on how long one looks. Few spans make few parts, so none is merged
+within the run; whoever stores for days pays for several merges of each span, and so does the copy
+([ADR 8](../../docs/adr/0008-spool.md)).
+
+| spans | merges of stored, us | merges of copied, us | stored/core-s | copied/core-s | ratio |
+|---|---|---|---|---|---|
+{rows}"""
+
+
+def _merge_us(part: dict[str, Any], what: str) -> float:
+    threads: dict[str, float] = part["us_per_span_by_thread"][what]
+    return threads.get("MergeMutate", 0.0)
 
 
 def _cost(result: dict[str, Any]) -> str:

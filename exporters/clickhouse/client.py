@@ -1,16 +1,19 @@
 """A clickhouse-connect client of the store: a server, the running `up`, or the data directory."""
 
+import datetime as dt
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from otel_llm import runfile
+from otel_llm import pinning, runfile
 from otel_llm.errors import MissingExtraError, StoreError
 from otel_llm.settings import Settings, check_url
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+    from urllib3 import PoolManager
 
 DEFAULT_DATABASE = "default"
 
@@ -27,12 +30,15 @@ class Tls(NamedTuple):
         cert_file: our own certificate; none if empty. Without a password it names the user too.
         key_file: its private key; in `cert_file` if empty.
         verify: whether the server's certificate and name are checked.
+        pinned: the one certificate that the server may show, whatever its name and whoever signed
+            it, in PEM form itself. If set, the others do not count.
     """
 
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
     verify: bool = True
+    pinned: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> "Tls":
@@ -68,22 +74,25 @@ def connect(
         user: user at ClickHouse.
         database: database of the tables; the embedded store keeps them in its own.
         timeout_s: time limit of one answer over HTTP, in seconds; the driver counts whole ones.
-        tls: for an https URL.
+        tls: for an https URL. The running `up` must show the certificate of its run file.
 
     Raises:
-        StoreError: nothing answers, or the data directory cannot be opened.
+        StoreError: nothing answers, the certificate of `up` has expired, or the data directory
+            cannot be opened.
         SettingError: the URL cannot be used.
         MissingExtraError: clickhouse-connect or chDB is not installed.
     """
     directory = Path(data_dir or Settings().data_dir).expanduser().absolute()
     running = runfile.read(directory)
     if url:
-        if token is None and running is not None and running.clickhouse_url == url.rstrip("/"):
-            token = running.token
+        if running is not None and running.clickhouse_url == url.rstrip("/"):
+            token = running.token if token is None else token
+            tls = _pinned(running) if tls == CHECKED else tls
         return _over_http(url, user, token or "", database, timeout_s, tls)
     if running is not None:
         token = token or running.token
-        return _over_http(running.clickhouse_url, "otel_llm", token, database, timeout_s, tls)
+        url, pinned = running.clickhouse_url, _pinned(running)
+        return _over_http(url, "otel_llm", token, database, timeout_s, pinned)
     return _in_process(directory)
 
 
@@ -111,6 +120,11 @@ def connect_server(settings: Settings) -> "Client":
     )
 
 
+def _pinned(running: runfile.RunFile) -> Tls:
+    running.check_certificate(dt.datetime.now(dt.timezone.utc))
+    return Tls(pinned=running.certificate)
+
+
 def _over_http(
     url: str, user: str, token: str, database: str, timeout_s: float, tls: Tls
 ) -> "Client":
@@ -123,7 +137,8 @@ def _over_http(
     parts = urlsplit(url)
     whole_s = max(1, round(timeout_s))
     try:
-        return clickhouse_connect.get_client(
+        pool = _pinned_pool(tls.pinned) if tls.pinned else None
+        client = clickhouse_connect.get_client(
             interface=parts.scheme,
             host=parts.hostname or "",
             port=parts.port or (8443 if parts.scheme == "https" else 8123),
@@ -139,11 +154,23 @@ def _over_http(
             client_cert=tls.cert_file or None,
             client_cert_key=tls.key_file or None,
             tls_mode="strict" if token else None,
+            pool_mgr=pool,
         )
     except (ClickHouseError, OSError) as error:  # a file of `tls` that is not there
         shown = url.rpartition("@")[2]  # no password
         message = f"The store at {shown} cannot be used: {error}"
         raise StoreError(message) from error
+    return client if pool is None else _closing(client, pool.clear)
+
+
+def _pinned_pool(certificate: str) -> "PoolManager":
+    """Connections as the driver makes them, to a server with this certificate alone."""
+    from clickhouse_connect.driver.httputil import get_pool_manager_options
+    from urllib3 import PoolManager
+
+    context = pinning.context(certificate)
+    options = get_pool_manager_options(ssl_context=context, assert_hostname=False)
+    return PoolManager(**options)
 
 
 def _in_process(directory: Path) -> "Client":
@@ -163,16 +190,16 @@ def _in_process(directory: Path) -> "Client":
     except BaseException:
         engine.close()
         raise
-    return _closing(client, engine)
+    return _closing(client, engine.close)
 
 
-def _closing(client: "Client", engine: object) -> "Client":
-    """Let the client's `close` close the engine too, which frees the data directory."""
+def _closing(client: "Client", free: Callable[[], object]) -> "Client":
+    """Let the client's `close` free what only it uses: the data directory, or connections."""
     close = client.close
 
     def close_both() -> None:
         close()
-        engine.close()  # type: ignore[attr-defined]
+        free()
 
     client.close = close_both  # type: ignore[method-assign]
     return client

@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import os
-import random
 import threading
 import time
 import weakref
@@ -15,7 +14,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from otel_llm.backoff import wait_s
+from otel_llm.backoff import chance, wait_s
 from otel_llm.collector.decoder import COLUMNS, NativeBlock, check, decode
 from otel_llm.errors import StoreError
 from otel_llm.exporters.clickhouse.client import connect_server
@@ -96,7 +95,7 @@ class ClickHouseSpanExporter(SpanExporter):
         failures = 0
         while (error := self._try(block)) is not None:
             failures += 1
-            wait = wait_s(failures, random.random())  # noqa: S311  not a secret
+            wait = wait_s(failures, chance())
             hopeless = _is_final(error) or time.monotonic() + wait > deadline
             if hopeless or self._stopped.wait(wait):
                 self._tell(f"{block.rows} spans are lost: {error}")

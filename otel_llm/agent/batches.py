@@ -1,35 +1,59 @@
 """Joined facts to batches: one block of rows per table, and spans."""
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from opentelemetry.sdk.trace import ReadableSpan
 
 from otel_llm.agent.kernel_sums import kernel_sums
 from otel_llm.agent.spool import Batch, Ended
 from otel_llm.conventions import Tables
-from otel_llm.exporters.clickhouse.rows import Block, encode_blocks
+from otel_llm.exporters.clickhouse.rows import Block, salvage_blocks
 from otel_llm.facts.joined import Joined, JoinedKernels, JoinedRequest, JoinedStep
-from otel_llm.spans.otlp import encode, spans_of
+from otel_llm.isolation import Guard, salvage
+from otel_llm.spans.otlp import encode, is_sampled, spans_of
 
 SPANS_PER_BATCH = 2_000
+MEMBERS_PER_ROW = 32
+"""So many members of a step, numbers in arrays, take about as much memory as a row: a kilobyte."""
+_SUMS = Guard("batches.sums")
+_spans_of = Guard("batches.spans")(spans_of)
 
 
-def make_batches(facts: Sequence[Joined], boot_id: str) -> list[Batch]:
-    """Encode joined facts for every sink.
+class Made(NamedTuple):
+    """What was made of facts.
+
+    Attributes:
+        batches: for every sink.
+        lost: rows and spans of facts that could not be made, by table; `spans` for spans.
+    """
+
+    batches: list[Batch]
+    lost: Counter[str]
+
+
+def make_batches(facts: Sequence[Joined], boot_id: str) -> Made:
+    """Encode joined facts for every sink. A fact of which nothing can be made costs itself alone.
 
     Args:
         facts: in the order in which they were joined.
         boot_id: this host's boot; only ends stamped in it can be compared with our clock.
     """
-    rows = [_rows(block, facts, boot_id) for block in encode_blocks([*facts, *kernel_sums(facts)])]
-    spans = [span for fact in facts for span in spans_of(fact)]
-    return [
-        *rows,
-        *(
-            _spans(spans[start : start + SPANS_PER_BATCH])
-            for start in range(0, len(spans), SPANS_PER_BATCH)
-        ),
-    ]
+    sums, unsummed = salvage(_SUMS, kernel_sums, list(facts))
+    encoded = salvage_blocks([*facts, *(sums or ())])
+    lost = encoded.lost + Counter({Tables.STEP_KERNELS.name: unsummed})
+    rows = [_rows(block, facts, boot_id) for block in encoded.blocks]
+    spans, left_out = _span_batches(facts)
+    return Made([*rows, *spans], lost + Counter(spans=left_out))
+
+
+def _span_batches(facts: Sequence[Joined]) -> tuple[list[Batch], int]:
+    found = [_spans_of(fact) for fact in facts if is_sampled(fact)]
+    spans = [span for of_fact in found for span in of_fact or ()]
+    starts = range(0, len(spans), SPANS_PER_BATCH)
+    batches = [_spans(spans[start : start + SPANS_PER_BATCH]) for start in starts]
+    return batches, found.count(None)
 
 
 def weight(fact: Joined) -> int:
@@ -37,7 +61,7 @@ def weight(fact: Joined) -> int:
     if isinstance(fact, JoinedKernels):
         return 1 + len(fact.kernels.name_index)
     if isinstance(fact, JoinedStep):
-        return 1 + len(fact.scheduled.request_index)
+        return 1 + len(fact.scheduled.request_index) // MEMBERS_PER_ROW
     return 1
 
 

@@ -1,6 +1,7 @@
 """What the agent goes on from after it died.
 
-Per journal a cursor, a state and what is open; and the halves of requests that wait for each other.
+Per journal a cursor, a state and what is open, and the same of kernel rings; and the halves of
+requests that wait for each other.
 """
 
 import sqlite3
@@ -18,6 +19,9 @@ from otel_llm.journal.reader import Cursor
 
 HALVES = ""
 """Stands for a journal's name with what belongs to no one journal."""
+
+RINGS = "kernels-"
+"""Begins the names of kernel rings."""
 
 SavedFact = tuple[str, Key, bytes]
 """A kind, a key and bytes."""
@@ -63,10 +67,12 @@ class Saved(NamedTuple):
     Attributes:
         journals: by file name.
         halves: halves of requests that wait for the other, oldest first.
+        rings: of each kernel ring, by file name, its state and what is open.
     """
 
     journals: dict[str, SavedJournal]
     halves: list[SavedFact]
+    rings: dict[str, list[SavedFact]]
 
 
 def save(connection: sqlite3.Connection, journal: SavedJournal, changes: Sequence[Change]) -> None:
@@ -86,6 +92,11 @@ def save(connection: sqlite3.Connection, journal: SavedJournal, changes: Sequenc
 def save_halves(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
     """Write the changes of the halves that wait."""
     _save_changes(connection, HALVES, changes)
+
+
+def save_ring(connection: sqlite3.Connection, name: str, changes: Sequence[Change]) -> None:
+    """Write the changes of a kernel ring; its state is one of its open facts."""
+    _save_changes(connection, name, changes)
 
 
 def _save_changes(connection: sqlite3.Connection, name: str, changes: Sequence[Change]) -> None:
@@ -108,6 +119,7 @@ def forget(connection: sqlite3.Connection, name: str) -> None:
 def load(connection: sqlite3.Connection) -> Saved:
     """All that was saved, open facts in the order in which they began."""
     halves: list[SavedFact] = []
+    rings: dict[str, list[SavedFact]] = {}
     journals = {
         name: SavedJournal(
             name, Cursor(position, seq), msgspec.msgpack.decode(state, type=JournalState)
@@ -115,9 +127,12 @@ def load(connection: sqlite3.Connection) -> Saved:
         for name, position, seq, state in connection.execute("SELECT * FROM journals")
     }
     for name, kind, key, body in connection.execute("SELECT * FROM open_facts ORDER BY rowid"):
-        of_one = halves if name == HALVES else journals[name].open_facts
+        if name.startswith(RINGS):
+            of_one = rings.setdefault(name, [])
+        else:
+            of_one = halves if name == HALVES else journals[name].open_facts
         of_one.append((kind, key, body))
-    return Saved(journals, halves)
+    return Saved(journals, halves, rings)
 
 
 def load_or_begin_anew(database: Database) -> Saved:
@@ -129,4 +144,4 @@ def load_or_begin_anew(database: Database) -> Saved:
         if isinstance(error, sqlite3.OperationalError):
             raise
         database.begin_anew(error)
-        return Saved({}, [])
+        return Saved({}, [], {})

@@ -15,7 +15,7 @@ from pathlib import Path
 from otel_llm.errors import SettingError
 
 FILE_NAME = "agent.db"
-_VERSION = 1
+_VERSION = 2
 _WAL_BYTES = 16 << 20
 _FREE_PAGES = 4096
 _SCHEMA = """

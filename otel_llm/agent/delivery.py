@@ -5,14 +5,13 @@ much is kept for it.
 """
 
 import logging
-import random
 import sqlite3
 import threading
 from collections.abc import Callable
 from typing import Protocol
 
 from otel_llm.agent.spool import Batch, SinkName, Spool
-from otel_llm.backoff import wait_s
+from otel_llm.backoff import chance, wait_s
 from otel_llm.conventions import Metrics
 
 IDLE_WAIT_S = 0.5
@@ -87,7 +86,7 @@ class Delivery:
         sink: Sink,
         spool: Spool,
         observer: DeliveryObserver,
-        jitter: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = chance,
     ) -> None:
         self._sink = sink
         self._spool = spool

@@ -12,6 +12,7 @@ from otel_llm.agent.gateway_join import GatewayJoin
 from otel_llm.agent.hygiene import clean_producer
 from otel_llm.agent.join import Join, Limits
 from otel_llm.agent.open_facts import Change
+from otel_llm.agent.worker_join import WorkerJoin
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
 from otel_llm.facts import Producer
 from otel_llm.facts.joined import Joined
@@ -19,13 +20,14 @@ from otel_llm.facts.producer import ProducerKind
 from otel_llm.journal.reader import JournalReader, LostCounts, WriterCounters
 from otel_llm.journal.records import Record
 
-RECORDS_PER_READ = 10_000
+RECORDS_PER_READ = 2_500
 UNKNOWN_ERROR_NS = (1 << 32) - 1
 
 _JOINS: dict[ProducerKind, type[Join]] = {
     "engine": EngineJoin,
     "frontend": FrontendJoin,
     "gateway": GatewayJoin,
+    "worker": WorkerJoin,
 }
 
 _log = logging.getLogger("otel_llm.agent")

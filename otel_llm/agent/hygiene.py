@@ -5,12 +5,15 @@ Values are mended, or their record dropped, by the rules of `rules.py`; each bre
 
 import operator
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
 
-from otel_llm.agent.rules import ARRAYS, MAX_COUNT, MAX_ITEMS, RULES
+from otel_llm.agent.arrays import ints
+from otel_llm.agent.checks import FIELD_CHECKS, HOLDS
+from otel_llm.agent.rules import ARRAYS, MAX_COUNT, MAX_ITEMS
 from otel_llm.clock import Anchor
 from otel_llm.facts import (
     Producer,
@@ -35,11 +38,9 @@ def clean(record: Record, breaches: Counter[str]) -> Record | None:
     Returns:
         The record, a mended copy, or None if it means nothing.
     """
-    if any(len(getattr(record, name)) > MAX_ITEMS for name in ARRAYS.get(type(record), ())):
-        breaches["batch"] += 1
-        return None
-    mended = _mended(record, breaches)
-    return None if mended is None else _shaped(mended, breaches)
+    mended = record if HOLDS[type(record)](record) else _mended(record, breaches)
+    shaped = _SHAPES.get(type(record))
+    return mended if mended is None or shaped is None else shaped(mended, breaches)
 
 
 def clean_producer(producer: Producer, breaches: Counter[str]) -> Producer:
@@ -50,10 +51,13 @@ def clean_producer(producer: Producer, breaches: Counter[str]) -> Producer:
 
 
 def _mended(given: FactT, breaches: Counter[str]) -> FactT | None:
+    if any(len(getattr(given, name)) > MAX_ITEMS for name in ARRAYS.get(type(given), ())):
+        breaches["batch"] += 1
+        return None
     changes: dict[str, Any] = {}
-    for field, rule in RULES[type(given)].items():
+    for field, holds, rule in FIELD_CHECKS[type(given)]:
         value = getattr(given, field)
-        if rule.holds(value):
+        if holds(value):
             continue
         breaches[rule.what] += 1
         if rule.mend is None:
@@ -62,33 +66,44 @@ def _mended(given: FactT, breaches: Counter[str]) -> FactT | None:
     return msgspec.structs.replace(given, **changes) if changes else given
 
 
-def _shaped(record: Record, breaches: Counter[str]) -> Record | None:
-    """What fields must be to each other: arrays of one length, indices that point at something.
+# What fields must be to each other: arrays of one length, indices that point at something.
 
-    No host has been up for longer than since 1970, so that no wall time is negative.
-    """
-    what = "batch"
-    if isinstance(record, Anchor):
-        what, fits = "time", record.offset_ns >= 0
-    elif isinstance(record, StepScheduled):
-        members = len(record.request_index)
-        fits = members == len(record.phase) == len(record.tokens) == len(record.context)
-        fits = fits and sum(record.tokens) <= MAX_COUNT  # rows hold sums by phase
-        if fits and record.drafts and not _are_of(record.drafts, record.tokens):
-            breaches[what] += 1
-            return msgspec.structs.replace(record, drafts=[])
-    elif isinstance(record, StepKernels):
-        kernels = len(record.name_index)
-        fits = kernels == len(record.offset_ns) == len(record.duration_ns) and (
-            not kernels
-            or (min(record.name_index) >= 0 and max(record.name_index) < len(record.names))
-        )
-    else:
-        return record
+
+def _anchor(record: Anchor, breaches: Counter[str]) -> Anchor | None:
+    """No host has been up for longer than since 1970, so that no wall time is negative."""
+    return _if(record.offset_ns >= 0, record, "time", breaches)
+
+
+def _step(record: StepScheduled, breaches: Counter[str]) -> StepScheduled | None:
+    members = len(record.request_index)
+    fits = members == len(record.phase) == len(record.tokens) == len(record.context)
+    fits = fits and int(np.add.reduce(ints(record.tokens))) <= MAX_COUNT
+    if fits and record.drafts and not _are_of(record.drafts, record.tokens):
+        breaches["batch"] += 1
+        return msgspec.structs.replace(record, drafts=[])
+    return _if(fits, record, "batch", breaches)
+
+
+def _kernels(record: StepKernels, breaches: Counter[str]) -> StepKernels | None:
+    places = record.name_index
+    fits = len(places) == len(record.offset_ns) == len(record.duration_ns) and (
+        not places or (min(places) >= 0 and max(places) < len(record.names))
+    )
+    return _if(fits, record, "batch", breaches)
+
+
+def _if(fits: bool, record: FactT, what: str, breaches: Counter[str]) -> FactT | None:
     if not fits:
         breaches[what] += 1
         return None
     return record
+
+
+_SHAPES: Mapping[type[msgspec.Struct], Callable[[Any, Counter[str]], Any]] = {
+    Anchor: _anchor,
+    StepScheduled: _step,
+    StepKernels: _kernels,
+}
 
 
 def checked_result(scheduled: StepScheduled, done: StepDone, breaches: Counter[str]) -> StepDone:

@@ -6,7 +6,7 @@ join that reads on from its cursor gives the same facts as one that was never in
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import msgspec
@@ -23,6 +23,7 @@ from otel_llm.facts import (
     RequestDelivered,
     RequestFinished,
     StepDone,
+    StepGpuTime,
     StepKernels,
     StepScheduled,
 )
@@ -38,6 +39,7 @@ _WRITTEN_AT: Mapping[type[msgspec.Struct], str] = {
     StepScheduled: "schedule_ns",
     StepDone: "result_ns",
     StepKernels: "base_ns",
+    StepGpuTime: "launched_ns",
     GatewayCallStarted: "arrival_ns",
     GatewayCall: "finished_ns",
     Attempt: "finished_ns",
@@ -114,11 +116,19 @@ class Join(ABC):
         if not self.state.started:
             self.state.started = True
             joined.append(self._event("started", self.anchor.mono_ns))
-        for record in records:
-            with self._guard:
-                joined += self._take(record)
+        left = iter(records)
+        while not self._taken(left, joined):
+            pass
         self._damaged = False
         return joined
+
+    def _taken(self, left: Iterator[Record], joined: list[Joined]) -> bool:
+        """Take in what is left, up to the first record that fails; whether none did."""
+        with self._guard:
+            for record in left:
+                joined += self._take(record)
+            return True
+        return False
 
     def note_lost(self, overwritten: int, elsewhere: int) -> None:
         """Records were lost; what they may have touched is incomplete. Call before `feed`.

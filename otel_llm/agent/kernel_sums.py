@@ -5,19 +5,25 @@ one batch to the next, and a batch made again after a death has the same sums.
 """
 
 from collections.abc import Sequence
+from itertools import chain
 
 import msgspec
 import numpy as np
 
 from otel_llm.clock import MonotonicNs
 from otel_llm.facts.joined import Joined, JoinedKernels, StepKernelSums
+from otel_llm.facts.kernel import named_together
 from otel_llm.kernels.columns import UNKNOWN, Kernels
 from otel_llm.kernels.sums import Origin, step_sums
 
 
 def kernel_sums(facts: Sequence[Joined]) -> list[StepKernelSums]:
-    """The sums of each step among the facts that has kernels, in their order."""
-    told = [fact for fact in facts if isinstance(fact, JoinedKernels) and fact.kernels.name_index]
+    """The sums of each step among the facts that has kernels and no sums yet, in their order."""
+    told = [
+        fact
+        for fact in facts
+        if isinstance(fact, JoinedKernels) and fact.kernels.name_index and not fact.summed
+    ]
     if not told:
         return []
     sums = step_sums(_columns(told), Origin(told[0].producer, told[0].anchor, "cpu"))
@@ -29,21 +35,16 @@ def _columns(facts: Sequence[JoinedKernels]) -> Kernels:
 
     Operations timed on a CPU are launched by running. Of other sources the launch is not known.
     """
-    known: dict[str, int] = {}
-    counts = [len(fact.kernels.name_index) for fact in facts]
-    names = [
-        np.array([known.setdefault(name, len(known)) for name in fact.kernels.names])[
-            np.array(fact.kernels.name_index)
-        ]
-        for fact in facts
-    ]
-    start = np.concatenate([np.array(fact.kernels.offset_ns, np.int64) for fact in facts])
-    duration = np.concatenate([np.array(fact.kernels.duration_ns, np.int64) for fact in facts])
-    cpu = np.repeat([fact.kernels.source == "cpu" for fact in facts], counts)
+    told = [fact.kernels for fact in facts]
+    counts = [len(kernels.name_index) for kernels in told]
+    index, names = named_together(told)
+    start = np.fromiter(chain.from_iterable(one.offset_ns for one in told), np.int64)
+    duration = np.fromiter(chain.from_iterable(one.duration_ns for one in told), np.int64)
+    cpu = np.repeat([kernels.source == "cpu" for kernels in told], counts)
     nothing = np.zeros(len(start), np.int64)
     return Kernels(
-        list(known), [""], np.repeat(np.arange(len(facts)), counts),
-        np.concatenate(names).astype(np.int64), start, duration, nothing, nothing, nothing,
+        names, [""], np.repeat(np.arange(len(facts)), counts),
+        np.array(index, np.int64), start, duration, nothing, nothing, nothing,
         np.where(cpu, start, UNKNOWN),
     )  # fmt: skip
 

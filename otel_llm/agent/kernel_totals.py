@@ -4,15 +4,18 @@ What is open belongs to the join's checkpoint, so an agent that dies counts ever
 Kernels that come after their ten seconds were given make a further fact: the rows of both add up.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 from otel_llm.agent.open_facts import Kept
 from otel_llm.clock import Anchor, EpochNs
 from otel_llm.facts import Producer, StepKernels
 from otel_llm.facts.joined import KernelTotals
 from otel_llm.kernels.classes import classifier
+from otel_llm.kernels.columns import Ints
 from otel_llm.kernels.sums import TEN_S_NS
 
 MOST_OPEN = 64
@@ -32,12 +35,44 @@ class OpenTotals(msgspec.Struct):
         device: the device's name or UUID.
         time_ns: the ten seconds begin, in wall nanoseconds.
         by_name: for each name: kernels, their durations summed, the shortest, the longest.
+        rank: the worker's rank in its engine.
     """
 
     source: str
     device: str
     time_ns: EpochNs
     by_name: dict[str, list[int]] = {}
+    rank: int = 0
+
+
+class Sums(NamedTuple):
+    """Kernels that were summed up elsewhere. Each array has the shape (rows,).
+
+    Attributes:
+        names: distinct names.
+        devices: distinct devices, by rank from `rank` on.
+        rank: the worker's rank in its engine.
+        source: who measured.
+        wall_ns: the first kernel of each row began.
+        device: index into `devices`.
+        name: index into `names`.
+        many: how many kernels.
+        total_ns: their durations, summed.
+        min_ns: the shortest.
+        max_ns: the longest.
+    """
+
+    names: Sequence[str]
+    devices: Sequence[str]
+    rank: int
+    source: str
+    wall_ns: Ints
+    device: Ints
+    name: Ints
+    many: Ints
+    total_ns: Ints
+    min_ns: Ints
+    max_ns: Ints
 
 
 class OpenKernelTotals(Kept[OpenTotals]):
@@ -45,7 +80,7 @@ class OpenKernelTotals(Kept[OpenTotals]):
 
     def __init__(self, producer: Producer) -> None:
         super().__init__("kernels_10s", OpenTotals, MOST_OPEN)
-        self._producer = producer
+        self.producer = producer
 
     def add(self, kernels: StepKernels, anchor: Anchor) -> list[KernelTotals]:
         """Count a step's kernels; give what had to make room."""
@@ -56,11 +91,21 @@ class OpenKernelTotals(Kept[OpenTotals]):
         for name, offset, duration in parts:
             if ours is None or (base + offset) // TEN_S_NS != number:
                 number = (base + offset) // TEN_S_NS
-                ours = self._open(kernels, number, given)
-            _count(ours.by_name, kernels.names[name], duration)
+                ours = self._open(kernels.source, kernels.device, number, given)
+            _count(ours.by_name, kernels.names[name], 1, duration, duration, duration)
             if len(ours.by_name) >= MOST_NAMES:
                 given += self._give(f"{number} {kernels.source} {kernels.device}")
                 ours = None
+        return given
+
+    def add_sums(self, sums: Sums) -> list[KernelTotals]:
+        """Count kernels that were summed up, by their first; give what had to make room."""
+        given: list[KernelTotals] = []
+        for number, device, name, *parts in _merged(sums):
+            ours = self._open(sums.source, sums.devices[device], number, given, sums.rank + device)
+            _count(ours.by_name, sums.names[name], *parts)
+            if len(ours.by_name) >= MOST_NAMES:
+                given += self._give(f"{number} {sums.source} {sums.devices[device]}")
         return given
 
     def give_before(self, wall_ns: EpochNs) -> list[KernelTotals]:
@@ -77,12 +122,14 @@ class OpenKernelTotals(Kept[OpenTotals]):
         """Give all of them: nothing follows."""
         return [fact for key, _ in self.items() for fact in self._give(str(key))]
 
-    def _open(self, kernels: StepKernels, number: int, given: list[KernelTotals]) -> OpenTotals:
-        key = f"{number} {kernels.source} {kernels.device}"
+    def _open(
+        self, source: str, device: str, number: int, given: list[KernelTotals], rank: int = 0
+    ) -> OpenTotals:
+        key = f"{number} {source} {device}"
         ours = self.get(key)
         if ours is None:
             begun = EpochNs(number * TEN_S_NS)
-            ours = OpenTotals(kernels.source, kernels.device, begun, {})
+            ours = OpenTotals(source, device, begun, {}, rank)
             oldest = self.put(key, ours)
             if oldest is not None:
                 given.append(self._fact(oldest))
@@ -99,20 +146,39 @@ class OpenKernelTotals(Kept[OpenTotals]):
         columns = [list(column) for column in zip(*ours.by_name.values(), strict=True)]
         kernels, total, shortest, longest = columns or [[], [], [], []]
         return KernelTotals(
-            producer=self._producer, source=ours.source, device=ours.device, time_ns=ours.time_ns,
+            producer=self.producer, source=ours.source, device=ours.device, time_ns=ours.time_ns,
+            rank=ours.rank,
             names=names, classes=classifier().all_of(names), kernels=kernels, total_ns=total,
             min_ns=shortest, max_ns=longest,
         )  # fmt: skip
 
 
-def _count(by_name: dict[str, list[int]], name: str, duration: int) -> None:
+def _count(
+    by_name: dict[str, list[int]], name: str, many: int, total: int, shortest: int, longest: int
+) -> None:
     sums = by_name.get(name)
     if sums is None:
-        by_name[name] = [1, duration, duration, duration]
+        by_name[name] = [many, total, shortest, longest]
         return
-    sums[0] += 1
-    sums[1] = min(sums[1] + duration, MOST_NS)
-    if duration < sums[2]:
-        sums[2] = duration
-    elif duration > sums[3]:
-        sums[3] = duration
+    sums[0] += many
+    sums[1] = min(sums[1] + total, MOST_NS)
+    if shortest < sums[2]:
+        sums[2] = shortest
+    if longest > sums[3]:
+        sums[3] = longest
+
+
+def _merged(sums: Sums) -> Iterator[tuple[int, ...]]:
+    """Rows of the same ten seconds, device and name together."""
+    keys = (sums.wall_ns // TEN_S_NS, sums.device, sums.name)
+    order = np.lexsort(keys[::-1])
+    ordered = [key[order] for key in keys]
+    new = np.ones(len(order), bool)
+    new[1:] = np.any([key[1:] != key[:-1] for key in ordered], axis=0)
+    begins = np.flatnonzero(new)
+    ufuncs: list[tuple[np.ufunc, Any]] = [
+        (np.add, sums.many), (np.add, sums.total_ns), (np.minimum, sums.min_ns),
+        (np.maximum, sums.max_ns),
+    ]  # fmt: skip
+    parts = [ufunc.reduceat(values[order], begins).tolist() for ufunc, values in ufuncs]
+    return zip(*(key[begins].tolist() for key in ordered), *parts, strict=True)

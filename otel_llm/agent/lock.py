@@ -42,7 +42,8 @@ class AgentLock:
             os.close(self._handle)
             message = (
                 f"{directory} is already served by another agent ({owner or 'pid unknown'}). "
-                "Stop it, or give this one its own OTEL_LLM_JOURNAL_DIR and OTEL_LLM_STATE_DIR."
+                "Stop it, or give this one its own OTEL_LLM_JOURNAL_DIR and OTEL_LLM_STATE_DIR, "
+                "and OTEL_LLM_DEVICES=none: one agent of a host reads a device."
             )
             raise AgentRunningError(message) from None
         try:

@@ -1,14 +1,20 @@
 """The agent's Prometheus metrics: of engines, made from facts, and of itself."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from otel_llm.agent.delivery import FAILURE_REASONS
 from otel_llm.agent.device_metrics import DeviceMetrics
+from otel_llm.agent.energy.energy import Energy
+from otel_llm.agent.energy_metrics import EnergyMetrics
 from otel_llm.agent.engine_join import EngineJoin
 from otel_llm.agent.engine_metrics import EngineMetrics
 from otel_llm.agent.follow import FollowedJournal, Reading
+from otel_llm.agent.kernel_metrics import KernelMetrics
+from otel_llm.agent.kernel_ring import RingReading
 from otel_llm.agent.pairing import HALVES, Pairing
 from otel_llm.agent.spool import SINKS, Batch, SinkName
+from otel_llm.agent.stalls import Stalls
 from otel_llm.clock import Clock
 from otel_llm.conventions import UNKNOWN_TENANT, Metrics
 from otel_llm.exporters.prometheus import MetricSet
@@ -17,11 +23,16 @@ from otel_llm.journal.records import KINDS
 
 LOSS_REASONS = (
     "overwritten", "corrupt", "undecodable", "dropped_by_writer", "spool_full", "refused",
-    "state_full", "late",
+    "state_full", "late", "unencodable",
 )  # fmt: skip
 BREACHES = (
     "batch", "journal", "text", "time", "tokens", "trace", "traceparent", "tracestate",
 )  # fmt: skip
+
+
+def instance_of(name: str) -> str:
+    """The instance whose journal has this file name."""
+    return name.partition("-")[2].removesuffix(".journal")
 
 
 class AgentMetrics:
@@ -37,7 +48,11 @@ class AgentMetrics:
         self._boot_id = boot_id
         self.set = MetricSet(("engine", "step", "device", "agent"))
         self.devices = DeviceMetrics(self.set)
+        self.kernels = KernelMetrics(self.set, clock)
         self._engines = EngineMetrics(self.set)
+        self._energy = EnergyMetrics(self.set)
+        self._stalls = Stalls(clock)
+        self._living: dict[str, str] = {}
         self._services: set[str] = set()
         for reason in LOSS_REASONS:
             self.set.counter(Metrics.LOST_RECORDS).labels(reason)
@@ -53,9 +68,10 @@ class AgentMetrics:
 
     def read(self, journal: FollowedJournal, reading: Reading) -> None:
         """A journal was looked at."""
-        records = self.set.counter(Metrics.RECORDS)
-        for record in reading.records:
-            records.labels(type(record).__name__).inc()
+        for kind, count in Counter(map(type, reading.records)).items():
+            self.set.count(Metrics.RECORDS, (kind.__name__,), count)
+        if journal.producer.kind == "engine":
+            self._stalls.read(journal.producer.instance_id, reading.records)
         for reason, count in reading.lost.items():
             self.lost(reason, count)
         for what, count in reading.breaches.items():
@@ -64,6 +80,14 @@ class AgentMetrics:
         self.set.counter(Metrics.SWALLOWED).labels(service).inc(reading.swallowed)
         if journal.producer.kind in HALVES:
             self.set.counter(Metrics.UNPAIRED).labels(service, journal.producer.kind)
+
+    def read_ring(self, reading: RingReading) -> None:
+        """A kernel ring was looked at."""
+        for reason, count in reading.lost.items():
+            self.lost(reason, count)
+        for what, count in reading.breaches.items():
+            self.malformed(what, count)
+        self.kernels.read(reading)
 
     def paired(self, pairing: Pairing) -> Mapping[str, int]:
         """Take over what a pairing has counted.
@@ -83,20 +107,27 @@ class AgentMetrics:
             counts.clear()
         return lost
 
-    def joined(self, facts: Iterable[Joined]) -> None:
+    def energy_lost(self, energy: Energy) -> None:
+        """Take over what the accounts of energy have lost."""
+        for reason, count in energy.lost.items():
+            self.lost(reason, count)
+        energy.lost.clear()
+
+    def joined(self, facts: Sequence[Joined]) -> None:
         """Facts were joined."""
+        self._engines.observe(facts)
         for fact in facts:
-            self._engines.observe(fact)
+            self._energy.observe(fact)
             if isinstance(fact, JoinedRequest) and fact.tenant.tenant == UNKNOWN_TENANT:
                 self.set.counter(Metrics.UNKNOWN_TENANTS).inc()
 
     def lost(self, reason: str, count: int) -> None:
         """Facts were lost."""
-        self.set.counter(Metrics.LOST_RECORDS).labels(reason).inc(count)
+        self.set.count(Metrics.LOST_RECORDS, (reason,), count)
 
     def malformed(self, what: str, count: int) -> None:
         """Values were refused."""
-        self.set.counter(Metrics.MALFORMED).labels(what).inc(count)
+        self.set.count(Metrics.MALFORMED, (what,), count)
 
     def state_failed(self) -> None:
         """The agent's own state could not be written."""
@@ -105,7 +136,7 @@ class AgentMetrics:
     def forget(self, names: Iterable[str]) -> None:
         """Journals of these file names were removed."""
         for name in names:
-            self._engines.forget(name.partition("-")[2].removesuffix(".journal"))
+            self._engines.forget(instance_of(name))
 
     def show(self, journals: Sequence[FollowedJournal], spool: dict[str, int]) -> None:
         """Set the gauges of what is now."""
@@ -122,6 +153,21 @@ class AgentMetrics:
         for service, count in open_by_service.items():
             self.set.gauge(Metrics.REQUESTS_OPEN).labels(service).set(count)
         self._services.update(open_by_service)
+        self._show_stalls(journals)
+
+    def _show_stalls(self, journals: Iterable[FollowedJournal]) -> None:
+        gauge, before = self.set.gauge(Metrics.ENGINE_STALLED), self._living
+        self._living = {}
+        for journal in journals:
+            if isinstance(journal.join, EngineJoin) and journal.ended_ns is None:
+                instance_id = journal.producer.instance_id
+                service = self._engines.service(journal.producer.service)
+                self._living[instance_id] = service
+                stalled_s = self._stalls.seconds(instance_id, len(journal.join.requests))
+                gauge.labels(service, instance_id).set(stalled_s)
+        for instance_id in before.keys() - self._living.keys():
+            gauge.remove(before[instance_id], instance_id)
+            self._stalls.forget(instance_id)
 
     # -- what became of batches; called from the delivery threads
 

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from otel_llm.clock import Anchor, MonotonicNs
+from otel_llm.clock import Anchor
 from otel_llm.context import TenantTag
 from otel_llm.facts import GatewayCallStarted, RequestArrived, StepScheduled
 from otel_llm.facts.joined import Resumption, SpanIds
@@ -19,7 +19,7 @@ REMEMBERED = 4_096
 
 
 class OpenRequest(msgspec.Struct):
-    """A request in flight, and how far its steps have brought it.
+    """A request in flight. How far its steps have brought it stands in `Seats`.
 
     Attributes:
         index: its number.
@@ -28,19 +28,6 @@ class OpenRequest(msgspec.Struct):
         trace: its span's ids; None without an arrival.
         tenant: what the gateway said of the caller.
         incomplete: facts about it were lost.
-        scheduled_ns: its first step.
-        phase: its phase in its last step; None before the first.
-        cached_tokens: tokens it found computed: at its first step, and at a resumption beyond those
-            it had computed itself.
-        computed: tokens computed with its last step.
-        reached: the most tokens it had computed, less those of rejected drafts.
-        redone: `reached` when it was last resumed.
-        recomputed_tokens: tokens scheduled below `reached`.
-        rejected_tokens: drafts that were not accepted.
-        discarded_tokens: tokens past the prompt in steps that have no result.
-        output_tokens: tokens that its steps emitted.
-        first_token_ns: result of the first step that emitted one.
-        last_token_ns: result of the last step that emitted one.
         resumed: steps that took it in again after a preemption.
     """
 
@@ -50,18 +37,6 @@ class OpenRequest(msgspec.Struct):
     trace: SpanIds | None = None
     tenant: TenantTag = TenantTag()
     incomplete: bool = False
-    scheduled_ns: MonotonicNs | None = None
-    phase: int | None = None
-    cached_tokens: int = 0
-    computed: int = 0
-    reached: int = 0
-    redone: int = 0
-    recomputed_tokens: int = 0
-    rejected_tokens: int = 0
-    discarded_tokens: int = 0
-    output_tokens: int = 0
-    first_token_ns: MonotonicNs | None = None
-    last_token_ns: MonotonicNs | None = None
     resumed: list[Resumption] = []
 
 
@@ -85,53 +60,84 @@ class OpenCall(msgspec.Struct):
 
 Fact = TypeVar("Fact", bound=msgspec.Struct)
 
+_encode = msgspec.msgpack.Encoder(enc_hook=list).encode
+"""Packed numbers are written as lists."""
+
 
 class Recent:
-    """The last `most` keys added, oldest first.
+    """Keys added lately, about the last `most`, oldest first.
+
+    They are kept and forgotten by the chunk, so that a save writes the newest chunk and not a row
+    for each key.
 
     Args:
         kind: name in the checkpoint.
-        most: how many are remembered.
+        most: no more are remembered, and no less than fifteen sixteenths of it.
     """
 
     def __init__(self, kind: str, most: int = REMEMBERED) -> None:
         self._kind = kind
         self._most = most
-        # Finding the first key of a dict walks over every key removed before it.
-        self._keys: OrderedDict[Key, None] = OrderedDict()
-        self._changed: dict[Key, None] = {}
+        self._chunk = max(1, most // 16)
+        self._chunks: dict[int, dict[Key, None]] = {}
+        self._where: dict[Key, int] = {}
+        self._added = 0
+        self._changed: set[int] = set()
 
     def __contains__(self, key: Key) -> bool:
-        return key in self._keys
+        return key in self._where
 
     def add(self, key: Key) -> None:
         """Remember a key, and forget the oldest past the limit."""
-        if key in self._keys:
+        if key in self._where:
             return
-        self._keys[key] = self._changed[key] = None
-        if len(self._keys) > self._most:
-            oldest, _ = self._keys.popitem(last=False)
-            self._changed[oldest] = None
+        number = self._added // self._chunk
+        self._added += 1
+        self._where[key] = number
+        self._chunks.setdefault(number, {})[key] = None
+        self._changed.add(number)
+        if len(self._where) > self._most:
+            self._forget(next(iter(self._chunks)))
 
     def discard(self, key: Key) -> bool:
         """Forget a key; whether it was remembered."""
-        if key not in self._keys:
+        number = self._where.pop(key, None)
+        if number is None:
             return False
-        del self._keys[key]
-        self._changed[key] = None
+        del self._chunks[number][key]
+        self._changed.add(number)
         return True
 
     def changes(self) -> list[Change]:
-        """Every key added or forgotten since the last `saved`."""
-        return [(self._kind, key, b"" if key in self._keys else None) for key in self._changed]
+        """Every chunk changed since the last `saved`."""
+        chunks = ((number, self._chunks.get(number)) for number in sorted(self._changed))
+        return [
+            (self._kind, number, msgspec.msgpack.encode(list(chunk)) if chunk else None)
+            for number, chunk in chunks
+        ]
 
     def saved(self) -> None:
         """What `changes` returned is safe."""
         self._changed.clear()
 
     def restore(self, saved: Iterable[tuple[str, Key, bytes]]) -> None:
-        """Take up its own among saved rows, given oldest first."""
-        self._keys = OrderedDict((key, None) for kind, key, _ in saved if kind == self._kind)
+        """Take up its own among saved rows, given oldest first.
+
+        Raises:
+            msgspec.MsgspecError: a row cannot be decoded.
+        """
+        for kind, number, body in saved:
+            if kind == self._kind and isinstance(number, int):
+                keys = msgspec.msgpack.decode(body, type=list[Key])
+                self._chunks[number] = dict.fromkeys(keys)
+                self._where |= dict.fromkeys(keys, number)
+        # The next key begins a chunk: how many a chunk has had is not saved.
+        self._added = (max(self._chunks, default=-1) + 1) * self._chunk
+
+    def _forget(self, number: int) -> None:
+        for key in self._chunks.pop(number):
+            del self._where[key]
+        self._changed.add(number)
 
 
 class Kept(Generic[Fact]):
@@ -147,8 +153,10 @@ class Kept(Generic[Fact]):
         self._kind = kind
         self._decoder: msgspec.msgpack.Decoder[Fact] = msgspec.msgpack.Decoder(fact)
         self._most = most
+        # Finding the first key of a dict walks over every key removed before it.
         self._facts: OrderedDict[Key, Fact] = OrderedDict()
         self._changed: dict[Key, None] = {}
+        self._stands: set[Key] = set()
 
     def __len__(self) -> int:
         return len(self._facts)
@@ -190,15 +198,24 @@ class Kept(Generic[Fact]):
         return fact
 
     def changes(self) -> list[Change]:
-        """Every key changed since the last `saved`, with its fact's bytes, None if it is gone."""
-        facts = self._facts
+        """Every key changed since the last `saved`, with its fact's bytes, None if it is gone.
+
+        What came and went since then was never written, and is not taken out.
+        """
+        facts, stands = self._facts, self._stands
         return [
-            (self._kind, key, msgspec.msgpack.encode(facts[key]) if key in facts else None)
+            (self._kind, key, _encode(facts[key]) if key in facts else None)
             for key in self._changed
+            if key in facts or key in stands
         ]
 
     def saved(self) -> None:
         """What `changes` returned is safe."""
+        for key in self._changed:
+            if key in self._facts:
+                self._stands.add(key)
+            else:
+                self._stands.discard(key)
         self._changed.clear()
 
     def restore(self, saved: Sequence[tuple[str, Key, bytes]]) -> None:
@@ -211,6 +228,7 @@ class Kept(Generic[Fact]):
         self._facts = OrderedDict(
             (key, decode(body)) for kind, key, body in saved if kind == self._kind
         )
+        self._stands = set(self._facts)
 
 
 class OpenFacts(Kept[Fact]):

@@ -1,12 +1,14 @@
 """What is in flight, as the agent's page shows it."""
 
 import heapq
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeVar
 
 from otel_llm.agent.engine_join import EngineJoin
 from otel_llm.agent.follow import FollowedJournal
 from otel_llm.agent.gateway_join import GatewayJoin
 from otel_llm.agent.open_facts import OpenCall, OpenRequest
+from otel_llm.agent.seats import Progress
 from otel_llm.clock import MonotonicNs
 from otel_llm.facts import PHASE_PREFILL, Producer
 
@@ -14,7 +16,14 @@ MAX_SHOWN = 1_000
 """Most requests and most calls shown; the totals count all."""
 
 View = dict[str, Any]
-Fact = TypeVar("Fact", OpenRequest, OpenCall)
+Fact = TypeVar("Fact", "Seen", OpenCall)
+
+
+class Seen(NamedTuple):
+    """A request in flight, and how far its steps have brought it."""
+
+    request: OpenRequest
+    progress: Progress
 
 
 def open_view(journals: list[FollowedJournal], now_ns: MonotonicNs) -> View:
@@ -25,10 +34,10 @@ def open_view(journals: list[FollowedJournal], now_ns: MonotonicNs) -> View:
         now_ns: monotonic nanoseconds of this host.
     """
     requests = [
-        (_since(request, now_ns), request, journal.producer)
+        (_since(seen, now_ns), seen, journal.producer)
         for journal in journals
         if isinstance(journal.join, EngineJoin)
-        for request in journal.join.requests
+        for seen in _seen(journal.join)
     ]
     calls = [
         (call.started.arrival_ns, call, journal.producer)
@@ -50,10 +59,14 @@ def _oldest(
     return heapq.nsmallest(MAX_SHOWN, found, key=lambda each: each[0])
 
 
-def _since(request: OpenRequest, now_ns: MonotonicNs) -> MonotonicNs:
-    if request.arrived is not None:
-        return request.arrived.arrival_ns
-    return now_ns if request.scheduled_ns is None else request.scheduled_ns
+def _seen(join: EngineJoin) -> Iterator[Seen]:
+    return (Seen(request, join.requests.progress(request.index)) for request in join.requests)
+
+
+def _since(seen: Seen, now_ns: MonotonicNs) -> MonotonicNs:
+    if seen.request.arrived is not None:
+        return seen.request.arrived.arrival_ns
+    return now_ns if seen.progress.scheduled_ns is None else seen.progress.scheduled_ns
 
 
 def _call(since_ns: MonotonicNs, call: OpenCall, producer: Producer, now_ns: MonotonicNs) -> View:
@@ -68,9 +81,8 @@ def _call(since_ns: MonotonicNs, call: OpenCall, producer: Producer, now_ns: Mon
     }
 
 
-def _request(
-    since_ns: MonotonicNs, request: OpenRequest, producer: Producer, now_ns: MonotonicNs
-) -> View:
+def _request(since_ns: MonotonicNs, seen: Seen, producer: Producer, now_ns: MonotonicNs) -> View:
+    request, progress = seen
     arrived = request.arrived
     return {
         "request_id": arrived.request_id if arrived else "",
@@ -81,17 +93,17 @@ def _request(
         "trace_id": request.trace.trace_id if request.trace else "",
         "tenant": request.tenant.tenant,
         "age_s": _age_s(since_ns, now_ns),
-        "phase": _phase(request),
+        "phase": _phase(progress),
         "prompt_tokens": arrived.prompt_tokens if arrived else None,
-        "output_tokens": request.output_tokens,
+        "output_tokens": progress.output_tokens,
         "incomplete": request.incomplete or arrived is None,
     }
 
 
-def _phase(request: OpenRequest) -> str:
-    if request.phase is None:
+def _phase(progress: Progress) -> str:
+    if progress.phase is None:
         return "queue"
-    return "prefill" if request.phase == PHASE_PREFILL else "decode"
+    return "prefill" if progress.phase == PHASE_PREFILL else "decode"
 
 
 def _age_s(since_ns: MonotonicNs, now_ns: MonotonicNs) -> float:

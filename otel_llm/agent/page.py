@@ -13,7 +13,6 @@ from pathlib import Path
 
 import uvicorn
 from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -23,6 +22,7 @@ from starlette.routing import Route
 from otel_llm import private_dir
 from otel_llm.agent.open_view import View
 from otel_llm.exporters.clickhouse.interface.auth import Gate
+from otel_llm.exporters.prometheus.page import encoder
 from otel_llm.settings import Settings
 from otel_llm.sockets import listen
 
@@ -76,7 +76,7 @@ def make_app(
 
     async def metrics(request: Request) -> Response:
         # Exemplars go out only in OpenMetrics, which the scraper asks for.
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        encode, content_type = encoder(request.headers.get("accept", ""))
         body = await run_in_threadpool(encode, registry)
         return Response(body, headers={"content-type": content_type})
 

@@ -1,5 +1,6 @@
 """The two sinks: ClickHouse for rows, an OTLP/HTTP endpoint for spans."""
 
+import datetime as dt
 from pathlib import Path
 
 import httpx
@@ -8,7 +9,7 @@ from clickhouse_connect.driver.exceptions import Error as ClickHouseError
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from otel_llm import runfile
+from otel_llm import pinning, runfile
 from otel_llm.agent.delivery import AwayError, RefusedError
 from otel_llm.agent.spool import Batch, SinkName
 from otel_llm.errors import SettingError, StoreError
@@ -101,11 +102,13 @@ class OtlpSink:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._certificate = ""
         self._http = httpx.Client(timeout=settings.send_timeout_s)
 
     def send(self, batch: Batch) -> int:
         """Deliver a batch; see `Sink.send`."""
-        url, token = self._endpoint()
+        url, token, certificate = self._endpoint()
+        self._trust(certificate)
         headers = {"content-type": _PROTOBUF}
         if token:
             headers["authorization"] = f"Bearer {token}"
@@ -131,13 +134,24 @@ class OtlpSink:
         """Let go of the connection."""
         self._http.close()
 
-    def _endpoint(self) -> tuple[str, str]:
-        """Base URL and token: those of the settings, else the running `up`'s."""
+    def _trust(self, certificate: str) -> None:
+        """Let the endpoint show this certificate alone, as the running `up`'s run file says."""
+        if certificate == self._certificate:
+            return
+        self._http.close()
+        verify = pinning.context(certificate) if certificate else True
+        self._http = httpx.Client(timeout=self._settings.send_timeout_s, verify=verify)
+        self._certificate = certificate
+
+    def _endpoint(self) -> tuple[str, str, str]:
+        """Base URL, token and certificate: those of the settings, else the running `up`'s."""
         if self._settings.otlp_endpoint:
-            return self._settings.otlp_endpoint.rstrip("/"), self._settings.otlp_token
+            return self._settings.otlp_endpoint.rstrip("/"), self._settings.otlp_token, ""
         running = running_up(self._settings)
         try:
-            return running.otlp_url, self._settings.otlp_token or running.token
+            running.check_certificate(dt.datetime.now(dt.timezone.utc))
+            token = self._settings.otlp_token or running.token
+            return running.otlp_url, token, running.certificate
         except StoreError as error:
             raise AwayError("misconfigured", str(error)) from error
 

@@ -10,7 +10,7 @@ from otel_llm.cli.store import store
 from otel_llm.clock import EpochNs
 
 if TYPE_CHECKING:
-    from otel_llm.query.catalogue import Question
+    from otel_llm.query.catalogue import Answer, Question
 
 _AN_AGE = "for example 90s, 15m, 2h or 7d"
 
@@ -41,29 +41,48 @@ def ask(
         _list(known)
         return
     question = _named(name, known)
-    cuts = {"every": every, "service": service, "tenant": tenant, "model": model}
-    for part in [part for part, value in cuts.items() if value and part not in question.parts]:
-        message = f"{name!r} cannot be asked so; it takes: {', '.join(question.parts)}."
-        raise typer.BadParameter(message, param_hint=f"--{part}")
-    begin, end = options.age_ns("--since", since), options.age_ns("--until", until)
-    if end >= begin:
-        message = f"{until} ago is not after {since} ago, where the window begins."
-        raise typer.BadParameter(message, param_hint="--until")
+    cuts = {"service": service, "tenant": tenant, "model": model}
+    _check_parts(name, question, {"every": every, **cuts})
+    begin, end = _ages(since, until)
+    every_ns = _stretch(name, question, every)
     now = time.time_ns()
     window = Window(
         since_ns=EpochNs(max(0, now - begin)),
         until_ns=EpochNs(max(0, now - end)),
-        every_ns=options.age_ns("--every", every) if every else 0,
-        service=service,
-        tenant=tenant,
-        model=model,
+        every_ns=every_ns,
         limit=limit + 1,
+        **cuts,
     )
     with store(url, data_dir) as client:
         found = question.answer(client, window)
-    rows = found[:limit]
     if len(found) > limit:
         typer.echo(f"Cut at {limit} lines. For more: --limit", err=True)
+    _show(found[:limit], as_json=as_json, cut=bool(every))
+
+
+def _check_parts(name: str, question: "Question", cuts: dict[str, str]) -> None:
+    for part in [part for part, value in cuts.items() if value and part not in question.parts]:
+        message = f"{name!r} cannot be asked so; it takes: {', '.join(question.parts)}."
+        raise typer.BadParameter(message, param_hint=f"--{part}")
+
+
+def _stretch(name: str, question: "Question", every: str) -> int:
+    every_ns = options.age_ns("--every", every) if every else 0
+    if every_ns % question.grain_ns:
+        message = f"{name!r} knows whole minutes alone; a stretch of {every} has parts of them."
+        raise typer.BadParameter(message, param_hint="--every")
+    return every_ns
+
+
+def _ages(since: str, until: str) -> tuple[int, int]:
+    begin, end = options.age_ns("--since", since), options.age_ns("--until", until)
+    if end >= begin:
+        message = f"{until} ago is not after {since} ago, where the window begins."
+        raise typer.BadParameter(message, param_hint="--until")
+    return begin, end
+
+
+def _show(rows: "Answer", *, as_json: bool, cut: bool) -> None:
     if as_json:
         output.print_json(rows)
     elif not rows:
@@ -73,7 +92,7 @@ def ask(
         from otel_llm.cli.render.answer import answer_table
 
         screen = output.console()
-        hidden = () if every else ("start_ns",)
+        hidden = () if cut else ("start_ns",)
         screen.print(answer_table(rows, hidden, screen.width, output.glyphs(screen)))
 
 

@@ -7,15 +7,21 @@ from typer.core import TyperGroup
 
 from otel_llm.cli import (
     agent,
+    alerts,
     ask,
+    dashboards,
     demo,
     devices,
     doctor,
+    drain,
+    energy,
     kernels,
+    relay,
     replay,
     requests,
     run,
     schema,
+    size,
     trace,
     up,
 )
@@ -80,10 +86,16 @@ app.command("run", context_settings=run.CONTEXT)(run.run)
 app.command("requests")(requests.requests)
 app.command("trace")(trace.trace)
 app.command("ask")(ask.ask)
+app.command("energy")(energy.energy)
 app.add_typer(kernels.app, name="kernels")
 app.add_typer(schema.app, name="schema")
+app.add_typer(alerts.app, name="alerts")
+app.command("drain")(drain.drain)
+app.command("relay")(relay.relay)
+app.add_typer(dashboards.app, name="dashboards")
 app.command("replay")(replay.replay)
 app.command("devices")(devices.devices)
+app.command("size")(size.size)
 app.command("doctor")(doctor.doctor)
 
 

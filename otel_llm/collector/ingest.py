@@ -1,6 +1,7 @@
 """The way in as one thing: two doors, a spool, and a thread that empties it into ClickHouse."""
 
 import asyncio
+import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -35,6 +36,7 @@ class Ingest:
         engine: with the schema applied; its data directory gets the folder `spool`.
         gate: who may come in.
         settings: bounds.
+        not_after: until when the certificate of the doors is valid; None without one.
 
     Attributes:
         intake: the counters of what came.
@@ -47,7 +49,10 @@ class Ingest:
         OSError: it cannot be used.
     """
 
-    def __init__(self, engine: Engine, gate: Gate, settings: Settings) -> None:
+    def __init__(
+        self, engine: Engine, gate: Gate, settings: Settings, not_after: dt.datetime | None = None
+    ) -> None:
+        self._not_after = not_after
         directory = Path(engine.data_dir) / "spool"
         bounds = Bounds(
             settings.otlp_spool_bytes, settings.otlp_segment_bytes, settings.otlp_segment_age_s
@@ -103,7 +108,11 @@ class Ingest:
             (Metrics.OTLP_STORE_FAILURES, {(): self.drainer.failures}),
             (Metrics.OTLP_SPOOL_BYTES, {(): self.spool.size}),
             (Metrics.OTLP_COMMITS, {(): self.spool.commits}),
+            (Metrics.UP_CERTIFICATE_NOT_AFTER, self._expiry()),
         ]
+
+    def _expiry(self) -> Values:
+        return {} if self._not_after is None else {(): self._not_after.timestamp()}
 
     def _rejected(self) -> Values:
         return {

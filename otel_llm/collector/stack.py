@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import datetime as dt
+import logging
 import os
 import signal
 import socket
@@ -12,6 +14,7 @@ from pathlib import Path
 from starlette.types import ASGIApp
 
 from otel_llm import runfile
+from otel_llm.collector import certificate
 from otel_llm.collector.http_server import GRACE_S, Server, raise_file_limit, url_of
 from otel_llm.collector.ingest import Ingest
 from otel_llm.collector.loop_errors import LoopErrors
@@ -25,6 +28,7 @@ from otel_llm.exporters.clickhouse.interface.execute import Executor
 from otel_llm.settings import Settings
 from otel_llm.sockets import listen
 
+_log = logging.getLogger(__name__)
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -40,7 +44,7 @@ class Stack:
 
     Raises:
         StoreError: the data directory is taken or cannot be opened.
-        SettingError: an address cannot be used.
+        SettingError: an address or the certificate cannot be used.
     """
 
     run: runfile.RunFile
@@ -49,6 +53,7 @@ class Stack:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._data_dir = Path(settings.data_dir).expanduser().absolute()
+        self._certificate = _certificate(settings)
         self._engine = Engine(self._data_dir, settings.store_memory_bytes, "otel-llm up")
         self._stopping: asyncio.Event | None = None
         try:
@@ -66,13 +71,23 @@ class Stack:
         finally:
             client.close()
         token_file, token = runfile.token(self._data_dir)
-        clickhouse = Server(self._interface(token), self._listen("clickhouse_port"))
+        shown = self._certificate
+        context = None if shown is None else shown.context
+        clickhouse = Server(self._interface(token), self._listen("clickhouse_port"), context)
         loopback = settings.bind_host in _LOOPBACK
         otlp_token = settings.otlp_token or ("" if loopback else token)
         listener = self._listen("otlp_http_port")
-        self.ingest = Ingest(self._engine, self._gate(otlp_token), settings)
-        otlp = Server(self.ingest.app(), listener)
-        self.run = runfile.RunFile(os.getpid(), clickhouse.url, otlp.url, "", str(token_file))
+        not_after = None if shown is None else shown.not_after
+        self.ingest = Ingest(self._engine, self._gate(otlp_token), settings, not_after)
+        otlp = Server(self.ingest.app(), listener, context)
+        self.run = runfile.RunFile(
+            os.getpid(),
+            clickhouse.url,
+            otlp.url,
+            "",
+            str(token_file),
+            "" if shown is None else shown.pem,
+        )
         return [clickhouse, otlp]
 
     def _interface(self, token: str) -> ASGIApp:
@@ -91,10 +106,12 @@ class Stack:
             applied,
             result_bytes,
         )
-        return build_app(executor, self._gate(token), Bounds(settings.max_body_bytes))
+        _, read_token = runfile.token(self._data_dir, "token_read")
+        return build_app(executor, self._gate(token, read_token), Bounds(settings.max_body_bytes))
 
-    def _gate(self, token: str) -> Gate:
-        return Gate(token, self._settings.allowed_hosts, self._settings.allowed_origins)
+    def _gate(self, token: str, read_token: str = "") -> Gate:
+        settings = self._settings
+        return Gate(token, settings.allowed_hosts, settings.allowed_origins, read_token)
 
     def _listen(self, name: str) -> socket.socket:
         return listen(self._settings.bind_host, int(getattr(self._settings, name)), name)
@@ -112,8 +129,10 @@ class Stack:
         for worker in self.ingest.workers:
             worker.ended.add_done_callback(lambda _ended: self._worker_ended(loop))
         host = self._settings.bind_host
-        port = await self.ingest.grpc.start(host, self._settings.otlp_grpc_port)
-        self.run = self.run._replace(otlp_grpc_url=url_of(host, port))
+        shown = self._certificate
+        port = await self.ingest.grpc.start(host, self._settings.otlp_grpc_port, shown)
+        grpc_url = url_of(host, port, secure=shown is not None)
+        self.run = self.run._replace(otlp_grpc_url=grpc_url)
         self.ingest.drainer.start()
         tasks = [asyncio.create_task(server.serve()) for server in self._servers]
         try:
@@ -163,6 +182,14 @@ class Stack:
             self._engine.close()
 
 
+def _certificate(settings: Settings) -> certificate.Certificate | None:
+    shown = certificate.load(settings)
+    if shown is not None:
+        for each in certificate.warnings(settings, shown, dt.datetime.now(dt.timezone.utc)):
+            _log.warning("%s", each)
+    return shown
+
+
 def run_stack(settings: Settings, ready: Callable[[runfile.RunFile], None] | None = None) -> None:
     """Run the embedded stack until SIGTERM or SIGINT.
 
@@ -172,7 +199,7 @@ def run_stack(settings: Settings, ready: Callable[[runfile.RunFile], None] | Non
 
     Raises:
         StoreError: the data directory is taken or cannot be opened.
-        SettingError: a port cannot be used.
+        SettingError: a port or the certificate cannot be used.
     """
     raise_file_limit()
     stack = Stack(settings)

@@ -8,6 +8,13 @@ alert rules import from here: renaming one breaks the build, not the on-call.
 from otel_llm.conventions.columns import Column, Table
 from otel_llm.conventions.metrics import ALL_METRICS, Layer, Metric, MetricKind, Metrics
 from otel_llm.conventions.rollups import ALL_ROLLUPS, Rollups
+from otel_llm.conventions.rules import (
+    ALL_RECORDED,
+    ALL_SIGNALS,
+    Recorded,
+    Signal,
+    Signals,
+)
 from otel_llm.conventions.spans import (
     GENAI_DIALECT,
     MAX_TENANTS,
@@ -22,7 +29,9 @@ from otel_llm.conventions.tables import ALL_TABLES, Tables
 
 __all__ = [
     "ALL_METRICS",
+    "ALL_RECORDED",
     "ALL_ROLLUPS",
+    "ALL_SIGNALS",
     "ALL_TABLES",
     "GENAI_DIALECT",
     "MAX_TENANTS",
@@ -36,7 +45,10 @@ __all__ = [
     "Metric",
     "MetricKind",
     "Metrics",
+    "Recorded",
     "Rollups",
+    "Signal",
+    "Signals",
     "SpanName",
     "Table",
     "Tables",

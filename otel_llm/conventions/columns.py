@@ -67,6 +67,17 @@ TENANT = (
     Column("tenant", LC, "tenant tag; 'unknown' without one"),
     Column("tier", LC, "tenant's tier; empty without one"),
 )
+NODE = (
+    Column("host_id", LC, "id of the machine: the cloud's, else /etc/machine-id"),
+    Column("host_arch", LC, "processor architecture"),
+    Column("k8s_node", LC, "node"),
+    Column("slurm_node", LC, "Slurm's name of the node"),
+    Column("cloud_provider", LC, "aws, gcp, azure or another"),
+    Column("cloud_region", LC, "region"),
+    Column("cloud_zone", LC, "availability zone"),
+    Column("cloud_instance_type", LC, "the provider's type of machine"),
+    Column("cloud_spot", LC, "true if it may be taken away, false if told not to be"),
+)
 DEVICE = (
     Column("host", LC, "host name"),
     Column("device", LC, "UUID of the device"),

@@ -8,6 +8,7 @@ from otel_llm.conventions.columns import (
     DEVICE,
     ENGINE,
     LC,
+    NODE,
     PRODUCER,
     TENANT,
     TIME,
@@ -17,9 +18,17 @@ from otel_llm.conventions.columns import (
 
 _RANK = Column("rank", "UInt16", "the worker's rank in its engine")
 _STEP = Column("step_seq", "UInt64", "the step that caused it; 0 for none")
-_SOURCE = Column("source", LC, "cpu or cupti; kineto or nsys if imported")
+_SOURCE = Column("source", LC, "cpu, cupti or cuda_event; kineto or nsys if imported")
 _CLASS = Column("class", LC, "attention, gemm, collective, and so on")
 _DEVICE_NAME = Column("device", LC, "device name or UUID")
+_METER = Column("source", LC, "who read the device: nvml, rapl, estimate or replay")
+_BUSY = Column("busy", LC, "weakest source of steps' busy time: kernels, cuda_events, step_time")
+_DEVICE_NS = Column("device_ns", "UInt64", "its part of the time with a step on the device")
+_WINDOWS = (
+    Column("window_ended_ns", "Array(UInt64)",
+           "ends of the ledger's windows it was charged in, in monotonic ns of the device's host"),
+    Column("window_mj", "Array(UInt64)", "what it was charged in each; adding up to energy_mj"),
+)  # fmt: skip
 _INCOMPLETE = Column("incomplete", "Bool", "facts about it were lost")
 
 
@@ -48,6 +57,7 @@ class KernelTables:
         Column("kernels", "Array(UInt32)", "kernels per class"),
         Column("kernel_ns", "Array(UInt64)", "their durations summed, per class"),
         _INCOMPLETE, *CLOCK,
+        Column("busy_bound", "Bool", "busy_ns is the most it can be; overlap_ns is not known"),
     ))  # fmt: skip
     KERNELS_10S = Table("llm_kernels_10s",
         "one row or more per 10 s, device and kernel name; they add up", (
@@ -112,11 +122,38 @@ class DeviceTables:
     GPU_EVENTS = Table("gpu_events", "what befell a device", (
         *DEVICE,
         Column("time", TIME, "when; of several, the first"),
-        Column("event", LC, "xid, ecc, lost, recovered, reset, remapped, recovery_action"),
+        Column("event", LC, "xid, ecc, ecc_corrected, lost, recovered, reset, remapped, "
+               "recovery_action, unavailable, parted"),
         Column("code", "Nullable(UInt32)", "number of the XID, recovery action or NVML error"),
         Column("fault", LC, "whose fault: user, hardware, driver; empty if not known"),
         Column("message", "String", "what it means"),
         Column("occurrences", "UInt32", "events that this row stands for"),
+        *CLOCK,
+        Column("action", LC, "what to do; empty if not known"),
+        Column("source", LC, "nvml, rapl, estimate or replay; empty in rows of before"),
+    ))  # fmt: skip
+    GPU_DEVICES = Table("gpu_devices", "what a device is and where; a row at each change", (
+        *DEVICE,
+        Column("time", TIME, "when it was so; a row once a day at least"),
+        Column("kind", LC, "gpu, cpu or dram"),
+        Column("name", LC, "product name"),
+        Column("source", LC, "nvml, rapl, estimate or replay"),
+        Column("device_index", "UInt16", "as the driver counts, from 0"),
+        Column("mig_profile", LC, "of a MIG instance, as 1g.10gb; else empty"),
+        Column("pci", LC, "bus id; empty if it has none"),
+        Column("memory_bytes", "Nullable(UInt64)", "its memory"),
+        Column("power_limit_mw", "Nullable(UInt32)", "its limit"),
+        Column("links", "Array(String)", "whom each active NVLink reaches: UUID or bus id"),
+        Column("driver_version", LC, "of its driver"),
+        Column("cuda_version", LC, "highest CUDA of the driver"),
+        *NODE, *CLOCK,
+    ))  # fmt: skip
+    GPU_PROCESSES = Table("gpu_processes", "one row per process on a device and reading", (
+        *DEVICE,
+        Column("time", TIME, "middle of the read"),
+        Column("pid", "UInt32", "process, as the host counts"),
+        Column("memory_bytes", "Nullable(UInt64)", "device memory that it holds"),
+        Column("utilization", "Nullable(UInt8)", "percent of time with its kernels"),
         *CLOCK,
     ))  # fmt: skip
     ENERGY_LEDGER = Table("gpu_energy_ledger", "the energy of a device in a window, shared out", (
@@ -128,10 +165,11 @@ class DeviceTables:
         Column("idle_mj", "UInt64", "drawn while no step was on the device"),
         Column("unattributed_mj", "UInt64", "drawn for work that is no request's"),
         Column("method", LC, "how it was metered: counter, integrated, estimate"),
-        Column("sharing", LC, "how it was shared: tokens, work, shapley"),
+        Column("sharing", LC, "how it was shared: tokens, busy, work, shapley"),
         Column("error_mj", "UInt64", "bound of the error of delta_mj"),
         Column("instances", "Array(String)", "instance_id of the engines on the device"),
-        _INCOMPLETE, *CLOCK,
+        _INCOMPLETE, *CLOCK, _METER, _BUSY,
+        Column("kind", LC, "gpu, cpu or dram; empty is gpu"),
     ))  # fmt: skip
     REQUEST_ENERGY = Table(
         "llm_request_energy", "energy charged to a request on a device, in amounts that add up", (
@@ -148,7 +186,20 @@ class DeviceTables:
         Column("decode_mj", "UInt64", "of that, in decode"),
         Column("error_mj", "UInt64", "bound of the error of energy_mj"),
         Column("method", LC, "how it was metered: counter, integrated, estimate"),
-        Column("sharing", LC, "how it was shared: tokens, work, shapley"),
+        Column("sharing", LC, "how it was shared: tokens, busy, work, shapley"),
         Column("scope", LC, "local (devices of this node) or all (of the engine)"),
-        _INCOMPLETE, *CLOCK,
+        _INCOMPLETE, *CLOCK, _METER, _BUSY,
+        _DEVICE_NS, *_WINDOWS,
+    ))  # fmt: skip
+    STEP_ENERGY = Table(
+        "llm_step_energy",
+        "energy of a step on a device whose engine is on another node, in amounts that add up", (
+        *ENGINE, _RANK, _STEP,
+        Column("device", LC, "UUID of the device"),
+        Column("started", TIME, "the step began on the device"),
+        Column("energy_mj", "UInt64", "charged to the step"),
+        Column("error_mj", "UInt64", "bound of the error of energy_mj"),
+        Column("method", LC, "how it was metered: counter, integrated, estimate"),
+        Column("scope", LC, "local: this device alone"),
+        _BUSY, _METER, _DEVICE_NS, *_WINDOWS, _INCOMPLETE, *CLOCK,
     ))  # fmt: skip

@@ -39,12 +39,13 @@ _PER_TOKEN_S = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1
 _ITL_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 1.0, 2.5)
 _BATCH = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
 
-_REQUEST = ("model", "tenant", "service_name")
+_CALL = ("model", "tenant", "tier")
+_REQUEST = ("model", "tenant", "tier", "service_name")
 # Attributes of the hardware conventions: https://opentelemetry.io/docs/specs/semconv/hardware/
 _HW = ("hw_id", "hw_name", "hw_type")
 # Attributes of the GenAI conventions, then ours.
 _GENAI = (
-    "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "tenant",
+    "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "tenant", "tier",
     "service_name",
 )  # fmt: skip
 
@@ -55,15 +56,21 @@ class Metrics:
     # gateway
     CALLS = Metric(
         "otel_llm_gateway_calls_total", "counter", "gateway", "1",
-        ("model", "tenant", "route", "outcome", "status_code"), "API calls, by how they ended.",
+        (*_CALL, "route", "outcome", "status_code"), "API calls, by how they ended.",
     )  # fmt: skip
     CALL_DURATION = Metric(
-        "otel_llm_gateway_call_duration_seconds", "histogram", "gateway", "s", ("model", "tenant"),
+        "otel_llm_gateway_call_duration_seconds", "histogram", "gateway", "s", _CALL,
         "From receiving a call to its last byte.", _DURATION_S,
     )  # fmt: skip
     TTFT_CALLER = Metric(
-        "otel_llm_gateway_ttft_caller_seconds", "histogram", "gateway", "s", ("model", "tenant"),
+        "otel_llm_gateway_ttft_caller_seconds", "histogram", "gateway", "s", _CALL,
         "From receiving a call to sending its first content chunk.", _TTFT_S,
+    )  # fmt: skip
+    TARGET_CALLS = Metric(
+        "otel_llm_gateway_target_calls_total", "counter", "gateway", "1", (*_CALL, "missed"),
+        "Calls measured against the targets `target_ttft_s`, `target_tpot_s` and "
+        "`target_duration_s`, by the first that was missed: outcome, ttft, tpot, duration, or none "
+        "(goodput). Calls that the caller gave up are not measured.",
     )  # fmt: skip
     INTER_CHUNK = Metric(
         "otel_llm_gateway_inter_chunk_seconds", "histogram", "gateway", "s", ("model", "tenant"),
@@ -137,6 +144,10 @@ class Metrics:
         "otel_llm_engine_up", "gauge", "engine", "1", ("service_name", "instance_id"),
         "1 while the engine holds its journal, 0 once it is dead.",
     )  # fmt: skip
+    ENGINE_STALLED = Metric(
+        "otel_llm_engine_stalled_seconds", "gauge", "engine", "s", ("service_name", "instance_id"),
+        "Time for which an engine has had requests and begun or ended no step; 0 without requests.",
+    )  # fmt: skip
     ENGINE_DEATHS = Metric(
         "otel_llm_engine_deaths_total", "counter", "engine", "1", ("service_name",),
         "Engines that went without closing their journal.",
@@ -178,10 +189,43 @@ class Metrics:
         "otel_llm_agent_records_total", "counter", "agent", "1", ("kind",),
         "Journal records read.",
     )  # fmt: skip
+    KERNEL_SHIMS = Metric(
+        "otel_llm_kernel_shims", "gauge", "device", "1", ("state",),
+        "Processes with a CUPTI shim, by its state: off, dormant, callbacks, on, waiting, thinned, "
+        "stopped.",
+    )  # fmt: skip
+    KERNEL_COST = Metric(
+        "otel_llm_kernel_shim_cost_ratio", "gauge", "device", "1", (),
+        "Share of one core's time that a shim took in its last second; of several, the greatest.",
+    )  # fmt: skip
+    KERNEL_RECORDS = Metric(
+        "otel_llm_kernel_records_total", "counter", "device", "1", ("kind",),
+        "Kernels, copies and fills that shims recorded: kernel, memcpy, memset.",
+    )  # fmt: skip
+    KERNEL_LOST = Metric(
+        "otel_llm_kernel_lost_total", "counter", "device", "1", ("reason",),
+        "Kernels that a shim could not record as they were: dropped_by_cupti, zero_timestamps, "
+        "absurd_timestamps, ring_errors; truncated and buffers_declined count buffers; untagged "
+        "kernels are under step 0, names_over ones without their name.",
+    )  # fmt: skip
+    KERNEL_THINNED = Metric(
+        "otel_llm_kernel_thinned_total", "counter", "device", "1", ("what",),
+        "Kernels that settings or the budget left out of single rows (raw) or counted without "
+        "their name (names); changes of the budget's level (levels).",
+    )  # fmt: skip
+    KERNEL_YIELDS = Metric(
+        "otel_llm_kernel_yields_total", "counter", "device", "1", (),
+        "Times a shim made way for another user of CUPTI.",
+    )  # fmt: skip
+    KERNEL_LATE = Metric(
+        "otel_llm_kernel_late_steps_total", "counter", "agent", "1", ("result",),
+        "Steps of slow, failed or expensive requests to be kept in detail: kept, gone (the ring no "
+        "longer had them), over (past the setting keep_late_steps_per_s).",
+    )  # fmt: skip
     LOST_RECORDS = Metric(
         "otel_llm_agent_lost_records_total", "counter", "agent", "1", ("reason",),
         "Facts lost: overwritten, corrupt, undecodable, dropped_by_writer, spool_full, refused, "
-        "state_full, late.",
+        "state_full, late, unencodable.",
     )  # fmt: skip
     UNPAIRED = Metric(
         "otel_llm_agent_unpaired_requests_total", "counter", "agent", "1",
@@ -279,6 +323,10 @@ class Metrics:
         "otel_llm_otlp_commits_total", "counter", "store", "1", (),
         "Times the spool waited for the disk, once for all requests at hand.",
     )  # fmt: skip
+    UP_CERTIFICATE_NOT_AFTER = Metric(
+        "otel_llm_up_certificate_not_after_seconds", "gauge", "store", "s", (),
+        "Unix time until which the certificate of `up` is valid; absent without TLS.",
+    )  # fmt: skip
     # device, made by the agent from samples and events; `hw_*` are names of the conventions
     HW_ENERGY = Metric(
         "hw_energy_joules_total", "counter", "device", "J", _HW,
@@ -294,7 +342,13 @@ class Metrics:
     )  # fmt: skip
     HW_ERRORS = Metric(
         "hw_errors_total", "counter", "device", "1", (*_HW, "error_type"),
-        "Errors of a device: ecc_corrected, ecc_uncorrected, lost, reset.",
+        "Errors of a device: ecc_corrected, ecc_uncorrected, lost, unavailable, reset.",
+    )  # fmt: skip
+    DEVICE_INFO = Metric(
+        "otel_llm_device_info", "gauge", "device", "1",
+        (*_HW, "mig", "mig_profile", "driver_version", "source"),
+        "1 for each device and MIG instance that is read; by source estimate is no measurement, "
+        "replay none of this machine.",
     )  # fmt: skip
     HW_TEMPERATURE = Metric(
         "hw_temperature_celsius", "gauge", "device", "Cel", _HW, "Temperature of a device.",
@@ -324,8 +378,9 @@ class Metrics:
         (*_HW, "link", "direction"), "Bytes per second by pcie or nvlink, receive or transmit.",
     )  # fmt: skip
     DEVICE_ACTIVITY = Metric(
-        "otel_llm_device_activity_ratio", "gauge", "device", "1", (*_HW, "part"),
-        "Share of time or capacity in use, by GPM: sm, sm_occupancy, tensor, dram.",
+        "otel_llm_device_activity_ratio", "gauge", "device", "1", (*_HW, "mig", "part"),
+        "Share of time or capacity in use of a GPU or of a MIG instance, by GPM: sm, sm_occupancy, "
+        "tensor, dram.",
     )  # fmt: skip
     DEVICE_REMAPPED = Metric(
         "otel_llm_device_remapped_rows", "gauge", "device", "1", (*_HW, "cause"),
@@ -340,7 +395,8 @@ class Metrics:
         "XIDs by number (other: not in the table) and by whose fault they usually are.",
     )  # fmt: skip
     DEVICE_PROCESSES = Metric(
-        "otel_llm_device_processes", "gauge", "device", "1", _HW, "Processes with work on a GPU.",
+        "otel_llm_device_processes", "gauge", "device", "1", (*_HW, "mig"),
+        "Processes with work on a GPU or on a MIG instance.",
     )  # fmt: skip
     DEVICE_CALLS = Metric(
         "otel_llm_device_calls_total", "counter", "device", "1", ("source", "call"),
@@ -370,9 +426,42 @@ class Metrics:
         "otel_llm_device_failed_rounds_total", "counter", "device", "1", ("source",),
         "Rounds that ended in an error of ours.",
     )  # fmt: skip
+    DEVICE_ELSEWHERE = Metric(
+        "otel_llm_device_elsewhere", "gauge", "device", "1", _HW,
+        "1 for each device that this agent does not read: another agent of the host has it, "
+        "or it cannot be claimed (see the log).",
+    )  # fmt: skip
     DEVICE_DROPPED = Metric(
         "otel_llm_device_dropped_samples_total", "counter", "device", "1", (),
         "Samples that the agent did not take in time.",
+    )  # fmt: skip
+    # energy, made by the agent from readings and steps
+    ENERGY = Metric(
+        "otel_llm_energy_joules_total", "counter", "engine", "J", (*_REQUEST, "phase"),
+        "Energy charged to requests on this node's devices; phase is prefill or decode.",
+    )  # fmt: skip
+    ENERGY_PER_TOKEN = Metric(
+        "otel_llm_energy_per_output_token_joules", "histogram", "engine", "J",
+        ("model", "service_name", "batch_size"),
+        "A request's energy in decode per output token, by the batch that it was mostly in (the "
+        "next power of two); requests that finished and were metered on all their devices.",
+        (0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0),
+    )  # fmt: skip
+    ENERGY_ATTRIBUTED = Metric(
+        "otel_llm_device_attributed_joules_total", "counter", "device", "J", _HW,
+        "Energy of closed windows that was charged to requests.",
+    )  # fmt: skip
+    ENERGY_IDLE = Metric(
+        "otel_llm_device_idle_joules_total", "counter", "device", "J", _HW,
+        "Energy of closed windows drawn while no step was on the device.",
+    )  # fmt: skip
+    ENERGY_UNATTRIBUTED = Metric(
+        "otel_llm_device_unattributed_joules_total", "counter", "device", "J", _HW,
+        "Energy of closed windows drawn for work that is no request's.",
+    )  # fmt: skip
+    ENERGY_WINDOWS = Metric(
+        "otel_llm_device_windows_total", "counter", "device", "1", (*_HW, "state"),
+        "Windows of energy closed; state is whole, or incomplete where facts about them were lost.",
     )  # fmt: skip
     FINISH_TO_ROW = Metric(
         "otel_llm_agent_finish_to_row_seconds", "histogram", "agent", "s", (),

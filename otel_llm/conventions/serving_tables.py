@@ -12,6 +12,9 @@ from otel_llm.conventions.columns import (
     Column,
     Table,
 )  # fmt: skip
+from otel_llm.conventions.identity import IDENTITY, IDENTITY_SINCE
+
+_KIND = Column("kind", LC, "engine, frontend (its API server) or gateway")
 
 
 class ServingTables:
@@ -122,46 +125,24 @@ class ServingTables:
         Column("trace_id", "String", "of the step's span; empty if not sampled"),
         Column("span_id", "String", "of the step's span; empty if not sampled"),
         *CLOCK,
+        Column("parts", "Array(UInt32)", "millionths of its energy per member; empty where all "
+               "its devices are on this node"),
     ))  # fmt: skip
     PRODUCERS = Table("llm_producers", "who writes facts, and where; join by instance_id", (
         *PRODUCER,
-        Column("kind", LC, "engine, frontend (its API server) or gateway"),
+        _KIND,
         Column("engine", LC, "engine or gateway software"),
         Column("engine_version", LC, "its version"),
         Column("model", LC, "served model"),
         Column("dp_rank", "UInt16", "data-parallel rank"),
         Column("time", TIME, "when the agent first saw it"),
-        Column("host_arch", LC, "processor architecture"),
-        Column("container_id", "String", "64 hex digits"),
-        Column("container_runtime", LC, "docker, containerd, cri-o or podman"),
-        Column("k8s_pod", "String", "pod"),
-        Column("k8s_pod_uid", "String", "its uid"),
-        Column("k8s_namespace", LC, "namespace"),
-        Column("k8s_node", LC, "node"),
-        Column("k8s_container", LC, "container of the pod"),
-        Column("k8s_owner_kind", LC, "Deployment, StatefulSet, DaemonSet or Job"),
-        Column("k8s_owner", LC, "its name"),
-        Column("kueue_queue", LC, "Kueue's queue"),
-        Column("volcano_job", LC, "Volcano's job"),
-        Column("volcano_queue", LC, "Volcano's queue"),
-        Column("slurm_job_id", "String", "Slurm's job"),
-        Column("slurm_step_id", "String", "Slurm's step"),
-        Column("slurm_job_name", LC, "name of the job"),
-        Column("slurm_partition", LC, "partition"),
-        Column("slurm_node", LC, "Slurm's name of the node"),
-        Column("cloud_provider", LC, "aws, gcp, azure or another"),
-        Column("cloud_region", LC, "region"),
-        Column("cloud_zone", LC, "availability zone"),
-        Column("cloud_instance_type", LC, "the provider's type of machine"),
-        Column("cloud_spot", LC, "true if it may be taken away, false if told not to be"),
-        Column("model_version", LC, "registry tag or revision of the model"),
-        Column("driver_version", LC, "NVIDIA's kernel driver"),
-        Column("cuda_version", LC, "CUDA of the image"),
+        *(told.column for told in IDENTITY),
         *CLOCK,
+        *(told.column for told in IDENTITY_SINCE),
     ))  # fmt: skip
     EVENTS = Table("llm_engine_events", "births and deaths, and what was in flight", (
         *PRODUCER,
-        Column("kind", LC, "engine, frontend (its API server) or gateway"),
+        _KIND,
         Column("event", LC, "started, stopped, died"),
         Column("time", TIME, "when; last sign of life for died"),
         Column("steps_in_flight", "Array(UInt64)", "steps scheduled without a result"),

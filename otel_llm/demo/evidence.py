@@ -23,11 +23,16 @@ class Verdict(msgspec.Struct, frozen=True):
         complete: of these, how many left all they owe (`docs/completeness.md`).
         by_outcome: calls by outcome.
         steps, kernels: rows of the engines' steps and kernels.
+        kernel_sources: who measured the kernels; see `KernelSource`.
         prompt_tokens, output_tokens: sums over the engines' requests.
         lost_records: facts the agent counts as lost, for any reason.
         ttft_caller_p50_s: median of finished streams, in seconds.
         ttft_engine_p50_s: median of finished requests, in seconds.
         finish_to_row_p95_s: from a request's end to its row in the store, in seconds.
+        energy_windows: lines of the ledger of devices.
+        energy_j: drawn by devices, in joules: attributed, idle and unattributed.
+        energy_attributed_j, energy_idle_j, energy_unattributed_j: parts of it.
+        energy_residual_mj: attributed less what stands in the rows of requests, in millijoules.
         problems: what is wrong, by trace id, or by table for rows that stand twice or are missing.
             Not empty means the run failed.
     """
@@ -37,12 +42,19 @@ class Verdict(msgspec.Struct, frozen=True):
     by_outcome: dict[str, int]
     steps: int
     kernels: int
+    kernel_sources: list[str]
     prompt_tokens: int
     output_tokens: int
     lost_records: int
     ttft_caller_p50_s: float | None
     ttft_engine_p50_s: float | None
     finish_to_row_p95_s: float | None
+    energy_windows: int
+    energy_j: float
+    energy_attributed_j: float
+    energy_idle_j: float
+    energy_unattributed_j: float
+    energy_residual_mj: int
     problems: dict[str, list[str]]
 
     @property
@@ -101,7 +113,9 @@ def judge(client: Client, seen: Sequence[Seen], lost_records: int) -> Verdict:
     complete = len(seen) - len(found)
     for row in rows(client, "doubled"):
         found[row["what"]] = [f"{row['wrong']} rows too many, or missing"]
-    [totals] = rows(client, "totals")
+    for row in rows(client, "energy_wrong"):
+        found["energy"] = [*found.get("energy", []), f"{row['wrong']} {row['what']}"]
+    [totals], [energy] = rows(client, "totals"), rows(client, "energy")
     return Verdict(
         requests=len(seen),
         complete=complete,
@@ -109,6 +123,7 @@ def judge(client: Client, seen: Sequence[Seen], lost_records: int) -> Verdict:
         lost_records=lost_records,
         problems=found,
         **totals,
+        **energy,
     )
 
 
@@ -141,7 +156,9 @@ def settled(client: Client, seen: Sequence[Seen]) -> bool:
     """Whether the rows and spans of every call have arrived, its requests' included."""
     traces: dict[str, Any] = {"traces": [one.trace_id for one in seen]}
     [[calls, server_spans, owing]] = client.query(_SETTLED, parameters=traces).result_rows
-    return bool(calls >= len(seen) and server_spans >= len(seen) and not owing)
+    [energy] = rows(client, "energy")
+    closed = energy["energy_residual_mj"] == 0
+    return bool(closed and calls >= len(seen) and server_spans >= len(seen) and not owing)
 
 
 _SETTLED = """

@@ -17,6 +17,9 @@ import msgspec
 NAME = "devices.jsonl"
 SECONDS = 60
 PER_SECOND = 5
+DEVICES = ("GPU-made-up-0", "GPU-made-up-1")
+LIKE = "made-up GPU, like an NVIDIA H100 80GB HBM3"
+"""Its name, so that data sheets tell what it could do."""
 IDLE_W, BUSY_W = 72.0, 660.0
 MEMORY_BYTES = 80 << 30
 _NOTE = "made up, not recorded: two GPUs under a load that rises and falls"
@@ -34,10 +37,9 @@ def lines(seed: int = 1) -> Iterator[bytes]:
         "note": _NOTE,
         "devices": [
             {
-                "id": f"GPU-made-up-{number}", "name": "made-up GPU", "memory_bytes": MEMORY_BYTES,
-                "power_limit_mw": 700_000,
+                "id": name, "name": LIKE, "memory_bytes": MEMORY_BYTES, "power_limit_mw": 700_000,
             }
-            for number in range(2)
+            for name in DEVICES
         ],
     }  # fmt: skip
     yield msgspec.json.encode(header)

@@ -16,16 +16,25 @@ OPTIONS = (
 
 
 class ReferenceEngines:
-    """Reference engines as processes of the demo."""
+    """Reference engines as processes of the demo.
+
+    Args:
+        devices: by engine, the device that it is taken to run on; none if empty.
+    """
 
     model = "reference-4l"
     names = ("engine-a", "engine-b")
+
+    def __init__(self, devices: Sequence[str] = ()) -> None:
+        self._devices = dict(zip(self.names, devices, strict=False))
 
     def start(
         self, name: str, options: Sequence[str], log_dir: Path, environment: Mapping[str, str]
     ) -> Child:
         """Start one of them."""
         serve = [sys.executable, "-m", "otel_llm.demo.engine", "--port", "0", "--name", name]
+        if name in self._devices:
+            serve += ["--device", self._devices[name]]
         return Child(name, [*serve, *options], log_dir, environment)
 
     def options(self, calls: Sequence[PlannedCall]) -> dict[str, Sequence[str]]:

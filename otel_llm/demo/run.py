@@ -83,7 +83,9 @@ def run_demo(
     directory = work_dir or default_dir()
     with _alone(directory):
         fresh = _fresh(directory)
-        engines = ReferenceEngines() if cli is None else VllmEngine(cli, fresh / "model")
+        # What was recorded stands for the devices of these engines; others have devices, or none.
+        shown = recording.DEVICES if devices is None else ()
+        engines = ReferenceEngines(shown) if cli is None else VllmEngine(cli, fresh / "model")
         # Room for what is usually in flight and the flood's first wave, not for its third.
         room = pace.in_flight + quota(len(calls))
         stack = Stack(fresh, engines, room, devices or f"replay:{recording.shipped()}")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from otel_llm.cli.render.page import journey_lines
-from otel_llm.cli.render.text import UNICODE
+from otel_llm.cli.render.text import UNICODE, joules
 from otel_llm.demo.client import Seen
 from otel_llm.demo.complete import Row
 from otel_llm.demo.evidence import Verdict, rows
@@ -30,6 +30,8 @@ def text(store: Client, verdict: Verdict, seen: Sequence[Seen], data_dir: Path) 
     console.print(_totals(verdict))
     for row in rows(store, "devices"):
         console.print(_devices(row))
+    if verdict.energy_windows:
+        console.print(_energy(rows(store, "devices"), verdict))
     _print_problems(console, verdict)
     slowest = max((s for s in seen if s.ended == "completed"), key=_duration, default=None)
     if slowest is not None:
@@ -39,6 +41,7 @@ def text(store: Client, verdict: Verdict, seen: Sequence[Seen], data_dir: Path) 
         where = f"--data-dir {data_dir}"
         console.print(f"  {_program()} requests --slow {where}", soft_wrap=True)
         console.print(f"  {_program()} trace {slowest.trace_id} {where}", soft_wrap=True)
+        console.print(f"  {_program()} energy --by tenant,phase {where}", soft_wrap=True)
     return out.getvalue().rstrip("\n")
 
 
@@ -64,7 +67,7 @@ def _totals(verdict: Verdict) -> str:
     lines = [
         f"{verdict.complete} of {verdict.requests} calls complete, "
         f"{verdict.lost_records} records lost",
-        f"{verdict.steps} steps, {_kernels(verdict.kernels)}, "
+        f"{verdict.steps} steps, {_kernels(verdict)}, "
         f"{verdict.prompt_tokens} prompt tokens, {verdict.output_tokens} output tokens",
         f"median TTFT_caller {_seconds(verdict.ttft_caller_p50_s)}, "
         f"median TTFT_engine {_seconds(verdict.ttft_engine_p50_s)}, "
@@ -80,8 +83,25 @@ def _devices(row: Row) -> str:
     return f"{row['devices']} devices of {row['source']}{replayed}: {joules}{mean}"
 
 
-def _kernels(count: int) -> str:
-    return f"{count} kernels (source cpu)" if count else "no kernels (the engine reports none)"
+def _energy(devices: Sequence[Row], verdict: Verdict) -> str:
+    """The account, and how far it is one of this machine."""
+    kinds = {str(row["source"]) for row in devices}
+    marked = " (of replayed devices, as if the engines ran on them)" if "replay" in kinds else ""
+    tokens = max(verdict.output_tokens, 1)
+    state = "closes" if not verdict.energy_residual_mj else "DOES NOT CLOSE"
+    return (
+        f"Energy{marked}: {joules(verdict.energy_j)} in {verdict.energy_windows} windows = "
+        f"{joules(verdict.energy_attributed_j)} for requests + {joules(verdict.energy_idle_j)} idle"
+        f" + {joules(verdict.energy_unattributed_j)} unattributed;\n"
+        f"{joules(verdict.energy_attributed_j / tokens)} per output token; the ledger {state}: "
+        f"{verdict.energy_residual_mj} mJ beside the rows of requests"
+    )
+
+
+def _kernels(verdict: Verdict) -> str:
+    if not verdict.kernels:
+        return "no kernels (the engine reports none)"
+    return f"{verdict.kernels} kernels (source {', '.join(verdict.kernel_sources)})"
 
 
 def _seconds(value: float | None) -> str:

@@ -1,5 +1,6 @@
 """The setting `devices`, made into sources. A further kind of device is added here."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,10 +21,17 @@ def choose(settings: Settings, clock: Clock) -> list[DeviceSource]:
     """The sources that the setting names, none of them open yet.
 
     Raises:
-        SettingError: it names one that there is not, or a recording that cannot be played.
+        SettingError: it names one that there is not, or a recording that cannot be played, or
+            two with a device of one id.
     """
     names = [name for entry in settings.devices for name in _expanded(entry)]
-    return [_source(name, settings, clock) for name in dict.fromkeys(names)]
+    sources = [_source(name, settings, clock) for name in dict.fromkeys(names)]
+    recorded = Counter(device.id for each in sources for device in each.devices)
+    for device, count in recorded.items():
+        if count > 1:
+            remedy = "Give it another id in one of them, or replay one alone"
+            raise SettingError("devices", f"{count} recordings have a device {device!r}", remedy)
+    return sources
 
 
 def _expanded(entry: str) -> Sequence[str]:

@@ -4,13 +4,12 @@ Power goes in a straight line from the watts of idle CPUs to those of busy ones,
 the share of busy time. It knows no clocks and no memory, and every row is marked `estimate`.
 """
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from otel_llm.clock import Clock, MonotonicNs
-from otel_llm.devices.source import CallCost, Reading
-from otel_llm.facts.device import Device, DeviceEvent, DeviceSample, DeviceSourceName
+from otel_llm.devices.source import CallCost, Reading, Silent
+from otel_llm.facts.device import Device, DeviceSample, DeviceSourceName
 
 STAT = Path("/proc/stat")
 _IDLE_FIELDS = (3, 4)
@@ -33,7 +32,7 @@ def cpu_times(path: Path = STAT) -> tuple[int, int]:
     return sum(ticks) - sum(ticks[field] for field in _IDLE_FIELDS), sum(ticks)
 
 
-class EstimateSource:
+class EstimateSource(Silent):
     """Estimates what the CPUs draw.
 
     Args:
@@ -105,11 +104,6 @@ class EstimateSource:
             power_average_mw=round(watts * 1000),
         )
         return Reading([sample])
-
-    def wait(self, timeout_s: float) -> Sequence[DeviceEvent]:
-        """Sleep it out."""
-        threading.Event().wait(timeout_s)
-        return ()
 
     def close(self) -> None:
         """As `DeviceSource` says."""

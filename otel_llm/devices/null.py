@@ -1,13 +1,12 @@
 """No devices: what callers hold where there is nothing to read."""
 
-import threading
 from collections.abc import Mapping, Sequence
 
-from otel_llm.devices.source import CallCost, Reading
-from otel_llm.facts.device import Device, DeviceEvent, DeviceSourceName
+from otel_llm.devices.source import CallCost, Reading, Silent
+from otel_llm.facts.device import Device, DeviceSourceName
 
 
-class NullSource:
+class NullSource(Silent):
     """A source without devices, under the name of one that could not be opened.
 
     Args:
@@ -28,11 +27,6 @@ class NullSource:
     def read(self, *, full: bool) -> Reading:  # noqa: ARG002  as `DeviceSource` says
         """Nothing."""
         return Reading()
-
-    def wait(self, timeout_s: float) -> Sequence[DeviceEvent]:
-        """Sleep it out."""
-        threading.Event().wait(timeout_s)
-        return ()
 
     def close(self) -> None:
         """There is nothing to close."""

@@ -5,16 +5,23 @@ Each zone has `energy_uj`, a counter in microjoules that wraps at `max_energy_ra
 CVE-2020-8694 only root may read the counter.
 """
 
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from otel_llm.clock import Clock, MonotonicNs
-from otel_llm.devices.source import CallCost, Reading
-from otel_llm.facts.device import Device, DeviceEvent, DeviceKind, DeviceSample, DeviceSourceName
+from otel_llm.clock import Anchor, Clock, MonotonicNs
+from otel_llm.devices.source import CallCost, Reading, Silent
+from otel_llm.facts.device import (
+    Device,
+    DeviceEvent,
+    DeviceKind,
+    DeviceSample,
+    DeviceSourceName,
+)
 
 ROOT = Path("/sys/class/powercap")
+MOST_W = 2_000
+"""More than any package or its memory draws. A counter that says more has begun anew."""
 _CALL = "energy_uj"
 
 
@@ -24,7 +31,15 @@ class _Zone(NamedTuple):
     wraps_at_uj: int
 
 
-class RaplSource:
+class _Last(NamedTuple):
+    """Of the last read: the counter, the counter without its wraps, and when."""
+
+    counter_uj: int
+    total_uj: int
+    at_ns: MonotonicNs
+
+
+class RaplSource(Silent):
     """Reads RAPL zones: packages, and the DRAM of each.
 
     Args:
@@ -38,9 +53,7 @@ class RaplSource:
         self._clock = clock
         self._root = root
         self._zones: list[_Zone] = []
-        self._last_uj: dict[str, int] = {}
-        self._total_uj: dict[str, int] = {}
-        self._before: dict[str, tuple[int, int]] = {}
+        self._last: dict[str, _Last] = {}
         self._made = self._failed = self._spent_ns = 0
         self.problems: list[str] = []
 
@@ -69,12 +82,11 @@ class RaplSource:
 
     def read(self, *, full: bool) -> Reading:  # noqa: ARG002  one file per zone either way
         """As `DeviceSource` says."""
-        return Reading([sample for zone in self._zones for sample in self._sample(zone)])
-
-    def wait(self, timeout_s: float) -> Sequence[DeviceEvent]:
-        """Sleep it out: the kernel tells no events."""
-        threading.Event().wait(timeout_s)
-        return ()
+        samples: list[DeviceSample] = []
+        events: list[DeviceEvent] = []
+        for zone in self._zones:
+            self._read(zone, samples, events)
+        return Reading(samples, events)
 
     def close(self) -> None:
         """As `DeviceSource` says."""
@@ -103,45 +115,57 @@ class RaplSource:
         )
         self._zones.append(_Zone(device, path / _CALL, wraps_at_uj))
 
-    def _sample(self, zone: _Zone) -> list[DeviceSample]:
+    def _read(self, zone: _Zone, samples: list[DeviceSample], events: list[DeviceEvent]) -> None:
         began = self._clock.monotonic_ns()
+        self._made += 1
         try:
-            energy_uj = int(zone.path.read_text(encoding="ascii"))
+            counter_uj = int(zone.path.read_text(encoding="ascii"))
         except (OSError, ValueError):
             self._failed += 1
-            self._made += 1
-            return []
+            return
         ended = self._clock.monotonic_ns()
-        self._made += 1
         self._spent_ns += ended - began
-        at_ns = MonotonicNs((began + ended) // 2)
-        energy_mj = self._grown(zone, energy_uj) // 1000
-        return [
+        at_ns, anchor = MonotonicNs((began + ended) // 2), self._clock.anchor()
+        last = self._last.get(zone.device.id)
+        grown_uj = None if last is None else _grown(last, counter_uj, at_ns, zone.wraps_at_uj)
+        if last is not None and grown_uj is None:
+            events.append(_reset(zone.device, at_ns, anchor))
+        total_uj = (counter_uj if last is None else last.total_uj) + (grown_uj or 0)
+        self._last[zone.device.id] = _Last(counter_uj, total_uj, at_ns)
+        samples.append(
             DeviceSample(
                 device=zone.device,
                 at_ns=at_ns,
-                anchor=self._clock.anchor(),
-                energy_mj=energy_mj,
-                power_average_mw=self._power_mw(zone.device.id, energy_mj, at_ns),
+                anchor=anchor,
+                energy_mj=total_uj // 1000,
+                power_average_mw=_power_mw(last, grown_uj, at_ns),
                 read_ns=ended - began,
             )
-        ]
+        )
 
-    def _grown(self, zone: _Zone, energy_uj: int) -> int:
-        """The counter without its wraps. Two wraps between two reads cannot be told from one."""
-        last_uj = self._last_uj.get(zone.device.id, energy_uj)
-        grown = energy_uj - last_uj
-        if grown < 0:
-            grown += zone.wraps_at_uj
-        total = self._total_uj.get(zone.device.id, energy_uj) + grown
-        self._last_uj[zone.device.id] = energy_uj
-        self._total_uj[zone.device.id] = total
-        return total
 
-    def _power_mw(self, device: str, energy_mj: int, at_ns: int) -> int | None:
-        """Mean power since the last read."""
-        before_mj, before_ns = self._before.get(device, (energy_mj, at_ns))
-        self._before[device] = (energy_mj, at_ns)
-        if at_ns <= before_ns:
-            return None
-        return round((energy_mj - before_mj) * 1_000_000_000 / (at_ns - before_ns))
+def _grown(last: _Last, counter_uj: int, at_ns: MonotonicNs, wraps_at_uj: int) -> int | None:
+    """By how much the counter grew, one wrap undone; None if it began anew.
+
+    Two wraps between two reads cannot be told from one. Neither can a counter that began anew from
+    one that wrapped, where the power between both reads is one that there is: the error is then
+    MOST_W times that time at most.
+    """
+    grown_uj = counter_uj - last.counter_uj
+    if grown_uj < 0:
+        grown_uj += wraps_at_uj
+    most_uj = MOST_W * (at_ns - last.at_ns) // 1000
+    return grown_uj if 0 <= grown_uj <= most_uj else None
+
+
+def _power_mw(last: _Last | None, grown_uj: int | None, at_ns: MonotonicNs) -> int | None:
+    """Mean power since the last read; None if it is not known."""
+    if last is None or grown_uj is None or at_ns <= last.at_ns:
+        return None
+    return round(grown_uj * 1_000_000 / (at_ns - last.at_ns))
+
+
+def _reset(device: Device, at_ns: MonotonicNs, anchor: Anchor) -> DeviceEvent:
+    return DeviceEvent(
+        device=device, at_ns=at_ns, anchor=anchor, event="reset", message="its counter began anew"
+    )

@@ -7,11 +7,10 @@ device told at a time after the recording's beginning:
     {"at_s": 0.0, "device": 0, "power_mw": 91000, "energy_mj": 120, "temperature_c": 41}
     {"at_s": 7.5, "device": 0, "event": "xid", "code": 31}
 
-Keys are the fields of `DeviceSample`; of an event, those of `DeviceEvent`. At its end the recording
-begins again, and energy goes on from where it was.
+Keys are the fields of `DeviceReadings`; of an event, those of `DeviceEvent`. At its end the
+recording begins again, and energy goes on from where it was.
 """
 
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,13 +18,14 @@ import msgspec
 
 from otel_llm.clock import Clock, MonotonicNs
 from otel_llm.devices import xid
-from otel_llm.devices.source import CallCost, Reading
+from otel_llm.devices.source import CallCost, Reading, Silent
 from otel_llm.errors import SettingError
 from otel_llm.facts.device import (
     Device,
     DeviceEvent,
     DeviceEventName,
     DeviceKind,
+    DeviceReadings,
     DeviceSample,
     DeviceSourceName,
 )
@@ -49,27 +49,15 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     note: str = ""
 
 
-class _Line(msgspec.Struct, forbid_unknown_fields=True):
+class _Line(DeviceReadings, frozen=True, forbid_unknown_fields=True, kw_only=True):
     at_s: float
     device: int
     event: DeviceEventName | None = None
     code: int | None = None
     message: str = ""
-    energy_mj: int | None = None
-    power_mw: int | None = None
-    power_average_mw: int | None = None
-    gpu_utilization: int | None = None
-    memory_utilization: int | None = None
-    memory_used_bytes: int | None = None
-    sm_clock_mhz: int | None = None
-    memory_clock_mhz: int | None = None
-    temperature_c: int | None = None
-    throttle_reasons: int | None = None
-    ecc_corrected: int | None = None
-    ecc_uncorrected: int | None = None
 
 
-_READINGS = tuple(set(_Line.__struct_fields__) & set(DeviceSample.__struct_fields__) - {"device"})
+_READINGS = DeviceReadings.__struct_fields__
 
 
 class Recording(msgspec.Struct, frozen=True):
@@ -98,6 +86,8 @@ def read_recording(path: Path) -> Recording:
         SettingError: the file cannot be read, or is no recording; it names the line.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise _bad(path, "it is no plain file")
         if path.stat().st_size > MAX_BYTES:
             raise _bad(path, f"it has more than {MAX_BYTES} bytes")
         told = path.read_bytes().splitlines()
@@ -121,7 +111,7 @@ def read_recording(path: Path) -> Recording:
     return Recording(devices, tuple(lines), header.note)
 
 
-class ReplaySource:
+class ReplaySource(Silent):
     """Plays a recording from the time it is opened, again and again.
 
     Args:
@@ -172,12 +162,7 @@ class ReplaySource:
             self._next += 1
             if self._next == len(self._recording.lines):
                 self._next, self._round = 0, self._round + 1
-        return Reading(list(latest.values()), (), events)
-
-    def wait(self, timeout_s: float) -> Sequence[DeviceEvent]:
-        """Sleep it out: events come with the samples."""
-        threading.Event().wait(timeout_s)
-        return ()
+        return Reading(list(latest.values()), events)
 
     def close(self) -> None:
         """As `DeviceSource` says."""
@@ -203,6 +188,7 @@ class ReplaySource:
             code=line.code,
             fault=entry.fault,
             message=line.message or entry.meaning,
+            action=entry.action,
         )
 
     def _energy(self, device: int, *, first: bool) -> int:

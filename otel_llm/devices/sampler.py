@@ -6,14 +6,15 @@ agent's page shows.
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from otel_llm.clock import Clock
+from otel_llm.devices.claims import Unclaimed
 from otel_llm.devices.merging import Merger
 from otel_llm.devices.source import DeviceSource, Reading
-from otel_llm.facts.device import DeviceEvent, DeviceSample, ProcessUse
+from otel_llm.facts.device import Device, DeviceEvent, DeviceSample
 from otel_llm.isolation import Guard
 
 MAX_HELD = 20_000
@@ -30,16 +31,18 @@ class Taken(NamedTuple):
     Attributes:
         samples: every sample, for meters.
         rows: of these, the full ones, for the store.
-        processes: who used the devices, as last seen.
         events: like ones merged.
         dropped: samples that were not taken in time.
+        elsewhere: devices that another agent of this host reads; nothing of them is in here.
+        taken_over: ids of devices that another agent read until now: their meters begin anew.
     """
 
     samples: Sequence[DeviceSample] = ()
     rows: Sequence[DeviceSample] = ()
-    processes: Sequence[ProcessUse] = ()
     events: Sequence[DeviceEvent] = ()
     dropped: int = 0
+    elsewhere: Sequence[Device] = ()
+    taken_over: Sequence[str] = ()
 
 
 class Feed(NamedTuple):
@@ -47,6 +50,7 @@ class Feed(NamedTuple):
 
     Attributes:
         source: it.
+        label: its name; with a number if there is another one of that name.
         is_open: whether it has devices now.
         age_s: seconds since its last round ended; None before the first.
         missed: rounds that came too late and were left out.
@@ -54,6 +58,7 @@ class Feed(NamedTuple):
     """
 
     source: DeviceSource
+    label: str
     is_open: bool
     age_s: float | None
     missed: int
@@ -68,6 +73,7 @@ class Sampler:
         clock: the machine's.
         interval_s: between two readings of energy and power, in seconds.
         row_interval_s: between two full readings, in seconds.
+        claims: says which devices are this agent's to tell of.
     """
 
     def __init__(
@@ -76,15 +82,19 @@ class Sampler:
         clock: Clock,
         interval_s: float,
         row_interval_s: float,
+        claims: Unclaimed | None = None,
     ) -> None:
         self._clock = clock
+        self._claims = claims or Unclaimed()
         self._merger = Merger()
         self._lock = threading.Lock()
         self._samples: deque[tuple[DeviceSample, bool]] = deque()
-        self._processes: list[ProcessUse] = []
         self._dropped = 0
         self._stop = threading.Event()
-        self._lanes = [_Lane(each, self, clock, interval_s, row_interval_s) for each in sources]
+        self._lanes = [
+            _Lane(source, label, self, clock, interval_s, row_interval_s)
+            for source, label in zip(sources, _labels(sources), strict=True)
+        ]
 
     @property
     def feeds(self) -> list[Feed]:
@@ -104,15 +114,18 @@ class Sampler:
             lane.join(max(0.0, deadline - time.monotonic()))
 
     def hand_over(self, reading: Reading, *, full: bool) -> None:
-        """Take in what a source told. Past MAX_HELD the oldest sample is dropped and counted."""
+        """Take in what a source told of devices that are ours.
+
+        Past MAX_HELD the oldest sample is dropped and counted.
+        """
+        events = [each for each in reading.events if self._claims.holds(each.device)]
+        samples = [(each, full) for each in reading.samples if self._claims.holds(each.device)]
         with self._lock:
-            self._merger.add(reading.events)
-            self._processes += reading.processes
-            self._samples.extend((sample, full) for sample in reading.samples)
+            self._merger.add(events)
+            self._samples.extend(samples)
             while len(self._samples) > MAX_HELD:
                 self._samples.popleft()
                 self._dropped += 1
-            del self._processes[:-MAX_HELD]
 
     def take(self, *, last: bool = False) -> Taken:
         """All that came since the last call.
@@ -122,12 +135,13 @@ class Sampler:
         """
         with self._lock:
             held, self._samples = self._samples, deque()
-            processes, self._processes = self._processes, []
             dropped, self._dropped = self._dropped, 0
             events = list(self._merger.due(self._clock.monotonic_ns()))
             events += self._merger.rest() if last else ()
+            taken_over = self._claims.take_over()
         samples = [sample for sample, _ in held]
-        return Taken(samples, [sample for sample, full in held if full], processes, events, dropped)
+        rows = [sample for sample, full in held if full]
+        return Taken(samples, rows, events, dropped, self._claims.elsewhere, taken_over)
 
 
 class _Lane:
@@ -136,12 +150,14 @@ class _Lane:
     def __init__(
         self,
         source: DeviceSource,
+        label: str,
         sampler: Sampler,
         clock: Clock,
         interval_s: float,
         row_interval_s: float,
     ) -> None:
         self._source = source
+        self._label = label
         self._sampler = sampler
         self._clock = clock
         self._interval_ns = round(interval_s * 1e9)
@@ -152,7 +168,7 @@ class _Lane:
         self._is_open = False
         # A thread per task: waiting for events must not hold up readings.
         self._threads = [
-            threading.Thread(target=each, name=f"devices-{source.name}", daemon=True)
+            threading.Thread(target=each, name=f"devices-{label}", daemon=True)
             for each in (self._read, self._listen)
         ]
         self._guard = Guard(f"devices.{source.name}", self._note_failure)
@@ -161,7 +177,7 @@ class _Lane:
     def feed(self) -> Feed:
         ended_ns = self._ended_ns
         age_s = None if ended_ns is None else (self._clock.monotonic_ns() - ended_ns) / 1e9
-        return Feed(self._source, self._is_open, age_s, self._missed, self._failed)
+        return Feed(self._source, self._label, self._is_open, age_s, self._missed, self._failed)
 
     def start(self, stop: threading.Event) -> None:
         self._stop = stop
@@ -207,3 +223,14 @@ class _Lane:
                 continue
             with self._guard:
                 self._sampler.hand_over(Reading(events=self._source.wait(WAIT_S)), full=False)
+
+
+def _labels(sources: Sequence[DeviceSource]) -> list[str]:
+    """Names, no two alike: two recordings are `replay` and `replay-2`."""
+    seen = Counter[str]()
+    labels = []
+    for source in sources:
+        seen[source.name] += 1
+        number = seen[source.name]
+        labels.append(source.name if number == 1 else f"{source.name}-{number}")
+    return labels

@@ -1,9 +1,10 @@
 """What a source of device facts must do. Callers know this and no source by name."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from otel_llm.facts.device import Device, DeviceEvent, DeviceSample, DeviceSourceName, ProcessUse
+from otel_llm.facts.device import Device, DeviceEvent, DeviceSample, DeviceSourceName
 
 
 class Reading(NamedTuple):
@@ -11,12 +12,10 @@ class Reading(NamedTuple):
 
     Attributes:
         samples: one per device that answered.
-        processes: who uses them, where that was due and is told.
         events: what this round found out: a device lost, recovered, reset, an ECC count that grew.
     """
 
     samples: Sequence[DeviceSample] = ()
-    processes: Sequence[ProcessUse] = ()
     events: Sequence[DeviceEvent] = ()
 
 
@@ -58,6 +57,15 @@ class DeviceSource(Protocol):
 
     def close(self) -> None:
         """Let go of everything; may be called twice."""
+
+
+class Silent:
+    """Part of a source that tells no events but with its readings."""
+
+    def wait(self, timeout_s: float) -> Sequence[DeviceEvent]:
+        """Sleep so long, in seconds."""
+        time.sleep(timeout_s)
+        return ()
 
 
 class CallCost(NamedTuple):

@@ -18,7 +18,7 @@ class Look(msgspec.Struct, frozen=True):
     Attributes:
         source: its name.
         devices: what it found.
-        samples: one reading of each device that answered.
+        samples: one reading of each device that answered, of both what it told.
         unsupported: calls that some devices do not support, and how many do not.
         problems: what keeps it from telling more, with remedies.
     """
@@ -37,7 +37,7 @@ def look(source: DeviceSource) -> Look:
         if source.open():
             first = source.read(full=True).samples
             time.sleep(BETWEEN_S)
-            samples = source.read(full=True).samples or first
+            samples = _both(first, source.read(full=True).samples)
         unsupported = {
             name: cost.unsupported for name, cost in source.calls.items() if cost.unsupported
         }
@@ -50,3 +50,25 @@ def look(source: DeviceSource) -> Look:
         )
     finally:
         source.close()
+
+
+def _both(first: Sequence[DeviceSample], second: Sequence[DeviceSample]) -> list[DeviceSample]:
+    """The last sample of each device, with what only the first has: slow groups are in that one."""
+    latest = {_who(sample): sample for sample in first}
+    for sample in second:
+        before = latest.get(_who(sample))
+        latest[_who(sample)] = sample if before is None else _filled(sample, before)
+    return list(latest.values())
+
+
+def _filled(sample: DeviceSample, before: DeviceSample) -> DeviceSample:
+    missing = {
+        name: getattr(before, name)
+        for name in sample.__struct_fields__
+        if getattr(sample, name) is None
+    }
+    return msgspec.structs.replace(sample, **missing)
+
+
+def _who(sample: DeviceSample) -> tuple[str, str]:
+    return sample.device.id, sample.device.mig

@@ -57,4 +57,5 @@ def event(device: Device, number: int, anchor: Anchor) -> DeviceEvent:
         code=number,
         fault=entry.fault,
         message=entry.meaning,
+        action=entry.action,
     )

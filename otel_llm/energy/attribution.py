@@ -7,17 +7,16 @@ by time on the device times what a step should draw, and within a step by its me
 Fractions are added up per request and phase before they are rounded, once.
 """
 
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from otel_llm.energy.meter import Window
-from otel_llm.energy.models import Sharing
 from otel_llm.energy.rounding import Floats, Ints, apportion
+from otel_llm.facts.energy import Shared
 
-BusySource = Literal["kernels", "cuda_events", "step_time"]
-
-MODEL_ERROR: dict[Sharing, float] = {"tokens": 1.0, "work": 0.08, "shapley": 0.08}
+MODEL_ERROR: dict[Shared, float] = {"tokens": 1.0, "busy": 0.25, "work": 0.08, "shapley": 0.08}
 """Bound of what a model gets wrong, as a part; `make prove-energy` says how often it holds."""
 
 SHORT_ERROR = 0.1
@@ -50,6 +49,26 @@ class Steps(NamedTuple):
     share: Floats
 
 
+class Loads(NamedTuple):
+    """What steps weigh in a stretch of time. Loads of parts of it add up.
+
+    Attributes:
+        request: shape (requests,); rising.
+        prefill, decode: shape (requests,); weight of each, as `Steps.busy` times its shares.
+        crowd: shape (requests,); weight in decode times members of the step.
+        nobody: weight of steps whose members are not known.
+        start_ns, end_ns: shape (intervals,); when a step was on the device; rising, disjoint.
+    """
+
+    request: Ints
+    prefill: Floats
+    decode: Floats
+    crowd: Floats
+    nobody: float
+    start_ns: Ints
+    end_ns: Ints
+
+
 class Shares(NamedTuple):
     """A window's energy, shared out. Arrays have one entry per request, by rising number.
 
@@ -59,7 +78,8 @@ class Shares(NamedTuple):
         request: shape (requests,).
         prefill_mj, decode_mj: shape (requests,); what each is charged, adding up to the attributed.
         meter_error_mj: shape (requests,); each one's part of the window's own bound.
-        active_ns: shape (requests,); time with a step of it on the device in this window.
+        device_ns: shape (requests,); each one's part of the time with a step on the device.
+        batch: shape (requests,); members of its steps in decode, by weight; 0 without any.
     """
 
     window: Window
@@ -70,55 +90,154 @@ class Shares(NamedTuple):
     prefill_mj: Ints
     decode_mj: Ints
     meter_error_mj: Floats
-    active_ns: Ints
+    device_ns: Ints
+    batch: Floats
 
 
 def attribute(
     window: Window, steps: Steps, *, idle_power_mw: float | None = None, foreign_busy: float = 0.0
 ) -> Shares:
-    """Share a window out.
+    """Share a window out among the steps that touch it: `weigh` and `share_out` in one.
+
+    Raises:
+        ValueError: as both.
+    """
+    loads = weigh(window.start_ns, window.end_ns, steps)
+    return share_out(window, loads, idle_power_mw=idle_power_mw, foreign_busy=foreign_busy)
+
+
+def weigh(begin_ns: int, finish_ns: int, steps: Steps) -> Loads:
+    """What steps weigh between two moments.
 
     Args:
-        window: the device's energy.
-        steps: all that touch the window; the part of a step inside it counts. They may overlap.
-        idle_power_mw: what the device draws with nothing on it, in milliwatts; None takes the
-            window's mean, which charges too much to idle.
-        foreign_busy: weight of work on the device that no journal tells of, as `Steps.busy`.
+        begin_ns: in monotonic nanoseconds.
+        finish_ns: likewise, later.
+        steps: all that touch the time between; the part of a step inside counts. They may overlap.
 
     Raises:
         ValueError: arrays do not fit together, a step ends before it starts, or a weight or share
             is negative or not a number.
     """
-    _check(steps, foreign_busy)
-    part = _inside(window, steps)
-    idle_ns = window.end_ns - window.start_ns - covered_ns(window, steps.start_ns, steps.end_ns)
+    _check(steps)
+    part = inside(begin_ns, finish_ns, steps)
     weights = np.where(part > 0, steps.busy, 0.0) * part
-    working = float(weights.sum()) + foreign_busy
-    idle_mj = _idle(window, idle_ns, idle_power_mw) if working > 0 else window.delta_mj
-    if working <= 0 and (part > 0).any():
-        # Steps were there but nobody knows how busy: no reason to charge one rather than another.
+    nobody = float(weights[~steps.known | (steps.members == 0)].sum())
+    request, place = _places(steps.request)
+    count = len(request)
+    slot = place + count * steps.decode
+    charge = np.repeat(weights, steps.members)
+    charge *= steps.share
+    sums = _summed(slot, charge, 2 * count)
+    prefill, decode = sums[:count], sums[count:]
+    charge *= np.repeat(steps.members.astype(np.float64), steps.members)
+    crowd = _summed(slot, charge, 2 * count)[count:]
+    seen, there = prefill + decode > 0, part > 0
+    start_ns, end_ns = _covered(begin_ns, finish_ns, steps.start_ns[there], steps.end_ns[there])
+    return Loads(request[seen], prefill[seen], decode[seen], crowd[seen], nobody, start_ns, end_ns)
+
+
+def combined(loads: Sequence[Loads]) -> Loads:
+    """Several loads as one."""
+    if len(loads) == 1:
+        return loads[0]
+    empty = np.zeros(0, dtype=np.int64)
+    request, place = np.unique(
+        np.concatenate([empty, *(one.request for one in loads)]), return_inverse=True
+    )
+    prefill, decode, crowd = (
+        _summed(
+            place,
+            np.concatenate([np.zeros(0), *(getattr(one, name) for one in loads)]),
+            len(request),
+        )
+        for name in ("prefill", "decode", "crowd")
+    )
+    start_ns, end_ns = _union(
+        np.concatenate([empty, *(one.start_ns for one in loads)]),
+        np.concatenate([empty, *(one.end_ns for one in loads)]),
+    )
+    nobody = sum(one.nobody for one in loads)
+    return Loads(request, prefill, decode, crowd, nobody, start_ns, end_ns)
+
+
+def share_out(
+    window: Window, loads: Loads, *, idle_power_mw: float | None = None, foreign_busy: float = 0.0
+) -> Shares:
+    """Share a window out by what steps weighed in it.
+
+    Args:
+        window: the device's energy.
+        loads: of its time.
+        idle_power_mw: what the device draws with nothing on it, in milliwatts; None takes the
+            window's mean, which charges too much to idle.
+        foreign_busy: weight of work on the device that no journal tells of, as `Steps.busy`.
+
+    Raises:
+        ValueError: `foreign_busy` is negative or not a number.
+    """
+    if not foreign_busy >= 0:
+        message = "foreign_busy is negative or not a number"
+        raise ValueError(message)
+    covered = covered_ns(window, loads.start_ns, loads.end_ns)
+    bins = np.concatenate([loads.prefill, loads.decode, [loads.nobody + foreign_busy]])
+    working = float(bins.sum())
+    idle_mj = window.delta_mj
+    # Steps without weight: nobody knows how busy they were, and none is charged before others.
+    if working > 0 or len(loads.start_ns):
+        idle_ns = window.end_ns - window.start_ns - covered
         idle_mj = _idle(window, idle_ns, idle_power_mw)
-    return _shares(window, steps, part, weights, foreign_busy, idle_mj)
+    if working <= 0:
+        bins[-1] = working = 1.0
+    active_mj, count = window.delta_mj - idle_mj, len(loads.request)
+    whole = apportion(active_mj, bins)
+    unattributed = int(whole[-1])
+    prefill, decode = whole[:count], whole[count : 2 * count]
+    mine = (loads.prefill + loads.decode) / working
+    return Shares(
+        window,
+        active_mj - unattributed,
+        idle_mj,
+        unattributed,
+        loads.request,
+        prefill,
+        decode,
+        window.error_mj * (prefill + decode) / max(window.delta_mj, 1),
+        (mine * covered).astype(np.int64),
+        np.divide(loads.crowd, loads.decode, out=np.zeros(count), where=loads.decode > 0),
+    )
+
+
+def _summed(place: Ints, weights: Floats, count: int) -> Floats:
+    """Weights by place; shape (count,)."""
+    return np.bincount(place, weights=weights, minlength=count).astype(np.float64, copy=False)
 
 
 def covered_ns(window: Window, start_ns: Ints, end_ns: Ints) -> int:
     """Time of a window with a step on the device, in nanoseconds; overlaps count once."""
-    if not len(start_ns):
-        return 0
-    start = np.clip(start_ns, window.start_ns, window.end_ns)
-    end = np.clip(end_ns, window.start_ns, window.end_ns)
+    start, end = _covered(window.start_ns, window.end_ns, start_ns, end_ns)
+    return int((end - start).sum())
+
+
+def _covered(begin_ns: int, finish_ns: int, start_ns: Ints, end_ns: Ints) -> tuple[Ints, Ints]:
+    """Intervals, cut to what lies between two moments, as disjoint ones."""
+    return _union(np.clip(start_ns, begin_ns, finish_ns), np.clip(end_ns, begin_ns, finish_ns))
+
+
+def _union(start: Ints, end: Ints) -> tuple[Ints, Ints]:
+    if not len(start):
+        return start, end
     order = np.argsort(start, kind="stable")
     start, end = start[order], np.maximum.accumulate(end[order])
-    new = start[1:] > end[:-1]
-    return int(end[-1] - start[0] - (start[1:] - end[:-1])[new].sum())
+    new = np.concatenate([[True], start[1:] > end[:-1]])
+    return start[new], end[np.append(new[1:], True)]
 
 
-def _inside(window: Window, steps: Steps) -> Floats:
-    """Part of each step's time that lies in the window; a step without length lies in one."""
-    begin = np.maximum(steps.start_ns, window.start_ns)
-    finish = np.minimum(steps.end_ns, window.end_ns)
+def inside(begin_ns: int, finish_ns: int, steps: Steps) -> Floats:
+    """Part of each step's time between two moments; a step without length lies in one window."""
+    begin = np.maximum(steps.start_ns, begin_ns)
+    finish = np.minimum(steps.end_ns, finish_ns)
     length = steps.end_ns - steps.start_ns
-    point = (length == 0) & (steps.start_ns >= window.start_ns) & (steps.start_ns < window.end_ns)
+    point = (length == 0) & (steps.start_ns >= begin_ns) & (steps.start_ns < finish_ns)
     inside = np.maximum(finish - begin, 0)
     parts = np.divide(inside, length, out=np.zeros(len(length)), where=length > 0)
     return np.where(point, 1.0, parts)
@@ -131,42 +250,6 @@ def _idle(window: Window, idle_ns: int, power_mw: float | None) -> int:
     return min(window.delta_mj, round(rate * idle_ns / 1e9))
 
 
-def _shares(
-    window: Window, steps: Steps, part: Floats, weights: Floats, foreign: float, idle_mj: int
-) -> Shares:
-    known = steps.known & (steps.members > 0)
-    nobody = float(weights[~known].sum()) + foreign
-    request, place = _places(steps.request)
-    count = len(request)
-    charge = np.repeat(weights, steps.members) * steps.share
-    slot = place + count * steps.decode
-    sums = np.bincount(slot, weights=charge, minlength=2 * count)
-    active_mj = window.delta_mj - idle_mj
-    bins = np.append(sums, nobody)
-    if bins.sum() <= 0:
-        bins[-1] = 1.0
-    whole = apportion(active_mj, bins)
-    prefill, decode = whole[:count], whole[count : 2 * count]
-    unattributed = int(whole[-1])
-    span = part * (steps.end_ns - steps.start_ns)
-    # A step without length counts as one nanosecond, so that its members are seen.
-    span = np.where(part > 0, np.maximum(span, 1.0), 0.0)
-    time = np.bincount(place, weights=np.repeat(span, steps.members), minlength=count)
-    active, seen = time.astype(np.int64), time > 0
-    mine = (prefill + decode) / max(window.delta_mj, 1)
-    return Shares(
-        window,
-        active_mj - unattributed,
-        idle_mj,
-        unattributed,
-        request[seen],
-        prefill[seen],
-        decode[seen],
-        (window.error_mj * mine)[seen],
-        active[seen],
-    )
-
-
 def _places(request: Ints) -> tuple[Ints, Ints]:
     """Distinct numbers, rising, and where each entry's stands; without a sort if they are dense."""
     if len(request):
@@ -177,14 +260,14 @@ def _places(request: Ints) -> tuple[Ints, Ints]:
     return distinct, place
 
 
-def _check(steps: Steps, foreign: float) -> None:
+def _check(steps: Steps) -> None:
     count, members = len(steps.start_ns), len(steps.request)
     lengths = {len(array) for array in (steps.end_ns, steps.busy, steps.known, steps.members)}
     inner = {len(steps.decode), len(steps.share), int(steps.members.sum()) if count else 0}
     problems = {
         "its arrays differ in length": lengths != {count} or inner != {members},
         "a step ends before it starts": bool((steps.end_ns < steps.start_ns).any()),
-        "busy is negative or not a number": not _weights(steps.busy) or not foreign >= 0,
+        "busy is negative or not a number": not _weights(steps.busy),
         "share is negative or not a number": not _weights(steps.share),
         "a step that is not known has members": bool(steps.members[~steps.known].any()),
     }

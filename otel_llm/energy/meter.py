@@ -13,6 +13,8 @@ from typing import Any, Literal, NamedTuple
 
 Method = Literal["counter", "integrated", "estimate"]
 
+TICK_NS = 100_000_000.0
+"""How often counters of NVIDIA's devices tick, about."""
 _RANK: dict[Method, int] = {"counter": 0, "integrated": 1, "estimate": 2}
 
 
@@ -78,6 +80,11 @@ class Meter:
         self._method: Method = "counter"
         self._flags: set[str] = set()
         self._forget()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is in a window: its device has told something since it was last lost."""
+        return self._knot_ns is not None
 
     def add(self, at_ns: int, energy_mj: float | None, power_mw: float | None) -> list[Window]:
         """Take in one reading.
@@ -170,27 +177,41 @@ class Meter:
                 return []
             self._flags.add("stuck")
             return self._reach(at_ns, 0.0, 0.0)
-        elif not 0 < energy - self._counter <= self._max_power * (at_ns - knot_ns) / 1e9 * 1.5:
+        elif not 0 < energy - self._counter <= self._most(at_ns - knot_ns):
             windows = self._bridge(at_ns, power, "reset")
         else:
             # The tick came between two reads; a displaced knot shifts energy, never loses it.
             tick_ns = max((at_ns + before) // 2, knot_ns + 1)
+            slack_ns = (at_ns - before) / 2
+            if at_ns - before > self._max_gap_ns:
+                # Nobody looked: it has ticked many times, the last one a tick ago at most.
+                tick_ns, slack_ns = at_ns, TICK_NS
             grown = energy - self._counter
             # The first reading may be as old as a whole tick.
             doubt = grown if "partial" in self._flags and not self._slope else 0.0
-            windows = self._reach(tick_ns, grown, (at_ns - before) / 2, doubt)
+            windows = self._reach(tick_ns, grown, slack_ns, doubt)
         self._counter, self._power = energy, power if power is not None else self._power
         return windows
 
+    def _most(self, span_ns: float) -> float:
+        """What a counter can grow by in a time: its tick may hold what was drawn before that."""
+        return self._max_power * (span_ns + TICK_NS) / 1e9 * 1.5
+
     def _bridge(self, at_ns: int, power: float | None, flag: str | None) -> list[Window]:
         """From the last knot to now without a counter: by power, else by what it drew before."""
-        if flag:
-            self._flags.add(flag)
         known = [value for value in (self._power, power) if value is not None]
-        self._weaken("integrated" if known else "estimate")
         rate = sum(known) / len(known) if known else self._slope * 1e9
         energy = rate * (at_ns - (self._knot_ns or at_ns)) / 1e9
-        return self._reach(at_ns, energy, 0.0, energy)
+        self._note_bridge(flag, measured=bool(known))
+        windows = self._reach(at_ns, energy, 0.0, energy)
+        if self._start_ns < at_ns:  # the window that is open now has a part of it
+            self._note_bridge(flag, measured=bool(known))
+        return windows
+
+    def _note_bridge(self, flag: str | None, *, measured: bool) -> None:
+        if flag:
+            self._flags.add(flag)
+        self._weaken("integrated" if measured else "estimate")
 
     def _integrate(self, at_ns: int, power: float) -> list[Window]:
         self._weaken("integrated")

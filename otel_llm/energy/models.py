@@ -16,7 +16,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from otel_llm.energy.rounding import Floats, Ints
-from otel_llm.energy.shape import DevicePeak, ModelShape
+from otel_llm.energy.shape import DevicePeak
+from otel_llm.facts.shape import ServedShape
 
 Sharing = Literal["tokens", "work", "shapley"]
 
@@ -71,7 +72,7 @@ def tokens(members: Members) -> Floats:
     return _shared(members.tokens.astype(np.float64), members)
 
 
-def work(members: Members, shape: ModelShape, peak: DevicePeak) -> Work:
+def work(members: Members, shape: ServedShape, peak: DevicePeak) -> Work:
     """Shares by work, reckoned block by block, so that temporaries stay in the cache.
 
     Reading the weights is a cost that members share: equally as long as reading takes longer than
@@ -101,46 +102,70 @@ def _blocks(members: Members) -> list[Members]:
     ]
 
 
-def _work(members: Members, shape: ModelShape, peak: DevicePeak) -> Work:
-    own = _own(members, shape, peak)
+def _work(members: Members, shape: ServedShape, peak: DevicePeak) -> Work:
+    """A block. Members with one token are a straight line in their context: no more is reckoned."""
     first, counts = members.first, members.counts
-    whole = np.add.reduceat(own.linear_s, first)
-    attention_s = np.add.reduceat(own.attention_s, first)
+    line = _line(shape, peak)
+    many = np.flatnonzero(members.tokens != 1) if line else np.arange(len(members.tokens))
+    step = np.searchsorted(first, many, side="right") - 1
+    some = _own(Members(first, members.tokens[many], members.context[many]), shape, peak)
+    ones = counts - np.bincount(step, minlength=len(first))
+    context = members.context.astype(np.float64)
+    context[many] = 0.0
+    seen = np.add.reduceat(context, first)
+    whole = np.add.reduceat(members.tokens, first) * (shape.flops_per_token / peak.flops)
     read_s = shape.weights / peak.bytes_s
-    over = _over(members, own.linear_s, whole, read_s)
-    excess = np.add.reduceat(over, first)
+    one_s = np.full_like(whole, shape.flops_per_token / peak.flops)
+    over, over_many = _excess(one_s, whole, read_s), _excess(some.linear_s, whole[step], read_s)
+    excess = ones * over + _by_step(over_many, step, whole)
     wanted = np.maximum(whole - read_s, 0.0)
-    scale = np.divide(wanted, excess, out=np.zeros_like(excess), where=excess > 0)
+    scale = peak.static_w * np.divide(wanted, excess, out=np.zeros_like(excess), where=excess > 0)
     fixed_j = (peak.static_w * read_s + peak.pj_per_byte * 1e-12 * shape.weights) / counts
-    joules = over * np.repeat(peak.static_w * scale, counts)
-    joules += np.repeat(fixed_j, counts)
-    joules += peak.static_w * own.attention_s
-    joules += own.dynamic_j
+    joules = context * line.rise_j if line else context
+    joules += np.repeat((line.base_j if line else 0.0) + scale * over + fixed_j, counts)
+    alone = peak.static_w * some.attention_s + some.dynamic_j
+    joules[many] = alone + (scale[step] * over_many + fixed_j[step])
     energy_j = np.add.reduceat(joules, first)
+    joules *= np.repeat(1 / energy_j, counts)
+    pairs = seen + ones
+    read = shape.kv_per_token * (pairs + ones)
     return Work(
-        joules * np.repeat(1 / energy_j, counts),
+        joules,
         energy_j,
-        np.maximum(whole, read_s) + attention_s,
-        np.add.reduceat(own.flops, first),
-        np.add.reduceat(own.bytes, first) + shape.weights,
-    )
+        np.maximum(whole, read_s)
+        + read / peak.bytes_s
+        + _by_step(some.attention_s, step, whole),
+        ones * shape.flops_per_token + pairs * shape.flops_per_pair
+        + _by_step(some.flops, step, whole),
+        read + shape.weights + _by_step(some.bytes, step, whole),
+    )  # fmt: skip
 
 
-def _over(members: Members, own_s: Floats, whole_s: Floats, read_s: float) -> Floats:
-    """What each member adds beyond the reading of weights, in seconds.
+class _Line(NamedTuple):
+    """What a member with one token takes, weights apart, in joules: so much, and per context."""
 
-    Members with one token are alike within their step: one figure serves them all.
-    """
-    one_s = own_s[np.argmax(members.tokens == 1)] if (members.tokens == 1).any() else 0.0
-    over = np.repeat(_excess(np.full_like(whole_s, one_s), whole_s, read_s), members.counts)
-    many = np.flatnonzero(members.tokens != 1)
-    step = np.searchsorted(members.first, many, side="right") - 1
-    over[many] = _excess(own_s[many], whole_s[step], read_s)
-    return over
+    base_j: float
+    rise_j: float
+
+
+def _line(shape: ServedShape, peak: DevicePeak) -> _Line | None:
+    """None on a device that computes attention to one token in more time than it takes to read."""
+    read_s, pair_s = shape.kv_per_token / peak.bytes_s, shape.flops_per_pair / peak.flops
+    if pair_s > read_s:
+        return None
+    per_flop, per_byte = peak.pj_per_flop * 1e-12, peak.pj_per_byte * 1e-12
+    token_j = peak.static_w * read_s + per_byte * shape.kv_per_token
+    pair_j = per_flop * shape.flops_per_pair
+    # It attends to its context and itself, reads these and writes one.
+    return _Line(2 * token_j + pair_j + per_flop * shape.flops_per_token, token_j + pair_j)
+
+
+def _by_step(values: Floats, step: Ints, like: Floats) -> Floats:
+    return np.bincount(step, weights=values, minlength=len(like)).astype(np.float64, copy=False)
 
 
 def shapley(
-    members: Members, shape: ModelShape, peak: DevicePeak, *, orders: int = 64, seed: int = 0
+    members: Members, shape: ServedShape, peak: DevicePeak, *, orders: int = 64, seed: int = 0
 ) -> Floats:
     """Shares by the Shapley value of the same cost, sampled over orders of arrival.
 
@@ -191,7 +216,7 @@ class _Own(NamedTuple):
     bytes: Floats
 
 
-def _own(members: Members, shape: ModelShape, peak: DevicePeak) -> _Own:
+def _own(members: Members, shape: ServedShape, peak: DevicePeak) -> _Own:
     """What each member takes for itself, weights apart."""
     count = members.tokens.astype(np.float64)
     seen = members.context + count

@@ -1,67 +1,12 @@
-"""What a model costs and what a device can do: the numbers that the `work` model reckons with."""
+"""What a device can do: what the `work` model reckons with, beside a model's shape."""
 
 import csv
+import math
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-
-class ModelShape(NamedTuple):
-    """A decoder-only transformer, as its configuration tells.
-
-    Attributes:
-        layers: how many.
-        hidden: width.
-        heads: attention heads.
-        kv_heads: heads of keys and values.
-        head_dim: width of a head.
-        ffn: width of the feed-forward part, of one expert where there are several.
-        vocab: tokens it knows.
-        weight_bytes: bytes of one weight, for example 2 for bfloat16, 0.5 for four bits.
-        kv_bytes: bytes of one number in the KV cache.
-        experts: experts per layer; 1 for a dense model.
-        active_experts: of those, how many serve one token.
-    """
-
-    layers: int
-    hidden: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    ffn: int
-    vocab: int
-    weight_bytes: float = 2.0
-    kv_bytes: float = 2.0
-    experts: int = 1
-    active_experts: int = 1
-
-    @property
-    def flops_per_token(self) -> float:
-        """Multiplications and additions of all matrices for one token, attention's scores apart."""
-        expert = 3 * self.hidden * self.ffn
-        layer = self._attention_weights + expert * self.active_experts
-        return 2.0 * (self.layers * layer + self.hidden * self.vocab)
-
-    @property
-    def flops_per_pair(self) -> float:
-        """Of scores and values, for one token that attends to one token."""
-        return 4.0 * self.layers * self.heads * self.head_dim
-
-    @property
-    def weights(self) -> float:
-        """Bytes read once per step for a batch that reaches every expert."""
-        layer = self._attention_weights + 3 * self.hidden * self.ffn * self.experts
-        return self.weight_bytes * (self.layers * layer + self.hidden * self.vocab)
-
-    @property
-    def kv_per_token(self) -> float:
-        """Bytes of keys and values of one token."""
-        return 2.0 * self.layers * self.kv_heads * self.head_dim * self.kv_bytes
-
-    @property
-    def _attention_weights(self) -> int:
-        queries = self.hidden * self.heads * self.head_dim
-        return 2 * queries + 2 * self.hidden * self.kv_heads * self.head_dim
+from otel_llm.errors import SettingError
 
 
 class DevicePeak(NamedTuple):
@@ -99,6 +44,53 @@ def device_peak(name: str) -> DevicePeak | None:
     return DevicePeak(
         flops, bytes_s, watts / 4, watts / 2 / flops * 1e12, watts / 4 / bytes_s * 1e12
     )
+
+
+_COLUMNS = ("name", "flops", "bytes_s", "static_w", "pj_per_flop", "pj_per_byte")
+
+
+def read_peaks(path: str) -> dict[str, DevicePeak]:
+    """Coefficients fitted by the operator, by product name.
+
+    Args:
+        path: a CSV file with the columns `name` and those of `DevicePeak`.
+
+    Raises:
+        SettingError: the file cannot be read, a column is missing, or a value is no number above 0.
+    """
+    try:
+        with open(path, encoding="utf-8", newline="") as file:  # noqa: PTH123
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        problem = f"{path} cannot be read: {error}"
+        raise _bad(problem, "Give the path of a CSV file") from error
+    if not rows or not set(_COLUMNS) <= set(rows[0]):
+        problem = f"{path} has no rows with the columns {', '.join(_COLUMNS)}"
+        raise _bad(problem, "Name them in its first line")
+    return {row["name"]: _peak(row, f"{path}, line {line}") for line, row in enumerate(rows, 2)}
+
+
+def _peak(row: dict[str, str], where: str) -> DevicePeak:
+    flops, bytes_s, static_w, per_flop, per_byte = (
+        _value(row, name, where, 1.0 if place < 2 else 0.0)
+        for place, name in enumerate(_COLUMNS[1:])
+    )
+    return DevicePeak(flops, bytes_s, static_w, per_flop, per_byte, calibrated=True)
+
+
+def _value(row: dict[str, str], name: str, where: str, least: float) -> float:
+    try:
+        value = float(row[name])
+    except (TypeError, ValueError):
+        value = math.nan
+    if not (math.isfinite(value) and value >= least):
+        problem = f"{where}: {name} is {row[name]!r}, no number of at least {least:g}"
+        raise _bad(problem, "Mend it; see docs/energy.md")
+    return value
+
+
+def _bad(problem: str, remedy: str) -> SettingError:
+    return SettingError("energy_coefficients", problem, remedy)
 
 
 @cache

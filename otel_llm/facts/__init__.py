@@ -5,7 +5,7 @@ A fact is immutable and complete: spans, rows and metrics are views of it. Facts
 """
 
 from otel_llm.facts.gateway import Attempt, GatewayCall, GatewayCallStarted
-from otel_llm.facts.kernel import StepKernels
+from otel_llm.facts.kernel import StepGpuTime, StepKernels
 from otel_llm.facts.producer import Producer
 from otel_llm.facts.request import RequestArrived, RequestDelivered, RequestFinished
 from otel_llm.facts.step import PHASE_DECODE, PHASE_PREFILL, StepDone, StepScheduled
@@ -21,6 +21,7 @@ __all__ = [
     "RequestDelivered",
     "RequestFinished",
     "StepDone",
+    "StepGpuTime",
     "StepKernels",
     "StepScheduled",
 ]

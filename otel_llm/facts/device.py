@@ -12,7 +12,10 @@ from otel_llm.clock import Anchor, MonotonicNs
 
 DeviceKind = Literal["gpu", "cpu", "dram"]
 DeviceSourceName = Literal["nvml", "rapl", "estimate", "replay"]
-DeviceEventName = Literal["xid", "ecc", "lost", "recovered", "reset", "remapped", "recovery_action"]
+DeviceEventName = Literal[
+    "xid", "ecc", "ecc_corrected", "lost", "recovered", "reset", "remapped", "recovery_action",
+    "unavailable", "parted",
+]  # fmt: skip
 Fault = Literal["", "user", "hardware", "driver"]
 
 
@@ -50,13 +53,24 @@ class Device(msgspec.Struct, frozen=True):
     links: tuple[str, ...] = ()
 
 
-class DeviceSample(msgspec.Struct, frozen=True, kw_only=True):
-    """One reading of a device. None is what it does not tell; 0 is a reading of 0.
+class ProcessUse(msgspec.Struct, frozen=True):
+    """A process's use of a device.
 
     Attributes:
-        device: whose.
-        at_ns: middle of the read, in monotonic nanoseconds.
-        anchor: clock reading nearest to it.
+        pid: as the driver tells it: of the host's namespace.
+        memory_bytes: device memory it holds; None if not told.
+        utilization: percent of the last interval with its kernels; None if not told.
+    """
+
+    pid: int
+    memory_bytes: int | None = None
+    utilization: int | None = None
+
+
+class DeviceReadings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a device tells at one time. None is what it does not tell; 0 is a reading of 0.
+
+    Attributes:
         energy_mj: the device's counter, in millijoules; it starts anew with its driver.
         power_mw: drawn at that moment, in milliwatts.
         power_average_mw: the device's own average (1 s on most), in milliwatts.
@@ -73,12 +87,8 @@ class DeviceSample(msgspec.Struct, frozen=True, kw_only=True):
         remapped_rows_corrected, remapped_rows_uncorrected: memory rows remapped for good.
         remap_pending: a remapping waits for a reset.
         sm_active, sm_occupancy, tensor_active, dram_active: GPM, percent of the interval.
-        read_ns: how long the reading took, in nanoseconds.
     """
 
-    device: Device
-    at_ns: MonotonicNs
-    anchor: Anchor
     energy_mj: int | None = None
     power_mw: int | None = None
     power_average_mw: int | None = None
@@ -102,6 +112,23 @@ class DeviceSample(msgspec.Struct, frozen=True, kw_only=True):
     sm_occupancy: float | None = None
     tensor_active: float | None = None
     dram_active: float | None = None
+
+
+class DeviceSample(DeviceReadings, frozen=True, kw_only=True):
+    """One reading of a device.
+
+    Attributes:
+        device: whose.
+        at_ns: middle of the read, in monotonic nanoseconds.
+        anchor: clock reading nearest to it.
+        processes: who has work on it; None if not read.
+        read_ns: how long the reading took, in nanoseconds.
+    """
+
+    device: Device
+    at_ns: MonotonicNs
+    anchor: Anchor
+    processes: tuple[ProcessUse, ...] | None = None
     read_ns: int = 0
 
 
@@ -116,6 +143,7 @@ class DeviceEvent(msgspec.Struct, frozen=True, kw_only=True):
         code: number of the XID or of the recovery action; None for others.
         fault: whose fault; empty if not known.
         message: what it means, for people.
+        action: what to do; empty if not known.
         occurrences: how many like it this one stands for.
     """
 
@@ -126,20 +154,5 @@ class DeviceEvent(msgspec.Struct, frozen=True, kw_only=True):
     code: int | None = None
     fault: Fault = ""
     message: str = ""
+    action: str = ""
     occurrences: int = 1
-
-
-class ProcessUse(msgspec.Struct, frozen=True):
-    """A process's use of a device.
-
-    Attributes:
-        device: whose.
-        pid: as the driver tells it: of the host's namespace.
-        memory_bytes: device memory it holds; None if not told.
-        utilization: percent of the last interval with its kernels; None if not told.
-    """
-
-    device: Device
-    pid: int
-    memory_bytes: int | None = None
-    utilization: int | None = None

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import msgspec
 
 MAX_TEXT = 200
-"""Longest value, in characters: 27 of them fit a journal's header."""
+"""Longest value, in characters."""
+MAX_BYTES = 3_500
+"""All of them together, as JSON: a journal's header has room for that beside the devices."""
 
 
 class Identity(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -33,6 +35,9 @@ class Identity(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         model_version: registry tag or revision of the served model.
         driver_version: NVIDIA's kernel driver.
         cuda_version: CUDA of the image.
+        host_id: of the machine: the cloud's, else that of /etc/machine-id.
+        slurm_cluster, slurm_account, slurm_array_task: the task as `JOB_TASK`.
+        ray_cluster, ray_job_id: of Ray.
     """
 
     host_arch: str = ""
@@ -61,49 +66,22 @@ class Identity(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     model_version: str = ""
     driver_version: str = ""
     cuda_version: str = ""
+    host_id: str = ""
+    slurm_cluster: str = ""
+    slurm_account: str = ""
+    slurm_array_task: str = ""
+    ray_cluster: str = ""
+    ray_job_id: str = ""
 
     def attributes(self) -> Iterator[tuple[str, str]]:
         """Resource attributes of what is known: names of the conventions, else ours."""
+        # An engine never asks, and need not pay for the import.
+        from otel_llm.conventions.identity import ATTRIBUTES, OWNERS
+
         for field, key in ATTRIBUTES.items():
             value = getattr(self, field)
             if value:
                 yield key, value
-        owner = _OWNERS.get(self.k8s_owner_kind)
+        owner = OWNERS.get(self.k8s_owner_kind)
         if owner is not None and self.k8s_owner:
             yield owner, self.k8s_owner
-
-
-ATTRIBUTES = {
-    "host_arch": "host.arch",
-    "container_id": "container.id",
-    "container_runtime": "container.runtime.name",
-    "k8s_pod": "k8s.pod.name",
-    "k8s_pod_uid": "k8s.pod.uid",
-    "k8s_namespace": "k8s.namespace.name",
-    "k8s_node": "k8s.node.name",
-    "k8s_container": "k8s.container.name",
-    "kueue_queue": "otel_llm.kueue.queue",
-    "volcano_job": "otel_llm.volcano.job",
-    "volcano_queue": "otel_llm.volcano.queue",
-    "slurm_job_id": "otel_llm.slurm.job.id",
-    "slurm_step_id": "otel_llm.slurm.step.id",
-    "slurm_job_name": "otel_llm.slurm.job.name",
-    "slurm_partition": "otel_llm.slurm.partition",
-    "slurm_node": "otel_llm.slurm.node",
-    "cloud_provider": "cloud.provider",
-    "cloud_region": "cloud.region",
-    "cloud_zone": "cloud.availability_zone",
-    "cloud_instance_type": "host.type",
-    "cloud_spot": "otel_llm.cloud.spot",
-    "model_version": "otel_llm.model.version",
-    "driver_version": "otel_llm.driver.version",
-    "cuda_version": "otel_llm.cuda.version",
-}
-"""Resource attribute of each field; the owner's depends on its kind. Names without `otel_llm.` are
-those of https://opentelemetry.io/docs/specs/semconv/registry/attributes/"""
-_OWNERS = {
-    "Deployment": "k8s.deployment.name",
-    "StatefulSet": "k8s.statefulset.name",
-    "DaemonSet": "k8s.daemonset.name",
-    "Job": "k8s.job.name",
-}

@@ -4,14 +4,17 @@ A joined fact carries the one anchor that turns all its monotonic stamps into wa
 of the wall clock in the middle of a request changes none of its durations.
 """
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
 from otel_llm.context import TenantTag
-from otel_llm.facts.device import DeviceEvent, DeviceSample
+from otel_llm.facts.device import Device, DeviceEvent, DeviceSample
+from otel_llm.facts.energy import EnergyWindow, RequestEnergy, RequestJoules, StepEnergy
 from otel_llm.facts.gateway import Attempt, CallOutcome, GatewayCall
+from otel_llm.facts.identity import Identity
 from otel_llm.facts.kernel import StepKernels
 from otel_llm.facts.producer import Producer
 from otel_llm.facts.request import (
@@ -73,6 +76,8 @@ class JoinedRequest(msgspec.Struct, frozen=True):
         resumed: the steps that took it in again after preemptions, as far as seen.
         delivered_tokens: output tokens that the API server handed on; None where that is the core
             itself, or its half of the request is not known.
+        energy: what it was charged by the time it is told; None where no device of its engine is
+            metered. What comes later is told in amounts alone.
     """
 
     producer: Producer
@@ -85,6 +90,7 @@ class JoinedRequest(msgspec.Struct, frozen=True):
     incomplete: bool = False
     resumed: tuple[Resumption, ...] = ()
     delivered_tokens: int | None = None
+    energy: RequestJoules | None = None
 
 
 class JoinedDelivery(msgspec.Struct, frozen=True):
@@ -120,6 +126,8 @@ class JoinedStep(msgspec.Struct, frozen=True):
         trace: its span's ids; None if it gets no span.
         links: ids of its members' request spans; empty if it gets no span.
         links_dropped: members' request spans beyond the limit of links.
+        parts: shape (members,); millionths of the step's energy that are each member's, where
+            the energy of some of its ranks is joined in the store; else empty.
     """
 
     producer: Producer
@@ -131,6 +139,7 @@ class JoinedStep(msgspec.Struct, frozen=True):
     trace: SpanIds | None = None
     links: tuple[SpanIds, ...] = ()
     links_dropped: int = 0
+    parts: Sequence[int] = ()
 
     @property
     def tokens_by_phase(self) -> tuple[int, int]:
@@ -143,7 +152,8 @@ class JoinedStep(msgspec.Struct, frozen=True):
 class JoinedKernels(msgspec.Struct, frozen=True):
     """The kernels of a step; `step` holds the ids of the step's span, None if it has none.
 
-    `incomplete` says that facts about them were lost.
+    `incomplete` says that facts about them were lost; `summed`, that the step's sums are a fact of
+    their own, so that none are made of these.
     """
 
     producer: Producer
@@ -151,6 +161,7 @@ class JoinedKernels(msgspec.Struct, frozen=True):
     kernels: StepKernels
     step: SpanIds | None = None
     incomplete: bool = False
+    summed: bool = False
 
 
 class StepKernelSums(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,6 +184,8 @@ class StepKernelSums(msgspec.Struct, frozen=True, kw_only=True):
         kernel_ns: shape (classes,); their durations, summed.
         rank: the worker's rank in its engine.
         incomplete: facts about it were lost.
+        bound: `busy_ns` is the most it can be, and `overlap_ns` is not known: not every kernel was
+            told one by one. So it is with source `cuda_event`, whose time has no classes either.
     """
 
     producer: Producer
@@ -191,6 +204,7 @@ class StepKernelSums(msgspec.Struct, frozen=True, kw_only=True):
     kernel_ns: list[int]
     rank: int = 0
     incomplete: bool = False
+    bound: bool = False
 
 
 class KernelTotals(msgspec.Struct, frozen=True, kw_only=True):
@@ -295,6 +309,24 @@ class JoinedSample(msgspec.Struct, frozen=True):
     sample: DeviceSample
 
 
+class JoinedDevice(msgspec.Struct, frozen=True):
+    """What a device of the agent's own host is, and what is known of that host.
+
+    Attributes:
+        host: host name.
+        boot_id: boot of the host.
+        anchor: clock reading of when it was so.
+        device: it.
+        identity: of the agent's process; a table of devices has what is the machine's of it.
+    """
+
+    host: str
+    boot_id: str
+    anchor: Anchor
+    device: Device
+    identity: Identity
+
+
 class JoinedDeviceEvent(msgspec.Struct, frozen=True):
     """What befell a device of the agent's own host."""
 
@@ -315,5 +347,9 @@ Joined: TypeAlias = (
     | JoinedAttempt
     | ProducerEvent
     | JoinedSample
+    | JoinedDevice
     | JoinedDeviceEvent
+    | EnergyWindow
+    | RequestEnergy
+    | StepEnergy
 )

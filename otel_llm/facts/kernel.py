@@ -1,12 +1,13 @@
 """Kernels of one step: what ran on the device, or on the CPU standing in for one."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
 from otel_llm.clock import MonotonicNs
 
-KernelSource = Literal["cpu", "cupti", "kineto", "nsys"]
+KernelSource = Literal["cpu", "cupti", "cuda_event", "kineto", "nsys"]
 
 
 class StepKernels(msgspec.Struct, frozen=True, array_like=True):
@@ -32,3 +33,36 @@ class StepKernels(msgspec.Struct, frozen=True, array_like=True):
     base_ns: MonotonicNs
     offset_ns: list[int]
     duration_ns: list[int]
+
+
+def named_together(told: Sequence[StepKernels]) -> tuple[list[int], list[str]]:
+    """For each kernel of all records the index of its name, and the distinct names of all."""
+    known: dict[str, int] = {}
+    index: list[int] = []
+    for kernels in told:
+        ours = [known.setdefault(name, len(known)) for name in kernels.names]
+        index += [ours[place] for place in kernels.name_index]
+    return index, list(known)
+
+
+class StepGpuTime(msgspec.Struct, frozen=True, array_like=True):
+    """How long a step took on one rank's device, between two CUDA events around its launches.
+
+    Attributes:
+        seq: number of the step.
+        engine: instance id of the engine whose step it is.
+        dp_rank: the engine's data-parallel rank.
+        rank: the worker's rank in its engine.
+        device: UUID of its device.
+        launched_ns: the host began to launch it, in monotonic nanoseconds. The device began later.
+        gpu_ns: from the first event to the second, on the device, in nanoseconds; gaps between
+            kernels are in it.
+    """
+
+    seq: int
+    engine: str
+    dp_rank: int
+    rank: int
+    device: str
+    launched_ns: MonotonicNs
+    gpu_ns: int

@@ -5,8 +5,9 @@ from typing import Literal
 import msgspec
 
 from otel_llm.facts.identity import Identity
+from otel_llm.facts.shape import ServedShape
 
-ProducerKind = Literal["engine", "frontend", "gateway"]
+ProducerKind = Literal["engine", "frontend", "gateway", "worker"]
 
 
 class Producer(msgspec.Struct, frozen=True):
@@ -14,7 +15,8 @@ class Producer(msgspec.Struct, frozen=True):
 
     Attributes:
         kind: which layer writes. `frontend` is an engine's API server with its own half of each
-            request, in the core's process or in another.
+            request, in the core's process or in another; `worker` one of its workers, which tells
+            of its device.
         instance_id: 32 hex digits, random per journal. Never derived from a pid.
         boot_id: the kernel's boot id; monotonic stamps compare only within one boot.
         time_namespace: inode of the writer's time namespace; likewise.
@@ -30,6 +32,7 @@ class Producer(msgspec.Struct, frozen=True):
             rank; two ranks on one device name it twice.
         ranks: workers that the engine has on devices, on all nodes; 0 if it has none there or
             does not know. More than `devices` names: some are on other nodes, or did not tell.
+        shape: of the served model; None if not told.
     """
 
     kind: ProducerKind
@@ -46,3 +49,4 @@ class Producer(msgspec.Struct, frozen=True):
     identity: Identity = Identity()
     devices: list[str] = []
     ranks: int = 0
+    shape: ServedShape | None = None

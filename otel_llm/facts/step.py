@@ -7,8 +7,14 @@ A journal may hold both in short, where every member decodes one token: three by
 member. A reader writes out what is scheduled, which costs no more than the record's own members.
 What a result has in short is written out only against its step: its one number could stand for any
 size.
+
+Numbers of members are lists as a journal holds them. The agent packs them into arrays, which NumPy
+and Arrow read where they are, and which take a sixth of the memory.
 """
 
+import struct
+from array import array
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -21,6 +27,30 @@ PHASE_DECODE = 1
 
 MAX_MEMBERS = 1 << 16
 """Most members of a batch that a record may stand for in short."""
+
+Numbers = Sequence[int]
+"""One number for each member: a list, or an array of 64-bit integers."""
+
+
+def packed(numbers: Numbers) -> "array[int]":
+    """Numbers as an array, made by way of their bytes, in about half the time.
+
+    Raises:
+        OverflowError: one of them has more than 63 bits.
+    """
+    if isinstance(numbers, array):
+        return numbers
+    try:
+        return array("q", struct.pack(f"{len(numbers)}q", *numbers))
+    except struct.error:
+        return array("q", numbers)  # says what is wrong with them
+
+
+def _packed_counts(numbers: Numbers) -> "array[int]":
+    """The same, quick where each member has one token, as most often."""
+    if not isinstance(numbers, array) and numbers.count(1) == len(numbers):
+        return array("q", (1,)) * len(numbers)
+    return packed(numbers)
 
 
 class StepScheduled(msgspec.Struct, frozen=True, array_like=True):
@@ -43,15 +73,15 @@ class StepScheduled(msgspec.Struct, frozen=True, array_like=True):
 
     seq: int
     schedule_ns: MonotonicNs
-    request_index: list[int]
+    request_index: Numbers
     phase: bytes
-    tokens: list[int]
-    context: list[int]
+    tokens: Numbers
+    context: Numbers
     running: int = 0
     waiting: int = 0
     kv_used: int = 0
     kv_total: int = 0
-    drafts: list[int] = []
+    drafts: Numbers = []
     short: bool = False
 
     def whole(self) -> "StepScheduled":
@@ -61,6 +91,25 @@ class StepScheduled(msgspec.Struct, frozen=True, array_like=True):
         members = len(self.request_index)
         phase, tokens = bytes([PHASE_DECODE]) * members, [1] * members
         return msgspec.structs.replace(self, phase=phase, tokens=tokens, short=False)
+
+    def packed(self) -> "StepScheduled":
+        """The same, its numbers as arrays.
+
+        Raises:
+            OverflowError: one of them has more than 63 bits.
+        """
+        if all(isinstance(one, array) for one in self._numbers()):
+            return self
+        return msgspec.structs.replace(
+            self,
+            request_index=packed(self.request_index),
+            tokens=_packed_counts(self.tokens),
+            context=packed(self.context),
+            drafts=packed(self.drafts),
+        )
+
+    def _numbers(self) -> tuple[Numbers, ...]:
+        return self.request_index, self.tokens, self.context, self.drafts
 
 
 class StepDone(msgspec.Struct, frozen=True, array_like=True):
@@ -81,9 +130,9 @@ class StepDone(msgspec.Struct, frozen=True, array_like=True):
 
     seq: int
     result_ns: MonotonicNs
-    emitted: list[int] = []
+    emitted: Numbers = []
     execute_ns: int | None = None
-    accepted: list[int] = []
+    accepted: Numbers = []
     cudagraph_mode: str = ""
     ones: Annotated[int, Meta(ge=0, le=MAX_MEMBERS)] = 0
 
@@ -92,3 +141,13 @@ class StepDone(msgspec.Struct, frozen=True, array_like=True):
         if not self.ones:
             return self
         return msgspec.structs.replace(self, emitted=[1] * self.ones, ones=0)
+
+    def packed(self) -> "StepDone":
+        """The same, its numbers as arrays.
+
+        Raises:
+            OverflowError: one of them has more than 63 bits.
+        """
+        return msgspec.structs.replace(
+            self, emitted=_packed_counts(self.emitted), accepted=packed(self.accepted)
+        )

@@ -14,6 +14,7 @@ from otel_llm.gateways.metrics_page import MetricsPage
 from otel_llm.gateways.middleware import GatewayMiddleware, SpanBinder
 from otel_llm.gateways.recorder import FactWriter, Recorder
 from otel_llm.gateways.stack import Layers
+from otel_llm.gateways.targets import Targets
 from otel_llm.gateways.tenants import TenantOf, TenantRule
 from otel_llm.journal.writer import open_journal
 from otel_llm.settings import Settings, load
@@ -92,7 +93,7 @@ def instrument_gateway(
         _log.warning("instrument_gateway: this application is instrumented already")
         return existing
     settings = load() if settings is None else settings
-    metrics, excluded = GatewayMetrics(), frozenset(exclude)
+    metrics, excluded = GatewayMetrics(targets=Targets.of(settings)), frozenset(exclude)
     tenants = TenantRule(settings, tenant_of, metrics)
     recorder = Recorder(journal or _open(settings), metrics, tracer_provider)
     recorder.enabled = settings.enabled

@@ -6,9 +6,12 @@ from otel_llm.clock import MonotonicNs
 from otel_llm.conventions import OTHER_TENANT, Metrics
 from otel_llm.exporters.prometheus import MetricSet, TenantLabels
 from otel_llm.facts.gateway import Attempt, GatewayCall
+from otel_llm.gateways.targets import Targets
 
 MAX_MODELS = 100
 """Most model labels. Callers can ask for any name; the rest share `_other`."""
+MAX_TIERS = 20
+"""Most tier labels; the rest share `_other`."""
 
 
 class GatewayMetrics:
@@ -16,14 +19,20 @@ class GatewayMetrics:
 
     Args:
         registry: where to register; a fresh one if None.
+        targets: what calls are measured against.
     """
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    def __init__(
+        self, registry: CollectorRegistry | None = None, targets: Targets | None = None
+    ) -> None:
         metrics = MetricSet(("gateway",), registry)
         self.registry = metrics.registry
         self._models = TenantLabels(MAX_MODELS)
         self._served_models: set[str] = set()
         self._tenants = TenantLabels()
+        self._tiers = TenantLabels(MAX_TIERS)
+        self._targets = targets or Targets()
+        self._target_calls = metrics.counter(Metrics.TARGET_CALLS)
         self._calls = metrics.counter(Metrics.CALLS)
         self._duration = metrics.histogram(Metrics.CALL_DURATION)
         self._ttft = metrics.histogram(Metrics.TTFT_CALLER)
@@ -49,15 +58,22 @@ class GatewayMetrics:
         """A call has ended. Exemplars carry its trace id."""
         self._open.dec()
         served = call.outcome == "finished" or call.first_content_ns is not None
-        model, tenant = self._model(call.model, served=served), self._tenants.label(call.tenant)
+        who = (
+            self._model(call.model, served=served),
+            self._tenants.label(call.tenant),
+            self._tiers.label(call.tier),
+        )
         exemplar = {"trace_id": call.trace_id}
         status = "" if call.status_code is None else str(call.status_code)
-        self._calls.labels(model, tenant, call.route, call.outcome, status).inc(1, exemplar)
+        self._calls.labels(*who, call.route, call.outcome, status).inc(1, exemplar)
+        missed = self._targets.missed(call)
+        if missed is not None:
+            self._target_calls.labels(*who, missed).inc(1, exemplar)
         took_s = _seconds(call.arrival_ns, call.finished_ns)
-        self._duration.labels(model, tenant).observe(took_s, exemplar)
+        self._duration.labels(*who).observe(took_s, exemplar)
         if call.stream and call.first_content_ns is not None:
             ttft_s = _seconds(call.arrival_ns, call.first_content_ns)
-            self._ttft.labels(model, tenant).observe(ttft_s, exemplar)
+            self._ttft.labels(*who).observe(ttft_s, exemplar)
 
     def attempt_ended(self, attempt: Attempt) -> None:
         """An attempt has ended."""

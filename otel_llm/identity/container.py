@@ -19,8 +19,9 @@ def container(places: Places) -> dict[str, str]:
     """`container_id`, `container_runtime` and, from a cgroup's name, `k8s_pod_uid`.
 
     cgroup v1 names them in /proc/self/cgroup. With v2 and a cgroup namespace that file says `/`
-    alone, and the id stands in the mounts of `hostname` and `resolv.conf`; containerd mounts those
-    of the pod's sandbox, which is another container and not told. Of nested ones the last is ours.
+    alone, and the id stands in the mounts of `hostname` and `resolv.conf`. In a pod these are its
+    sandbox's, whatever the runtime: that is another container, and ours is not told. Of nested
+    ones the last is ours.
     """
     told = places.text("proc/self/cgroup")
     mounts = "\n".join(
@@ -30,7 +31,8 @@ def container(places: Places) -> dict[str, str]:
         and "/sandboxes/" not in line
     )
     both = f"{told}\n{mounts}"
-    number = (_ID.findall(told) or _ID.findall(mounts) or [""])[-1]
+    ours = [] if places.in_kubernetes else _ID.findall(mounts)
+    number = (_ID.findall(told) or ours or [""])[-1]
     pod = _POD.search(both) or re.search(r"kubelet/pods/([0-9a-f-]{36})", both)
     runtime = next((name for mark, name in _RUNTIMES if mark in both), "") if number else ""
     return {

@@ -7,30 +7,28 @@ variables (`fieldRef`) and a downward API volume at /etc/podinfo; the manifest i
 
 import re
 
-from otel_llm.identity.places import Places
+from otel_llm.conventions.identity import OWNERS
+from otel_llm.identity.places import ACCOUNT, Places
 
-_ACCOUNT = "var/run/secrets/kubernetes.io/serviceaccount/namespace"
-_OWNERS = (
-    ("k8s.deployment.name", "Deployment"),
-    ("k8s.statefulset.name", "StatefulSet"),
-    ("k8s.daemonset.name", "DaemonSet"),
-    ("k8s.job.name", "Job"),
-)
+_HOST_NETWORK = "# Kubernetes-managed hosts file (host network)"
+"""How the kubelet begins /etc/hosts of a pod that has the node's network, and its host name.
+Source: Kubernetes, pkg/kubelet/kubelet_pods.go."""
 
 
 def kubernetes(places: Places) -> dict[str, str]:
     """Fields `k8s_*`, and the queues of Kueue and Volcano."""
-    host = places.variable("HOSTNAME") if places.variable("KUBERNETES_SERVICE_HOST") else ""
-    pod = (
-        places.attributes.get("k8s.pod.name") or places.variable("POD_NAME", "K8S_POD_NAME") or host
-    )
+    pod = places.attributes.get("k8s.pod.name") or _variable(places, "POD_NAME") or _host(places)
     kind, owner = _owner(places, pod)
     queue = places.label("volcano.sh/queue-name", "scheduling.volcano.sh/queue-name")
     return {
         "k8s_pod": pod,
-        "k8s_pod_uid": places.variable("POD_UID", "K8S_POD_UID"),
-        "k8s_namespace": places.variable("POD_NAMESPACE", "K8S_NAMESPACE") or places.text(_ACCOUNT),
-        "k8s_node": places.variable("NODE_NAME", "K8S_NODE_NAME"),
+        "k8s_pod_uid": _variable(places, "POD_UID"),
+        "k8s_namespace": (
+            _variable(places, "POD_NAMESPACE")
+            or places.variable("K8S_NAMESPACE")
+            or places.text(ACCOUNT)
+        ),
+        "k8s_node": _variable(places, "NODE_NAME"),
         "k8s_container": places.variable("K8S_CONTAINER_NAME"),
         "k8s_owner_kind": kind,
         "k8s_owner": owner,
@@ -40,9 +38,22 @@ def kubernetes(places: Places) -> dict[str, str]:
     }
 
 
+def _variable(places: Places, name: str) -> str:
+    """A variable by our own name, or by its usual one; outside Kubernetes that means nothing."""
+    usual = (name,) if places.in_kubernetes else ()
+    return places.variable(f"K8S_{name}", *usual)
+
+
+def _host(places: Places) -> str:
+    """The host name, where it is the pod's: not with the node's network."""
+    if not places.in_kubernetes or places.text("etc/hosts").startswith(_HOST_NETWORK):
+        return ""
+    return places.variable("HOSTNAME")
+
+
 def _owner(places: Places, pod: str) -> tuple[str, str]:
     """Kind and name of the owner: as told, else from the labels that its controller sets."""
-    for key, kind in _OWNERS:
+    for kind, key in OWNERS.items():
         if places.attributes.get(key):
             return kind, places.attributes[key]
     job = places.label("batch.kubernetes.io/job-name", "job-name")

@@ -4,10 +4,13 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 MAX_BYTES = 256 << 10
 """Most bytes of a file that are looked at."""
+ACCOUNT = "var/run/secrets/kubernetes.io/serviceaccount/namespace"
+"""The namespace, which Kubernetes puts beside the service account's token."""
 _LABEL = re.compile(r'^([^=\s]+)="((?:[^"\\]|\\.)*)"$')
 
 
@@ -17,11 +20,17 @@ class Places:
     Args:
         root: `/`, or a made-up root in tests.
         environment: `os.environ`, or one that is made up.
+
+    Attributes:
+        attributes: of `OTEL_RESOURCE_ATTRIBUTES`.
+        labels: labels and annotations of the pod.
+        unreadable: files that are there and cannot be read, and why.
     """
 
     def __init__(self, root: Path, environment: Mapping[str, str]) -> None:
         self._root = root
         self._environment = environment
+        self.unreadable: dict[str, str] = {}
         self.attributes = _attributes(environment.get("OTEL_RESOURCE_ATTRIBUTES", ""))
         self.labels = {
             **_labels(self.text("etc/podinfo/annotations")),
@@ -39,16 +48,39 @@ class Places:
         """
         try:
             handle = os.open(self._root / path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+        except OSError as error:
+            self.unreadable[path] = str(error.strerror)
             return ""
         try:
-            plain = stat.S_ISREG(os.fstat(handle).st_mode)
-            told = os.read(handle, MAX_BYTES) if plain else b""
-        except OSError:
-            told = b""
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                self.unreadable[path] = "it is no plain file"
+                return ""
+            told = os.read(handle, MAX_BYTES)
+        except OSError as error:
+            self.unreadable[path] = str(error.strerror)
+            return ""
         finally:
             os.close(handle)
+        if len(told) == MAX_BYTES:
+            self.unreadable[path] = f"it has more than {MAX_BYTES} bytes"
         return told.decode("utf-8", "replace").strip()
+
+    def is_there(self, path: str) -> bool:
+        """Whether there is a file, whatever is in it."""
+        return os.path.exists(self._root / path)  # noqa: PTH110  Path's raises where it may not look
+
+    @cached_property
+    def in_kubernetes(self) -> bool:
+        """Whether this is a pod. Names like NODE_NAME mean something else elsewhere."""
+        return bool(
+            self.variable("KUBERNETES_SERVICE_HOST")
+            or self.labels
+            or self.text(ACCOUNT)
+            or "kubepods" in self.text("proc/self/cgroup")
+            or "kubelet/pods" in self.text("proc/self/mountinfo")
+        )
 
     def label(self, *keys: str) -> str:
         """The first of these labels or annotations of the pod."""

@@ -12,7 +12,7 @@ from otel_llm.facts.producer import ProducerKind
 from otel_llm.private_dir import why_not_private
 from otel_llm.settings import Settings
 
-_NAME = r"(?:engine|frontend|gateway)-[0-9a-f]{32}\.journal"
+_NAME = r"(?:engine|frontend|gateway|worker)-[0-9a-f]{32}\.journal"
 _TEMPORARY = rf"\.{_NAME}\.tmp"
 _STALE_S = 60.0
 _DEAD_JOURNALS = 4

@@ -10,7 +10,7 @@ import msgspec
 
 from otel_llm.clock import Anchor
 from otel_llm.facts.gateway import Attempt, GatewayCall, GatewayCallStarted
-from otel_llm.facts.kernel import StepKernels
+from otel_llm.facts.kernel import StepGpuTime, StepKernels
 from otel_llm.facts.request import RequestArrived, RequestDelivered, RequestFinished
 from otel_llm.facts.step import StepDone, StepScheduled
 
@@ -25,6 +25,7 @@ Record: TypeAlias = (
     | GatewayCall
     | Attempt
     | RequestDelivered
+    | StepGpuTime
 )
 
 KINDS: dict[int, type[msgspec.Struct]] = {
@@ -38,5 +39,6 @@ KINDS: dict[int, type[msgspec.Struct]] = {
     8: GatewayCall,
     9: Attempt,
     10: RequestDelivered,
+    11: StepGpuTime,
 }
 KIND_OF: dict[type[msgspec.Struct], int] = {record: kind for kind, record in KINDS.items()}

@@ -12,6 +12,7 @@ from otel_llm.clock import SYSTEM_CLOCK, Clock
 from otel_llm.errors import JournalError, OtelLLMError
 from otel_llm.facts.identity import Identity
 from otel_llm.facts.producer import Producer, ProducerKind
+from otel_llm.facts.shape import ServedShape
 from otel_llm.isolation import Guard
 from otel_llm.journal import directory
 from otel_llm.journal.layout import DROPPED, SWALLOWED
@@ -148,6 +149,9 @@ def open_journal(
     left_out: Sequence[str] = (),
     devices: Sequence[str] = (),
     ranks: int = 0,
+    model_source: str = "",
+    model_revision: str = "",
+    shape: ServedShape | None = None,
     settings: Settings | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Journal:
@@ -163,6 +167,9 @@ def open_journal(
         left_out: hooks that are not in place, as `name: reason`.
         devices: UUIDs of an engine's devices on this node, by rank; at most `MAX_DEVICES`.
         ranks: workers that the engine has on devices, on all nodes.
+        model_source: folder of the served model or its name on Hugging Face, for its version.
+        model_revision: branch, tag or commit of it that was asked for.
+        shape: of the served model; None if not known.
         settings: the process's settings if None.
         clock: clock of the anchors.
     """
@@ -175,7 +182,7 @@ def open_journal(
         kind=kind,
         instance_id=os.urandom(16).hex(),
         boot_id=_boot_id(),
-        time_namespace=_time_namespace(),
+        time_namespace=time_namespace(),
         service=_text(settings.service or service),
         host=_text(os.uname().nodename),
         engine=_text(engine),
@@ -183,23 +190,24 @@ def open_journal(
         model=_text(model),
         dp_rank=dp_rank,
         left_out=[_text(one) for one in left_out],
-        identity=_identity(settings),
+        identity=_identity(settings, model_source, model_revision),
         devices=[_ascii(one) for one in devices[:MAX_DEVICES]],
         ranks=ranks,
+        shape=shape,
     )
     journal = Journal(producer, settings, clock, _ring_or_none(producer, settings))
     _open.add(journal)
     return journal
 
 
-def _identity(settings: Settings) -> Identity:
+def _identity(settings: Settings, source: str, revision: str) -> Identity:
     """Where this process runs; nothing where nobody records, or if it cannot be found out."""
     found = Identity()
     if settings.enabled:
         with Guard("identity.detect"):
             from otel_llm.identity import detect  # an engine pays for it when it opens a journal
 
-            found = detect(settings.model_version)
+            found = detect(settings.model_version, model_source=source, model_revision=revision)
     return found
 
 
@@ -254,7 +262,8 @@ def _boot_id() -> str:
         return ""
 
 
-def _time_namespace() -> int:
+def time_namespace() -> int:
+    """Inode of this process's time namespace; 0 if the kernel has none."""
     try:
         return Path("/proc/self/ns/time").stat().st_ino
     except OSError:

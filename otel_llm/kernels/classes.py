@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from otel_llm.kernels.names import said
+
 OTHER = "other"
 COLLECTIVE = "collective"
 COPIES = ("memcpy", "memset")
@@ -62,7 +64,8 @@ class Classifier:
 
     def fitting(self, name: str) -> tuple[str, ...]:
         """All classes whose patterns fit, the one that decides first."""
-        kinds = (each.kind for each in self._patterns if each.match.search(name))
+        text = said(name)
+        kinds = (each.kind for each in self._patterns if each.match.search(text))
         return tuple(dict.fromkeys(kinds))
 
     def all_of(self, names: Sequence[str]) -> list[str]:
@@ -70,8 +73,9 @@ class Classifier:
         return [self(name) for name in names]
 
     def _look(self, name: str) -> str:
+        text = said(name)
         for pattern in self._patterns:
-            if pattern.match.search(name):
+            if pattern.match.search(text):
                 return pattern.kind
         return OTHER
 

@@ -19,6 +19,13 @@ _DULL = frozenset({
 })  # fmt: skip
 
 
+_SKIPPED = re.compile(r"L[a-z]n?\d+E|[ST][0-9A-Z]*_")
+"""A number, or what was named before: an argument, a part of the name."""
+_ENUMERATOR = re.compile(r"E?(\d+)E")
+_LENGTH = re.compile(r"[1-9]\d{0,3}")
+_ANONYMOUS = ("_GLOBAL__N_", "_INTERNAL_")
+
+
 def short_name(name: str) -> str:
     """A kernel's name without return type, template arguments and parameters.
 
@@ -26,7 +33,7 @@ def short_name(name: str) -> str:
     cut and nothing else. Different kernels may share a short name.
     """
     text = name[:_LONGEST_READ].strip()
-    text = _qualified(text) or text
+    text = _of_mangled(text) or text
     text = text.replace("(anonymous namespace)::", "").replace("<unnamed>::", "")
     text = text.removeprefix("void ")
     head, arguments = _split(text)
@@ -53,6 +60,43 @@ def _first_type(arguments: str) -> str:
     return ""
 
 
+def said(name: str) -> str:
+    """What a mangled name says, in order and without types: its names, and enumerators by number.
+
+    CUPTI reports names as the compiler made them. Any other name is given back as it is.
+    """
+    if not name.startswith("_Z"):
+        return name
+    parts: list[str] = []
+    place, is_literal = 2, False
+    while place < len(name):
+        if found := _SKIPPED.match(name, place):
+            place = found.end()
+        elif is_literal and parts and (found := _ENUMERATOR.match(name, place)):
+            parts[-1] = f"({parts[-1]}){found[1]}"
+            place, is_literal = found.end(), False
+        elif found := _LENGTH.match(name, place):
+            place = found.end() + int(found[0])
+            parts.append(name[found.end() : place])
+        else:
+            is_literal = name[place] == "L" or (is_literal and name[place] == "N")
+            place += 1
+    return "::".join(part for part in parts if not part.startswith(_ANONYMOUS))
+
+
+def _of_mangled(name: str) -> str:
+    """A mangled name's own, with what tells apart those that many kernels have; else empty.
+
+    Of the names in its arguments a type is taken, by its capital letter: the first.
+    """
+    own = _qualified(name)
+    if own.rpartition("::")[2] not in _GENERIC:
+        return own
+    rest = said(name).removeprefix(own).split("::")
+    inner = next((part for part in rest if part[:1].isupper() and part not in _DULL), "")
+    return f"{own}<{inner}>" if inner else own
+
+
 def _qualified(name: str) -> str:
     """The names that a mangled name begins with, joined; empty if it is not mangled."""
     if not name.startswith("_Z"):
@@ -65,5 +109,5 @@ def _qualified(name: str) -> str:
         if place > len(name):
             return ""
         parts.append(name[begin:place])
-    kept = [part for part in parts if not part.startswith("_GLOBAL__N_")]
+    kept = [part for part in parts if not part.startswith(_ANONYMOUS)]
     return "::".join(kept)

@@ -25,16 +25,16 @@ from otel_llm.kernels.records import (
     STATES,
     STEPS,
     VERSION,
-    WINDOWS,
 )
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_ROW_BYTES = {RAW: RAW_BYTES, STEPS: AGGREGATE_BYTES, WINDOWS: AGGREGATE_BYTES}
+_ROW_BYTES = {RAW: RAW_BYTES, STEPS: AGGREGATE_BYTES}
 _FIXED = {ANCHOR: 32, STATE: 16}
 _MOST_NAMES = 8192
+_NAME_BYTES = 1024
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -42,12 +42,14 @@ class Frame(NamedTuple):
     """One frame of a kernel ring.
 
     Attributes:
-        kind: RAW, STEPS, WINDOWS, NAMES, ANCHOR, COUNTERS_KIND, STATE or IDENTITY.
+        kind: RAW, STEPS, NAMES, ANCHOR, COUNTERS_KIND, STATE or IDENTITY.
         payload: its bytes, of a length that fits its kind; a copy, so the writer cannot change it.
+        at: where it stands in the ring.
     """
 
     kind: int
     payload: memoryview
+    at: Cursor
 
 
 class KernelProducer(msgspec.Struct, frozen=True):
@@ -104,18 +106,30 @@ class KernelReader(RingReader[Frame]):
         return reader
 
     def _decode(self, kind: int, payload: memoryview) -> Frame | None:
+        return Frame(kind, payload, self.cursor) if self._fits(kind, payload) else None
+
+    def again(self, at: Cursor) -> Frame | None:
+        """A frame that was read before; None if the ring holds it no longer.
+
+        This reader stays where it is.
+        """
+        other = KernelReader(self.path, self._handle, self._capacity, at)
+        other.names = {}
+        found = other.read(1)
+        return found[0] if found and found[0].at == at else None
+
+    def _fits(self, kind: int, payload: memoryview) -> bool:
         length = len(payload)
         row = _ROW_BYTES.get(kind)
         if row:
-            return None if length % row else Frame(kind, payload)
+            return length % row == 0
         if kind == NAMES:
-            return Frame(kind, payload) if self._learn(payload) else None
-        fits = (
+            return self._learn(payload)
+        return (
             length == _FIXED.get(kind)
             or (kind == COUNTERS_KIND and length == 8 * len(COUNTERS))
             or kind == IDENTITY
         )
-        return Frame(kind, payload) if fits else None
 
     def _learn(self, payload: memoryview) -> bool:
         """Take in a frame of names. False if it is no such frame; what came before stays."""
@@ -126,13 +140,13 @@ class KernelReader(RingReader[Frame]):
             text = payload[at + 8 : at + 8 + length]
             if len(text) != length or not 0 < number <= _MOST_NAMES:
                 return False
-            self.names[number] = bytes(text).decode("utf-8", "replace")
+            self.names[number] = bytes(text[:_NAME_BYTES]).decode("utf-8", "replace")
             at += 8 + length + 7 & ~7
         return at == len(payload)
 
 
 def rows(frame: Frame) -> "npt.NDArray[np.void]":
-    """The rows of a RAW, STEPS or WINDOWS frame as a structured array, without a copy.
+    """The rows of a RAW or STEPS frame as a structured array, without a copy.
 
     Returns:
         Shape (rows,), with the fields of `RAW_FIELDS` or `AGGREGATE_FIELDS`.

@@ -5,7 +5,6 @@ counters, two state slots, producer, ring of frames. A frame's kind says what it
 
     RAW        rows of 32 bytes, one per kernel, copy or fill on the device
     STEPS      rows of 48 bytes: one step x name x device; additive, see below
-    WINDOWS    the same rows: ten seconds x name x device; `key` is the window's start
     NAMES      for each name: id u32, length u32, UTF-8 bytes, padded to a multiple of 8
     ANCHOR     wall, monotonic, error, CUPTI's clock minus wall: four 64-bit numbers, nanoseconds
     COUNTERS   64-bit numbers in the order of `COUNTERS`, totals since the shim was loaded
@@ -13,7 +12,7 @@ counters, two state slots, producer, ring of frames. A frame's kind says what it
     IDENTITY   JSON object: whose steps these are, as the worker's hook said; repeated with NAMES
 
 All numbers are little-endian. Times are CUPTI's, which are CLOCK_REALTIME nanoseconds. **Aggregate
-rows are additive**: a step or window may have several rows of the same name, whose counts and
+rows are additive**: a step may have several rows of the same name, whose counts and
 totals add up. Names are repeated before the ring could forget them, so a late reader learns them
 all; id 0 stands for what has no name (a copy, a fill, a name that the budget left out).
 """
@@ -21,9 +20,9 @@ all; id 0 stands for what has no name (a copy, a fill, a name that the budget le
 from typing import Final
 
 MAGIC = b"OTLLMKRN"
-VERSION = 1
+VERSION = 2
 
-RAW, STEPS, WINDOWS, NAMES, ANCHOR, COUNTERS_KIND, STATE, IDENTITY = range(1, 9)
+RAW, STEPS, NAMES, ANCHOR, COUNTERS_KIND, STATE, IDENTITY = range(1, 8)
 
 RAW_BYTES = 32
 RAW_FIELDS: Final = [
@@ -41,18 +40,18 @@ RAW_FIELDS: Final = [
 
 AGGREGATE_BYTES = 48
 AGGREGATE_FIELDS: Final = [
-    ("key", "<u8"),  # STEPS: the step's number, 0 outside of any. WINDOWS: start, nanoseconds
+    ("key", "<u8"),  # the step's number, 0 outside of any
     ("total_ns", "<u8"),
     ("first_ns", "<u8"),  # earliest start, CLOCK_REALTIME
     ("last_ns", "<u8"),  # latest end
-    ("name", "<u4"),
     ("count", "<u4"),
+    ("min_ns", "<u4"),  # as `max_ns`, at most 4.29 s
     ("max_ns", "<u4"),
+    ("name", "<u2"),
     ("device", "u1"),
     ("kind", "u1"),
-    ("unused", "<u2"),
 ]
-"""Of one row of STEPS or WINDOWS, for `numpy.dtype`."""
+"""Of one row of STEPS, for `numpy.dtype`."""
 
 KERNEL, MEMCPY, MEMSET = 1, 2, 3
 
@@ -102,7 +101,7 @@ COUNTERS: Final = (
     "names_thinned",  # kernels counted without their name, by the budget
     "ring_errors",  # rows that could not be written
     "launches",  # launch callbacks
-    "callback_ns",  # estimated from one callback in 64
+    "callback_ns",  # CPU time, estimated from one callback in 256
     "decode_ns",  # CPU time of decoding
     "flush_ns",  # CPU time of the shim's thread
     "attach_failures",

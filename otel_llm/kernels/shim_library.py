@@ -3,11 +3,17 @@
 import ctypes
 import importlib.util
 import json
+import os
 import site
 from collections.abc import Iterator
 from pathlib import Path
 
 from otel_llm.kernels.control import MODES, REPORT, Mode, Report, unpack_report
+from otel_llm.kernels.records import STATES
+from otel_llm.settings import PREFIX, Settings, sources
+
+INJECTION = "CUDA_INJECTION64_PATH"
+"""The variable that names the library which CUDA's driver loads into each process."""
 
 
 def library_path() -> Path | None:
@@ -21,6 +27,36 @@ def cupti_wheels() -> Iterator[Path]:
     for folder in site.getsitepackages():
         for pattern in ("nvidia/cu1*/lib/libcupti.so.1*", "nvidia/cuda_cupti/lib/libcupti.so.1*"):
             yield from sorted(Path(folder).glob(pattern), reverse=True)
+
+
+def attached() -> "Shim | None":
+    """The shim if this process has it already, loaded by CUDA or by us; nothing is loaded."""
+    for path in (os.environ.get(INJECTION), library_path()):
+        if path and _is_loaded(str(path)):
+            return Shim(Path(path))
+    return None
+
+
+def export(settings: Settings) -> None:
+    """Put what a file of settings says into the environment, the one place where the shim looks."""
+    names = ("journal_dir", "journal_group_readable", *_OURS)
+    given = sources()
+    for name in names:
+        if given[name] == "file":
+            value = getattr(settings, name)
+            os.environ[PREFIX + name.upper()] = str(value).lower() if value is True else str(value)
+
+
+_OURS = tuple(name for name in Settings.__struct_fields__ if name.startswith("kernels"))
+
+
+def _is_loaded(path: str) -> bool:
+    """Whether a library is in this process, and is a shim of this release."""
+    try:
+        library = ctypes.CDLL(path, mode=os.RTLD_NOLOAD | os.RTLD_NOW)
+    except OSError:
+        return False
+    return hasattr(library, "otel_llm_kernels_set_step")
 
 
 class Shim:
@@ -58,6 +94,10 @@ class Shim:
     def flush(self) -> None:
         """Write what is complete by now."""
         self._library.otel_llm_kernels_flush()
+
+    def records(self) -> bool:
+        """Whether it records kernels now. Waits for nobody, so that an engine's thread may ask."""
+        return STATES[self._library.otel_llm_kernels_state()] in ("on", "thinned")
 
     def report(self) -> Report:
         """How the shim fares, now."""

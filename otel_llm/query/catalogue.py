@@ -23,12 +23,14 @@ class Question(NamedTuple):
         row: the struct of one line of the answer.
         answer: puts it to a store.
         parts: by what a window may be narrowed or cut for it.
+        grain_ns: a stretch of time is as long as this or a multiple, in nanoseconds.
     """
 
     help: str
     row: type[msgspec.Struct]
     answer: Callable[["Client", Window], Answer]
     parts: tuple[Part, ...]
+    grain_ns: int = 1
 
 
 def questions(objective: service.Objective) -> dict[str, Question]:
@@ -88,11 +90,12 @@ def questions(objective: service.Objective) -> dict[str, Question]:
         ),
         "traffic": Question(
             "over days: calls, failures, tokens and TTFT_caller, by model and tenant",
-            longrange.Traffic, longrange.traffic, ("every", "tenant", "model"),
+            longrange.Traffic, longrange.traffic, ("every", "tenant", "model"), longrange.MINUTE_NS,
         ),
         "usage": Question(
             "over days: requests, tokens, joules and TTFT_engine, by model and tenant",
             longrange.Usage, longrange.usage, ("every", "service", "tenant", "model"),
+            longrange.MINUTE_NS,
         ),
         "deaths": Question(
             "engines and gateways that died, and what was in flight",

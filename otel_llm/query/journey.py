@@ -7,6 +7,7 @@ import msgspec
 from otel_llm.conventions import Attr, SpanName
 from otel_llm.query.breakdown import Breakdown, break_down
 from otel_llm.query.identify import journey_key
+from otel_llm.query.joules import joules
 from otel_llm.query.neighbours import Neighbours, neighbours
 from otel_llm.query.notes import notes
 from otel_llm.query.ownership import owned_requests, serving_requests
@@ -15,6 +16,7 @@ from otel_llm.query.rows import (
     Call,
     ClassTime,
     Death,
+    Joules,
     KernelTime,
     Match,
     NativeSpan,
@@ -85,6 +87,7 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
         tokens: of the call: from its `usage`, else from its requests.
         first_tokens: the three names of the first token.
         breakdown: where the time went.
+        energy: what its requests were charged; those without a metered device are not in it.
         notes: what a reader should know before trusting the numbers.
     """
 
@@ -96,6 +99,7 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
     tokens: Tokens
     first_tokens: FirstTokens
     breakdown: Breakdown
+    energy: list[Joules]
     notes: list[str]
 
 
@@ -154,8 +158,18 @@ def _assemble(
         tokens=call_tokens(call, serving),
         first_tokens=_first_tokens(call, serving),
         breakdown=break_down(call, attempts, serving),
+        energy=_energy(client, requests),
         notes=notes(call, attempts, requests, engines, _native_spans(client, requests)),
     )
+
+
+def _energy(client: "Client", requests: list[Request]) -> list[Joules]:
+    """Of these requests alone: others may share their trace."""
+    if not requests:
+        return []
+    mine = {(one.instance_id, one.request_index) for one in requests}
+    told = joules(client, sorted({one.trace_id for one in requests}))
+    return [one for one in told if (one.instance_id, one.request_index) in mine]
 
 
 def _by_engine(requests: list[Request]) -> list[list[Request]]:

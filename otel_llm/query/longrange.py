@@ -1,8 +1,8 @@
 """Questions about days and months, answered from the one-minute rollups.
 
-The rollups are kept longer than the facts (`retention`), and a month of them is read as quickly as
-an hour of facts. They know whole minutes, by when a call or request ended. The minute in which a
-window begins is taken as a whole, and the one in which it ends as well.
+The rollups are kept longer than the facts (`retention`). Reading them takes time with their rows:
+each has states of quantiles to merge. They know whole minutes, by when a call or request ended. The
+minute in which a window begins is taken as a whole, and the one in which it ends as well.
 """
 
 from typing import TYPE_CHECKING
@@ -15,6 +15,9 @@ from otel_llm.query.window import Window
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+
+
+MINUTE_NS = 60 * 10**9
 
 
 class Traffic(msgspec.Struct, frozen=True, kw_only=True):

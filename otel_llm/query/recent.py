@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from otel_llm.clock import EpochNs
+from otel_llm.query.joules import joules as joules_of
 from otel_llm.query.ownership import owned_requests, serving_requests
 from otel_llm.query.rows import Attempt, Call, Match, Request
 from otel_llm.query.statements import ask
@@ -40,6 +41,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
         requests: engine requests of the attempt that served it.
         duration_s: as the caller saw it; the engine's where no call is known.
         queue_s: longest wait of its requests in the engine's queue; None if none was queued.
+        energy_j: joules charged to its requests, those of failed attempts too; None if none was.
     """
 
     id: str
@@ -59,6 +61,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     ttft_caller_s: float | None
     ttft_engine_s: float | None
     queue_s: float | None
+    energy_j: float | None
 
 
 def recent(client: "Client", wanted: Filter) -> list[Listed]:
@@ -72,6 +75,9 @@ def recent(client: "Client", wanted: Filter) -> list[Listed]:
     calls = ask(client, "calls", Call, traces=traces)
     attempts = ask(client, "attempts", Attempt, calls=[call.call_id for call in calls])
     requests = ask(client, "requests", Request, traces=traces)
+    joules = {
+        (one.instance_id, one.request_index): one.energy_j for one in joules_of(client, traces)
+    }
     owned = owned_requests(calls, attempts, requests)
     by_id = {call.call_id: call for call in calls}
     by_key = {(one.instance_id, one.request_index): one for one in requests}
@@ -79,17 +85,29 @@ def recent(client: "Client", wanted: Filter) -> list[Listed]:
     for attempt in attempts:
         tries.setdefault(attempt.call_id, []).append(attempt)
     return [
-        _listed_request(by_key[match.instance_id, match.request_index])
+        _listed_request(by_key[match.instance_id, match.request_index], joules)
         if match.kind == "request"
         else _listed_call(
             by_id[match.call_id],
             serving_requests(tries.get(match.call_id, []), owned.get(match.call_id, [])),
+            _energy(owned.get(match.call_id, []), joules),
         )
         for match in found
     ]
 
 
-def _listed_call(call: Call, serving: list[Request]) -> Listed:
+_Key = tuple[str, int]
+
+
+def _energy(requests: list[Request], joules: dict[_Key, float]) -> float | None:
+    """Of requests, as far as they were charged; None if none was."""
+    known = [
+        joules[key] for one in requests if (key := (one.instance_id, one.request_index)) in joules
+    ]
+    return sum(known) if known else None
+
+
+def _listed_call(call: Call, serving: list[Request], energy_j: float | None) -> Listed:
     return Listed(
         id=call.call_id,
         kind="call",
@@ -108,10 +126,11 @@ def _listed_call(call: Call, serving: list[Request]) -> Listed:
         ttft_caller_s=_between(call.arrival_ns, call.first_content_ns),
         ttft_engine_s=min(_ttft_engine(serving), default=None),
         queue_s=max(_queue(serving), default=None),
+        energy_j=energy_j,
     )
 
 
-def _listed_request(request: Request) -> Listed:
+def _listed_request(request: Request, joules: dict[_Key, float]) -> Listed:
     return Listed(
         id=request.request_id,
         kind="request",
@@ -130,6 +149,7 @@ def _listed_request(request: Request) -> Listed:
         ttft_caller_s=None,
         ttft_engine_s=min(_ttft_engine([request]), default=None),
         queue_s=max(_queue([request]), default=None),
+        energy_j=_energy([request], joules),
     )
 
 

@@ -176,6 +176,32 @@ class ClassTime(msgspec.Struct, frozen=True, kw_only=True):
     total_ns: int
 
 
+class Joules(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request was charged, over all amounts and devices.
+
+    Attributes:
+        energy_j, prefill_j, decode_j: in joules.
+        error_j: bound of the error of `energy_j`.
+        methods, sharings, sources: how it was metered and shared, and who read the devices.
+        scope: `local` if devices of other nodes are missing, else `all`.
+        devices: how many it was charged on.
+        incomplete: facts about a part of it were lost.
+    """
+
+    instance_id: str
+    request_index: int
+    energy_j: float
+    prefill_j: float
+    decode_j: float
+    error_j: float
+    methods: list[str]
+    sharings: list[str]
+    sources: list[str]
+    scope: str
+    devices: int
+    incomplete: bool
+
+
 class Death(msgspec.Struct, frozen=True, kw_only=True):
     """An engine or gateway that went without closing its journal."""
 

@@ -100,7 +100,8 @@ class Attainment(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         start_ns: when the stretch of time begins.
-        counted: calls that count: all but those which their caller gave up in time.
+        counted: calls that count: all but those which their caller gave up in time, or asked
+            wrongly.
         good: finished calls within every limit.
         good_ratio: good of counted; None if none counts.
         good_calls_per_s: goodput.

@@ -1,12 +1,11 @@
 """Runs the statements of `sql/`: one file each, parameters bound by the server."""
 
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from otel_llm.errors import StoreError
+from otel_llm.query import sql
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -17,13 +16,6 @@ default, they made a question for a trace take 33 ms in place of 9 (10 M spans, 
 Servers before 25.9 do not know the setting, and a user with `readonly = 1` may not set it."""
 
 Row = TypeVar("Row", bound=msgspec.Struct)
-
-
-@cache
-def statement(name: str) -> str:
-    """The text of `sql/NAME.sql`."""
-    folder = resources.files("otel_llm.query").joinpath("sql")
-    return folder.joinpath(f"{name}.sql").read_text(encoding="utf-8")
 
 
 def ask(client: "Client", name: str, row: type[Row], **parameters: object) -> list[Row]:
@@ -41,7 +33,7 @@ def ask(client: "Client", name: str, row: type[Row], **parameters: object) -> li
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
     try:
-        result = client.query(statement(name), parameters=parameters, settings=_settings(client))
+        result = client.query(sql.text(name), parameters=parameters, settings=_settings(client))
     except ClickHouseError as error:
         raise StoreError(_explained(str(error))) from error
     return [msgspec.convert(values, row) for values in result.named_results()]

@@ -22,6 +22,15 @@ def spans_of(fact: Joined) -> list[ReadableSpan]:
     return []
 
 
+def is_sampled(fact: Joined) -> bool:
+    """Whether a fact may get spans; most facts of a busy engine get none."""
+    if isinstance(fact, JoinedRequest):
+        return fact.trace.sampled
+    if isinstance(fact, JoinedStep):
+        return fact.trace is not None
+    return isinstance(fact, JoinedKernels) and fact.step is not None
+
+
 def encode(spans: Sequence[ReadableSpan]) -> bytes:
     """An `ExportTraceServiceRequest` in protobuf, by the official encoder."""
     return bytes(encode_spans(spans).SerializeToString())

@@ -12,6 +12,7 @@ from opentelemetry.trace import SpanKind, Status
 
 from otel_llm.clock import MonotonicNs
 from otel_llm.conventions import Attr, EventName, SpanName
+from otel_llm.facts.energy import RequestJoules
 from otel_llm.facts.joined import JoinedRequest
 from otel_llm.spans.common import OK, SCOPE, Attributes, child, context, failed, resource
 from otel_llm.spans.ids import span_id
@@ -121,10 +122,31 @@ def _end(fact: JoinedRequest) -> Attributes:
         known[Attr.QUEUE_TIME] = (end.scheduled_ns - end.queued_ns) / 1e9
     if end.first_output_ns is not None:
         known[Attr.TTFT_ENGINE] = (end.first_output_ns - arrival_ns) / 1e9
+    if fact.energy is not None:
+        known |= _energy(fact.energy, end.output_tokens)
     if fact.incomplete:
         known[Attr.INCOMPLETE] = True
     if _has_failed(fact):
         known[Attr.ERROR_TYPE] = _error_type(fact)
+    return known
+
+
+def _energy(joules: RequestJoules, output_tokens: int) -> dict[str, str | float | bool]:
+    """What is known when the span is made; what comes later is in `llm_request_energy` alone."""
+    known: dict[str, str | float | bool] = {
+        Attr.ENERGY_TOTAL: joules.total_mj / 1000,
+        Attr.ENERGY_PREFILL: joules.prefill_mj / 1000,
+        Attr.ENERGY_DECODE: joules.decode_mj / 1000,
+        Attr.ENERGY_METHOD: joules.method,
+        Attr.ENERGY_SHARING: joules.sharing,
+        Attr.ENERGY_SCOPE: joules.scope,
+    }
+    if output_tokens:
+        known[Attr.ENERGY_PER_OUTPUT] = joules.total_mj / 1000 / output_tokens
+    if joules.total_mj:
+        known[Attr.ENERGY_ERROR] = joules.error_mj / joules.total_mj
+    if joules.incomplete:
+        known[Attr.ENERGY_INCOMPLETE] = True
     return known
 
 

@@ -1,5 +1,7 @@
 """A step's span, in a trace of its own, with links to the requests it served."""
 
+import functools
+
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Link, SpanKind
 
@@ -9,6 +11,7 @@ from otel_llm.spans.common import OK, SCOPE, Attributes, context, failed, resour
 from otel_llm.spans.ids import is_sampled, span_id, trace_id
 
 
+@functools.lru_cache(maxsize=256)  # a step's schedule and its kernels ask for the same
 def step_ids(instance_id: str, seq: int, ratio: float) -> SpanIds | None:
     """Ids of a step's span, or None if the step gets none.
 

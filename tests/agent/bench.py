@@ -9,6 +9,7 @@ import msgspec
 from otel_llm.agent.agent import Agent
 from otel_llm.agent.database import Database
 from otel_llm.agent.spool import Batch, SinkName
+from otel_llm.devices.claims import Unclaimed
 from otel_llm.devices.sampler import Sampler
 from otel_llm.facts.producer import ProducerKind
 from otel_llm.journal.writer import Journal, open_journal
@@ -56,6 +57,7 @@ class Bench:
 
     def __init__(self, settings: Settings, clock: FakeClock) -> None:
         self.settings = settings
+        self.claims = Unclaimed()
         self.clock = clock
         self.rows, self.spans = HeldSink("clickhouse"), HeldSink("otlp")
         self.start()
@@ -63,7 +65,7 @@ class Bench:
     def start(self) -> None:
         """Start the agent, or the next one after a death."""
         self.database = Database(Path(self.settings.state_dir))
-        self.sampler = Sampler((), self.clock, 0.1, 1.0)
+        self.sampler = Sampler((), self.clock, 0.1, 1.0, self.claims)
         sinks = (self.rows, self.spans)
         self.agent = Agent(self.settings, self.database, sinks, self.clock, "boot-1", self.sampler)
 

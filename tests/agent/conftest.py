@@ -35,6 +35,7 @@ def settings(tmp_path: Path, sinks: FakeSinks) -> Settings:
         step_span_ratio=0.5,
         send_timeout_s=2.0,
         agent_port=0,
+        device_claim_dir=str(tmp_path / "claims"),
     )
 
 

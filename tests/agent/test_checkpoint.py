@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from otel_llm.agent.checkpoint import JournalState, Saved, SavedJournal, forget, load, save
+from otel_llm.agent.checkpoint import (
+    JournalState,
+    Saved,
+    SavedJournal,
+    forget,
+    load,
+    save,
+    save_ring,
+)
 from otel_llm.agent.database import Database
 from otel_llm.agent.join import JoinState
 from otel_llm.agent.open_facts import OpenFacts, OpenRequest, Recent
@@ -45,7 +53,19 @@ def test_round_trip(database: Database) -> None:
         loaded = load(connection)
     expected = saved(position=192)
     expected.open_facts = [("request", 9, b"nine"), ("request", 2, b"II"), ("call", "x", b"three")]
-    assert loaded == Saved({"engine-1.journal": expected}, [])
+    assert loaded == Saved({"engine-1.journal": expected}, [], {})
+
+
+def test_rings_come_back(database: Database) -> None:
+    """State and open facts of a kernel ring, by its file's name, apart from journals."""
+    name = f"kernels-{'c' * 32}.ring"
+    with database.transaction() as connection:
+        save_ring(connection, name, [("ring", 0, b"one"), ("kernels.kept", 5, b"")])
+        save_ring(connection, name, [("ring", 0, b"two")])
+        rings = {name: [("ring", 0, b"two"), ("kernels.kept", 5, b"")]}
+        assert load(connection) == Saved({}, [], rings)
+        forget(connection, name)
+        assert load(connection) == Saved({}, [], {})
 
 
 def test_forget(database: Database) -> None:
@@ -72,7 +92,7 @@ def test_open_facts_are_saved_by_their_changes() -> None:
     assert {(kind, key, body is None) for kind, key, body in changes} == {
         ("request", 2, False),
         ("request", 3, True),
-        ("request.ended", 3, False),
+        ("request.ended", 0, False),
     }
 
 
@@ -96,7 +116,38 @@ def test_recent_keys_are_bounded() -> None:
     for key in (1, 2, 1, 3):
         recent.add(key)
     assert [key in recent for key in (1, 2, 3)] == [False, True, True]
-    assert sorted(recent.changes()) == [("ended", 1, None), ("ended", 2, b""), ("ended", 3, b"")]
+    again = Recent("ended", most=2)
+    again.restore((kind, key, body) for kind, key, body in recent.changes() if body is not None)
+    assert [key in again for key in (1, 2, 3)] == [False, True, True]
+
+
+def test_what_is_saved_of_recent_keys_is_bounded_too() -> None:
+    """Chunks that are forgotten are taken out; after a restart the oldest still go first."""
+    store: dict[object, bytes] = {}
+    for start in range(0, 900, 100):
+        recent = Recent("ended", most=64)
+        recent.restore(("ended", key, body) for key, body in store.items())  # type: ignore[misc]
+        for key in range(start, start + 100):
+            recent.add(key)
+            assert key in recent
+        for _, chunk, body in recent.changes():
+            store.pop(chunk, None)
+            if body is not None:
+                store[chunk] = body
+        recent.saved()
+        assert sum(key in recent for key in range(start + 100)) in range(60, 65)
+        assert start + 99 in recent
+        assert len(store) <= 17
+
+
+def test_a_key_added_after_a_restart_is_the_newest() -> None:
+    """It does not go with the oldest, whose chunk was the first one too."""
+    recent, again = Recent("ended", most=64), Recent("ended", most=64)
+    for key in range(64):
+        recent.add(key)
+    again.restore((kind, key, body) for kind, key, body in recent.changes() if body is not None)
+    again.add(64)
+    assert [key in again for key in (0, 63, 64)] == [False, True, True]
 
 
 def _seconds_to_put(most: int, count: int = 20_000) -> float:

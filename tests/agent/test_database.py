@@ -99,7 +99,7 @@ def test_of_another_release(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
         connection.execute("PRAGMA user_version = 7")
     connection.close()
     _set_aside(tmp_path, caplog)
-    assert "it has version 7; this release knows 1" in caplog.text
+    assert "it has version 7; this release knows 2" in caplog.text
 
 
 def test_damage_beyond_the_first_page(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

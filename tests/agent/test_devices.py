@@ -24,11 +24,12 @@ __all__ = ["start"]
 def test_what_is_taken_is_saved(bench: Bench) -> None:
     """Full samples and events go into the spool with everything else; quick samples do not."""
     bench.sampler.hand_over(Reading([sample(1, power_mw=1)]), full=False)
-    bench.sampler.hand_over(Reading([sample(2, power_mw=2)], (), [event("xid", 79)]), full=True)
+    bench.sampler.hand_over(Reading([sample(2, power_mw=2)], [event("xid", 79)]), full=True)
     bench.turn()
-    assert bench.rows.items == {"gpu_power": 1, "gpu_events": 1}
+    items = {"gpu_devices": 1, "gpu_power": 1, "gpu_events": 1}
+    assert bench.rows.items == items
     bench.turn()
-    assert bench.rows.items == {"gpu_power": 1, "gpu_events": 1}
+    assert bench.rows.items == items
 
 
 def test_what_is_saved_survives_the_agent(bench: Bench) -> None:
@@ -39,7 +40,7 @@ def test_what_is_saved_survives_the_agent(bench: Bench) -> None:
     bench.kill()
     bench.rows.error = None
     bench.turn()
-    assert bench.rows.items == {"gpu_power": 1}
+    assert bench.rows.items == {"gpu_devices": 1, "gpu_power": 1}
 
 
 def test_the_program_reads_devices(

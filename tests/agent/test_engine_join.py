@@ -1,10 +1,13 @@
 """The engine's join, as a function from records to facts."""
 
 import tracemalloc
+from collections import Counter
 
 import msgspec
+import pytest
 
 from otel_llm.agent.engine_join import MAX_OPEN_STEPS, EngineJoin
+from otel_llm.agent.hygiene import clean
 from otel_llm.agent.join import Limits
 from otel_llm.agent.rules import MAX_ITEMS
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
@@ -21,6 +24,7 @@ from otel_llm.facts.joined import (
 )
 from otel_llm.journal.records import Record
 from otel_llm.spans.ids import span_id, trace_id
+from otel_llm.testing import Swallowed
 from tests.agent.builders import (
     ATTEMPT_SPAN_ID,
     ENGINE,
@@ -62,7 +66,10 @@ def request_fact(**changes: object) -> JoinedRequest:
 def step_fact(**changes: object) -> JoinedStep:
     """The step of the builders, without a span."""
     fact = JoinedStep(ENGINE, anchor(), "done", scheduled(), done(), at(8))
-    return msgspec.structs.replace(fact, **changes)
+    fact = msgspec.structs.replace(fact, **changes)
+    return msgspec.structs.replace(
+        fact, scheduled=fact.scheduled.packed(), done=fact.done.packed() if fact.done else None
+    )
 
 
 def test_a_whole_request() -> None:
@@ -321,7 +328,7 @@ def test_results_in_short_without_their_steps_cost_nothing() -> None:
         tracemalloc.stop()
     assert isinstance(step, JoinedStep)
     assert step.done is not None
-    assert (step.done.emitted, step.done.ones) == ([], 0)
+    assert (list(step.done.emitted), step.done.ones) == ([], 0)
     assert join.breaches == {"batch": 1}
     assert peak < 1 << 18
 
@@ -332,5 +339,25 @@ def test_emitted_of_another_length() -> None:
     [_, step] = join.feed([anchor(), arrived(), scheduled(), done(1, 8, (1, 1))])
     assert isinstance(step, JoinedStep)
     assert step.done is not None
-    assert step.done.emitted == []
+    assert list(step.done.emitted) == []
     assert join.breaches == {"batch": 1}
+
+
+def test_a_record_that_fails_costs_itself_alone(
+    monkeypatch: pytest.MonkeyPatch, swallowed: Swallowed
+) -> None:
+    """Those before and behind it are joined, and it is counted."""
+    records: list[Record] = [anchor(), arrived(), scheduled(), done(), finished()]
+
+    def fails(record: Record, breaches: Counter[str]) -> Record | None:
+        if record is records[3]:
+            raise ArithmeticError
+        return clean(record, breaches)
+
+    monkeypatch.setattr("otel_llm.agent.join.clean", fails)
+    join = make()
+    facts = join.feed(records)
+    assert [type(fact) for fact in facts] == [ProducerEvent, JoinedRequest]
+    assert join.lost == {"undecodable": 1}
+    assert [type(error) for _, error in swallowed] == [ArithmeticError]
+    swallowed.clear()

@@ -188,6 +188,15 @@ def test_dropped(record: Record, field: str, value: object, what: str) -> None:
     assert breaches == {what: 1}
 
 
+@pytest.mark.parametrize(("context", "mended"), [(-4, 0), (1 << 32, U32), (7, 7)])
+def test_packed_numbers_have_the_same_rules(context: int, mended: int) -> None:
+    """A number is as wrong in an array as in a list."""
+    breaches: Counter[str] = Counter()
+    step: Any = clean(scheduled(context=[context]).packed(), breaches)
+    assert list(step.context) == [mended]
+    assert breaches.total() == (context != mended)
+
+
 def test_a_step_without_kernels() -> None:
     """Nothing launched is nothing wrong."""
     empty = StepKernels(1, "cpu", "cpu:0", [], [], MonotonicNs(5), [], [])

@@ -114,6 +114,7 @@ def test_step_sums() -> None:
         JoinedKernels(ENGINE, anchor(), kernels(1, 3.5)),
         JoinedKernels(ENGINE, anchor(), nothing),
         JoinedKernels(ENGINE, anchor(wall_step_ns=7), other, incomplete=True),
+        JoinedKernels(ENGINE, anchor(), kernels(4), summed=True),
     ]
     first, second = kernel_sums(facts)
     assert (first.seq, first.source, first.device, first.base_ns) == (1, "cpu", "cpu:0", at(3.5))

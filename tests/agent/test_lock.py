@@ -17,7 +17,8 @@ def test_the_second_is_refused(tmp_path: Path) -> None:
         AgentLock(tmp_path, "state_dir")
     assert str(caught.value) == (
         f"{tmp_path} is already served by another agent (pid {os.getpid()}). "
-        "Stop it, or give this one its own OTEL_LLM_JOURNAL_DIR and OTEL_LLM_STATE_DIR."
+        "Stop it, or give this one its own OTEL_LLM_JOURNAL_DIR and OTEL_LLM_STATE_DIR, and "
+        "OTEL_LLM_DEVICES=none: one agent of a host reads a device."
     )
     first.release()
     AgentLock(tmp_path, "state_dir").release()

@@ -7,11 +7,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from otel_llm.devices.source import Reading
 from otel_llm.journal.layout import HEADER_BYTES
 from otel_llm.journal.records import KIND_OF
 from otel_llm.journal.writer import Journal, open_journal
+from otel_llm.testing import Swallowed
 from tests.agent.bench import ALL, SECOND, Bench, die, serve
 from tests.agent.builders import arrived, finished
+from tests.devices.facts import sample
 
 
 def test_overwritten(bench: Bench) -> None:
@@ -212,3 +215,15 @@ def test_no_descriptor_left(
     assert bench.value("otel_llm_malformed_total", what="journal") == 0
     messages = [record.getMessage() for record in caplog.records]
     assert len([text for text in messages if "trying again" in text]) == 1
+
+
+def test_a_row_that_cannot_be_encoded(bench: Bench, swallowed: Swallowed) -> None:
+    """It is counted once, also where the state cannot be written at first; the rest is sent."""
+    bad = msgspec.structs.replace(sample(3, power_mw=3), anchor=None)
+    bench.sampler.hand_over(Reading([sample(2, power_mw=2), bad, sample(4, power_mw=4)]), full=True)
+    bench.turn()
+    bench.turn()
+    assert bench.rows.items["gpu_power"] == 2
+    assert bench.lost("unencodable") == 1
+    assert {place for place, _ in swallowed} == {"rows.gpu_power"}
+    swallowed.clear()

@@ -67,9 +67,10 @@ def test_a_request(metrics: AgentMetrics) -> None:
     """Counts, tokens and durations; TPOT is over the tokens after the first."""
     metrics.joined([REQUEST])
     who = "model=tiny,service_name=chat-prod,tenant=acme"
+    tiered = f"{who},tier=gold"
     genai = (
         "gen_ai_operation_name=chat,gen_ai_provider_name=reference,gen_ai_request_model=tiny,"
-        "service_name=chat-prod,tenant=acme"
+        "service_name=chat-prod,tenant=acme,tier=gold"
     )
     assert values(metrics) == {
         "otel_llm_requests_total"
@@ -85,10 +86,10 @@ def test_a_request(metrics: AgentMetrics) -> None:
         f"gen_ai_server_time_to_first_token_seconds_sum{{{genai}}}": 0.009,
         f"gen_ai_server_time_per_output_token_seconds_count{{{genai}}}": 1,
         f"gen_ai_server_time_per_output_token_seconds_sum{{{genai}}}": 0.005,
-        f"otel_llm_queue_time_seconds_count{{{who}}}": 1,
-        f"otel_llm_queue_time_seconds_sum{{{who}}}": 0.002,
-        f"otel_llm_prefill_time_seconds_count{{{who}}}": 1,
-        f"otel_llm_prefill_time_seconds_sum{{{who}}}": 0.005,
+        f"otel_llm_queue_time_seconds_count{{{tiered}}}": 1,
+        f"otel_llm_queue_time_seconds_sum{{{tiered}}}": 0.002,
+        f"otel_llm_prefill_time_seconds_count{{{tiered}}}": 1,
+        f"otel_llm_prefill_time_seconds_sum{{{tiered}}}": 0.005,
     }
 
 
@@ -114,7 +115,7 @@ def test_only_finished_requests_have_ttft_and_tpot(metrics: AgentMetrics, outcom
     assert counts == {
         "gen_ai_server_request_duration_seconds_count{error_type=oom,gen_ai_operation_name=chat,"
         "gen_ai_provider_name=reference,gen_ai_request_model=tiny,service_name=chat-prod,"
-        "tenant=acme}"
+        "tenant=acme,tier=gold}"
     }
 
 

@@ -76,6 +76,19 @@ def first_line(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline()
 
 
+def in_delivery(
+    settings: Settings, sinks: FakeSinks, start: Start, wait: Callable[..., None]
+) -> "subprocess.Popen[str]":
+    """An agent that a sink holds up with what an engine left that has been killed."""
+    agent = start(AGENT, settings)
+    first_line(agent)
+    engine = start(ENGINE, settings)
+    first_line(engine)
+    engine.kill()
+    wait(lambda: sinks.waiting > 0)
+    return agent
+
+
 def test_an_engine_killed_in_the_middle_of_a_batch(
     settings: Settings, sinks: FakeSinks, start: Start, wait: Callable[..., None]
 ) -> None:
@@ -134,12 +147,7 @@ def test_a_sink_that_hangs_does_not_hold_up_the_end(
     """SIGTERM ends the agent in time; what was not delivered stays for the next one."""
     sinks.delay_s = 60.0
     slow = msgspec.structs.replace(settings, send_timeout_s=60.0)
-    agent = start(AGENT, slow)
-    first_line(agent)
-    engine = start(ENGINE, slow)
-    first_line(engine)
-    engine.kill()
-    wait(lambda: sinks.waiting > 0)
+    agent = in_delivery(slow, sinks, start, wait)
     began = time.monotonic()
     agent.terminate()
     assert agent.wait(10) == 0
@@ -150,6 +158,20 @@ def test_a_sink_that_hangs_does_not_hold_up_the_end(
     wait(lambda: len(sinks.rows("llm_requests")) == 4 and len(sinks.spans) >= 10)
     again.terminate()
     assert again.wait(10) == 0
+
+
+def test_a_slow_sink_gets_what_is_left_before_the_end(
+    settings: Settings, sinks: FakeSinks, start: Start, wait: Callable[..., None]
+) -> None:
+    """With time to stop, SIGTERM ends the agent once all is delivered: no agent comes after it."""
+    sinks.delay_s = 1.5
+    patient = msgspec.structs.replace(settings, stop_delivery_s=60.0)
+    agent = in_delivery(patient, sinks, start, wait)
+    agent.terminate()
+    assert agent.wait(70) == 0
+    assert len(sinks.rows("llm_requests")) == 4
+    assert len(sinks.rows("llm_steps")) == 5
+    assert len(sinks.spans) >= 10
 
 
 def test_settings_that_cannot_be_used(settings: Settings, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from tests.agent.fake_sinks import FakeSinks
 REQUEST = JoinedRequest(
     ENGINE, anchor(), "finished", arrived(), finished(), SpanIds(TRACE_ID, "1" * 16)
 )
-ROWS, SPANS = make_batches([REQUEST], "boot-1")
+(ROWS, SPANS), _ = make_batches([REQUEST], "boot-1")
 
 
 @pytest.fixture(params=["clickhouse", "otlp"])

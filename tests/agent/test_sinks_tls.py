@@ -21,7 +21,7 @@ from tests.agent.fake_sinks import FakeSinks
 REQUEST = JoinedRequest(
     ENGINE, anchor(), "finished", arrived(), finished(), SpanIds(TRACE_ID, "1" * 16)
 )
-ROWS, _ = make_batches([REQUEST], "boot-1")
+(ROWS, _), _ = make_batches([REQUEST], "boot-1")
 
 Files = dict[str, str]
 Serve = Callable[..., FakeSinks]

@@ -115,3 +115,16 @@ def test_what_cannot_be_asked(run_on_sample: "Run", arguments: tuple[str, ...], 
     result = run_on_sample("ask", *arguments)
     assert result.exit_code == 2
     assert told in result.stderr
+
+
+@pytest.mark.parametrize("every", ["30s", "90s"])
+@pytest.mark.parametrize("name", ["traffic", "usage"])
+def test_parts_of_minutes_are_refused_by_rollups(
+    run_on_sample: "Run", name: str, every: str
+) -> None:
+    """A rollup would answer with stretches that are empty or hold twice as much."""
+    result = run_on_sample("ask", name, "--since", LONG_AGO, "--every", every)
+    assert result.exit_code == 2
+    assert "whole minutes" in result.output
+    assert run_on_sample("ask", name, "--since", LONG_AGO, "--every", "2m").exit_code == 0
+    assert run_on_sample("ask", "latency", "--since", LONG_AGO, "--every", every).exit_code == 0

@@ -21,7 +21,7 @@ def test_every_option_exists(run: "Run") -> None:
     lines = set(re.findall(r"otel-llm ([a-z]+)((?: [^`\n]*)?)", PAGE))
     assert {command for command, _ in lines} == {
         "demo", "up", "agent", "run", "requests", "trace", "ask", "kernels", "schema", "replay",
-        "doctor",
+        "doctor", "alerts", "drain", "relay", "dashboards", "energy", "devices", "size",
     }  # fmt: skip
     for command, rest in lines:
         known = run(command, "--help").stdout

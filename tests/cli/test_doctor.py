@@ -187,6 +187,19 @@ def test_the_agents_losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert named(list(agent.check(settings)), "running").status == "off"
 
 
+def test_a_device_that_another_agent_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a warning with the mend; where the agent reads all of them nothing is said."""
+    settings = Settings(journal_dir=str(tmp_path))
+    with (tmp_path / "agent.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        page_of(monkeypatch, 'otel_llm_device_elsewhere{hw_id="GPU-a"} 1.0\n')
+        found = named(list(agent.check(settings)), "devices")
+        assert (found.status, 'hw_id="GPU-a"' in found.detail) == ("warning", True)
+        assert "OTEL_LLM_DEVICES=none" in found.remedy
+        page_of(monkeypatch, "up 1.0\n")
+        assert "devices" not in [one.what for one in agent.check(settings)]
+
+
 def test_an_agent_that_does_not_answer(tmp_path: Path) -> None:
     """The lock is held and nobody listens at the settings' port."""
     with (tmp_path / "agent.lock").open("w") as lock:

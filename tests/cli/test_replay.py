@@ -10,9 +10,9 @@ from otel_llm.collector.decoder import check
 from otel_llm.collector.drain.batch import Batch
 from otel_llm.collector.drain.quarantine import Quarantine
 from otel_llm.collector.spool import entry_of
-from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.engine import Engine
 from tests.collector.drain.way import over_days
+from tests.stores import prepare
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def refused(tmp_path: Path) -> list[Path]:
     """Files of two requests that were set aside."""
-    engine = Engine(tmp_path / "data_dir", 1 << 30)
-    client = engine.client()
-    schema.apply(client)
-    client.close()
-    engine.close()
+    prepare(tmp_path / "data_dir")
     quarantine = Quarantine(tmp_path / "quarantine")
     files = []
     for number in range(2):

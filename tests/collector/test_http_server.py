@@ -7,13 +7,16 @@ import socket
 import subprocess
 import sys
 import time
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from otel_llm.collector import http_server
+from otel_llm.collector.acknowledged import taken
 from otel_llm.collector.stack import Stack
+from tests.collector.serving import until
 
 PROGRAM = """
 import resource
@@ -69,6 +72,103 @@ def test_idle_connections_keep_nobody_out(stack: Stack, monkeypatch: pytest.Monk
         idle[-1].settimeout(0.2)
         with pytest.raises(TimeoutError):
             idle[-1].recv(1)
+
+
+def pipelining(stack: Stack, asked: int) -> socket.socket:
+    """A connection that has asked so often for the metrics and reads no answer."""
+    url = urlsplit(stack.run.otlp_url)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    connection.settimeout(20)
+    connection.connect((url.hostname, url.port or 0))
+    connection.setblocking(False)
+    request = b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with contextlib.suppress(BlockingIOError):  # the door stops to read, too
+        for _ in range(asked):
+            connection.send(request)
+    return connection
+
+
+def paused(stack: Stack) -> list[http_server._Connection]:
+    """The OTLP door's connections that do not take their answers."""
+    held = stack._servers[1].server_state.connections.copy()
+    each = [one for one in held if isinstance(one, http_server._Connection)]
+    return [one for one in each if one.flow.write_paused]
+
+
+def test_an_answer_that_is_not_taken_is_broken_off(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many requests, and nobody reads: the connection ends, though an answer is in progress."""
+    monkeypatch.setattr(http_server, "HEAD_S", 1.0)
+    before = stack._servers[1].server_state.connections.copy()
+    with pipelining(stack, 3000):
+        until(lambda: new(stack, before) != [])
+        until(lambda: new(stack, before) == [], limit_s=8)
+
+
+def test_an_answer_that_is_taken_slowly_is_not(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The buffers stay full for longer than the limit, but never without progress."""
+    monkeypatch.setattr(http_server, "HEAD_S", 0.5)
+    with pipelining(stack, 3000) as connection:
+        connection.setblocking(True)
+        for _ in range(60):
+            assert connection.recv(20_000) != b""
+            time.sleep(0.05)
+
+
+def test_answers_that_are_not_taken_keep_nobody_out(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the bound the one that has not taken its answer for longest makes room."""
+    monkeypatch.setattr(http_server, "most_connections", lambda: 4)
+    with contextlib.ExitStack() as all_of_them:
+        for _ in range(4):
+            all_of_them.enter_context(pipelining(stack, 3000))
+        until(lambda: len(paused(stack)) == 4)
+        assert httpx.get(f"{stack.run.otlp_url}/metrics", trust_env=False).status_code == 200
+        assert len(paused(stack)) == 3
+
+
+def test_answers_that_pile_up_keep_nobody_out(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel has room yet for what nobody takes: the connection makes room all the same."""
+    monkeypatch.setattr(http_server, "most_connections", lambda: 4)
+    monkeypatch.setattr(http_server._Connection, "_waits", lambda _self: False)  # always answering
+    with contextlib.ExitStack() as all_of_them:
+        before = stack._servers[1].server_state.connections.copy()
+        for _ in range(4):
+            all_of_them.enter_context(pipelining(stack, 12))
+        until(lambda: len([one for one in new(stack, before) if taken(one.transport).unsent]) == 4)
+        assert paused(stack) == []
+        assert httpx.get(f"{stack.run.otlp_url}/metrics", trust_env=False).status_code == 200
+        assert len(new(stack, before)) <= 4
+
+
+def test_a_closed_connection_does_not_wait_for_its_answer_to_be_taken(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All is answered, the rest lies in our buffer, and nobody takes it."""
+    monkeypatch.setattr(http_server, "HEAD_S", 0.5)
+    monkeypatch.setattr(http_server, "GOODBYE_S", 0.5)
+    before = stack._servers[1].server_state.connections.copy()
+    with pipelining(stack, 0):
+        until(lambda: new(stack, before) != [])
+        (made,) = new(stack, before)
+        loop = made.loop
+        loop.call_soon_threadsafe(made.transport.write, bytes(16 << 20))
+        loop.call_soon_threadsafe(made._end)
+        until(made.transport.is_closing)
+        until(lambda: new(stack, before) == [], limit_s=8)
+
+
+def new(stack: Stack, before: set[Any]) -> list[http_server._Connection]:
+    """The OTLP door's connections that were not there before."""
+    held = stack._servers[1].server_state.connections - before
+    return [one for one in held if isinstance(one, http_server._Connection)]
 
 
 def test_the_limit_of_files_is_raised() -> None:

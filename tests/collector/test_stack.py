@@ -8,7 +8,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 import pytest
@@ -55,18 +57,19 @@ store.decode = broken
 """
 
 
-def start(data_dir: Path, before: str = "") -> "subprocess.Popen[str]":
+def start(
+    data_dir: Path, before: str = "", variables: Mapping[str, str] = MappingProxyType({})
+) -> "subprocess.Popen[str]":
     """Start a stack in a process of its own and wait until it is ready."""
     process = subprocess.Popen(
         [sys.executable, "-c", before + PROGRAM, str(data_dir)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env={**os.environ, **variables},
     )
     assert process.stdout is not None
-    assert process.stdout.readline().startswith(
-        "otel-llm up is ready: ClickHouse http://127.0.0.1:"
-    )
+    assert process.stdout.readline().startswith("otel-llm up is ready: ClickHouse http")
     return process
 
 

@@ -1,6 +1,7 @@
 """Reading back what a run left: the agent's page, and rows that stand twice."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,8 @@ from clickhouse_connect.driver.client import Client
 
 from otel_llm.conventions import Metrics
 from otel_llm.demo.evidence import judge, lost_records, rows
-from otel_llm.exporters.clickhouse.engine import Engine
-from otel_llm.exporters.clickhouse.schema import apply
 from otel_llm.exporters.prometheus import MetricSet
+from tests.stores import opened
 
 
 def test_lost_records_are_summed_over_reasons() -> None:
@@ -42,15 +42,11 @@ ROWS = {
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Client]:
     """The real schema with one row in each table."""
-    engine = Engine(tmp_path / "data")
-    client = engine.client()
-    apply(client)
-    for table, column in ROWS.items():
-        client.command(f"INSERT INTO {table} ({column}) VALUES ('x')")
-    client.command("INSERT INTO llm_steps (instance_id, seq, status) VALUES ('x', 0, 'done')")
-    yield client
-    client.close()
-    engine.close()
+    with opened(tmp_path / "data") as engine, closing(engine.client()) as client:
+        for table, column in ROWS.items():
+            client.command(f"INSERT INTO {table} ({column}) VALUES ('x')")
+        client.command("INSERT INTO llm_steps (instance_id, seq, status) VALUES ('x', 0, 'done')")
+        yield client
 
 
 @pytest.mark.parametrize("table", [*ROWS, "llm_steps"])
@@ -75,6 +71,84 @@ def test_a_step_without_kernels_is_noticed(store: Client, engine: str, owes: boo
     assert rows(store, "doubled") == (missing if owes else [])
 
 
+def test_who_measured_the_kernels_is_what_rows_say(store: Client) -> None:
+    """Nobody else than whom the rows name."""
+    store.command("TRUNCATE TABLE llm_kernels")
+    assert judge(store, [], 0).kernel_sources == []
+    for source in ("cupti", "cpu", "cupti"):
+        store.command(f"INSERT INTO llm_kernels (source) VALUES ('{source}')")
+    assert judge(store, [], 0).kernel_sources == ["cpu", "cupti"]
+
+
 def test_lost_records_fail_a_run(store: Client) -> None:
     """A loss the agent counts is enough."""
     assert not judge(store, [], 1).passed
+
+
+LINE = "device, started, ended, delta_mj, attributed_mj, idle_mj, unattributed_mj"
+AMOUNT = "instance_id, request_index, energy_mj, prefill_mj, decode_mj, finished"
+T = "toDateTime64('2026-01-01 00:00:{:02d}', 9, 'UTC')"
+
+
+def energy_of(store: Client) -> dict[str, int]:
+    """What is wrong with the account."""
+    return {row["what"]: row["wrong"] for row in rows(store, "energy_wrong")}
+
+
+@pytest.fixture
+def account(store: Client) -> Client:
+    """A request on a device, and an account that closes."""
+    store.command("TRUNCATE TABLE llm_requests")
+    store.command("TRUNCATE TABLE llm_requests_1m")
+    store.command(
+        "INSERT INTO llm_requests (instance_id, request_index, scheduled, finished) "
+        f"SELECT 'x', 1, {T.format(2)}, {T.format(3)}"
+    )
+    store.command("INSERT INTO llm_engine_events (instance_id, devices) SELECT 'x', ['GPU-a']")
+    for second in (1, 2):
+        store.command(
+            f"INSERT INTO gpu_energy_ledger ({LINE}) "
+            f"SELECT 'GPU-a', {T.format(second)}, {T.format(second + 1)}, 100, 70, 20, 10"
+        )
+    store.command(
+        f"INSERT INTO llm_request_energy ({AMOUNT}) SELECT 'x', 1, 140, 40, 100, {T.format(3)}"
+    )
+    return store
+
+
+def test_an_account_that_closes(account: Client) -> None:
+    """Nothing is wrong, and the figures are those of the store."""
+    assert energy_of(account) == {}
+    [told] = rows(account, "energy")
+    assert told == {
+        "energy_windows": 2, "energy_j": 0.2, "energy_attributed_j": 0.14, "energy_idle_j": 0.04,
+        "energy_unattributed_j": 0.02, "energy_residual_mj": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("statement", "what", "wrong"),
+    [
+        (f"INSERT INTO gpu_energy_ledger ({LINE}) SELECT 'GPU-a', {T.format(3)}, {T.format(4)}, "
+         "101, 70, 20, 10", "lines of gpu_energy_ledger that do not add up", 1),
+        (f"INSERT INTO gpu_energy_ledger ({LINE}) SELECT 'GPU-a', {T.format(2)}, {T.format(3)}, "
+         "20, 0, 20, 0", "windows of gpu_energy_ledger that overlap", 1),
+        (f"INSERT INTO llm_request_energy ({AMOUNT}) SELECT 'x', 1, 5, 0, 5, {T.format(3)}",
+         "mJ attributed and in no row of llm_request_energy", 5),
+        ("TRUNCATE TABLE llm_requests_1m",
+         "mJ of llm_request_energy missing in llm_requests_1m", 140),
+        (f"INSERT INTO llm_request_energy ({AMOUNT}) SELECT 'y', 9, 0, 0, 0, {T.format(3)}",
+         "amounts of requests that have no row", 1),
+        ("TRUNCATE TABLE llm_request_energy",
+         "requests with steps on a metered device and no energy", 1),
+    ],
+)  # fmt: skip
+def test_an_account_that_does_not_close(
+    account: Client, statement: str, what: str, wrong: int
+) -> None:
+    """Each contradiction is found by its name, and the run is judged as failed."""
+    account.command(statement)
+    assert energy_of(account)[what] == wrong
+    verdict = judge(account, [], 0)
+    assert f"{wrong} {what}" in verdict.problems["energy"]
+    assert not verdict.passed

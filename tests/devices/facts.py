@@ -11,7 +11,7 @@ def anchor(at_ns: int) -> Anchor:
     return Anchor(EpochNs(1_700_000_000_000_000_000 + at_ns), MonotonicNs(at_ns), 50)
 
 
-def sample(at_ns: int = 0, device: Device = GPU, **readings: float | None) -> DeviceSample:
+def sample(at_ns: int = 0, device: Device = GPU, **readings: object) -> DeviceSample:
     """A sample with these readings and no other."""
     return DeviceSample(
         device=device,

@@ -6,6 +6,7 @@ from otel_llm.devices.fake_nvml import FakeNvml
 from otel_llm.devices.nvml import NvmlSource
 from otel_llm.devices.nvml.readings import Group
 from otel_llm.devices.nvml.source import GROUPS
+from otel_llm.facts.device import DeviceEvent, DeviceSample
 from otel_llm.testing import FakeClock
 
 DRIVER = ("0 - driver 580.95.05", "0 - cuda 13000")
@@ -57,3 +58,21 @@ class Node:
         made = NvmlSource(self.clock, groups, slow_s)
         self.sources.append(made)
         return made
+
+
+def told(events: list[DeviceEvent]) -> list[tuple[str, str]]:
+    """Device and name of each event."""
+    return [(each.device.id, each.event) for each in events]
+
+
+def run(
+    node: Node, source: NvmlSource, seconds: int
+) -> tuple[list[DeviceSample], list[DeviceEvent]]:
+    """Read once a second for so long."""
+    samples, events = list[DeviceSample](), list[DeviceEvent]()
+    for _ in range(seconds):
+        node.go(1)
+        reading = source.read(full=True)
+        samples += reading.samples
+        events += reading.events
+    return samples, events

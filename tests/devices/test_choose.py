@@ -40,3 +40,16 @@ def test_without_pynvml(monkeypatch: pytest.MonkeyPatch) -> None:
     [source] = choose(Settings(devices=("nvml",)), FakeClock())
     assert not source.open()
     assert "pip install 'otel-llm[gpu]'" in source.problems[0]
+
+
+def test_recordings_with_one_device(tmp_path: Path) -> None:
+    """Two that name the same device would be one on every page; two that do not may be played."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    other = {"devices": [{"id": "GPU-s"}]}
+    first = recording(tmp_path, HEADER, *LINES)
+    same = recording(tmp_path / "one", HEADER, *LINES)
+    differs = recording(tmp_path / "two", other, *LINES)
+    assert names(f"replay:{first}", f"replay:{differs}") == ["replay", "replay"]
+    with pytest.raises(SettingError, match="2 recordings have a device 'GPU-r'"):
+        names(f"replay:{first}", f"replay:{same}")

@@ -48,3 +48,14 @@ def test_a_strange_file(tmp_path: Path, text: str) -> None:
     source = EstimateSource(FakeClock(), 1.0, 2.0, lambda: cpu_times(tmp_path / "stat"))
     assert not source.open()
     assert "cannot be read" in source.problems[0]
+
+
+@pytest.mark.parametrize(("busy", "watts"), [(130, 200_000), (-10, 40_000)])
+def test_ticks_that_do_not_add_up(busy: int, watts: int) -> None:
+    """The kernel's idle times may fall (proc(5)): no more than busy, no less than idle."""
+    ticks = iter([(0, 0), (busy, 100)])
+    clock = FakeClock()
+    source = EstimateSource(clock, 40.0, 200.0, lambda: next(ticks))
+    source.open()
+    clock.advance(1_000_000_000)
+    assert [each.power_average_mw for each in source.read(full=False).samples] == [watts]

@@ -1,5 +1,6 @@
 """Storms of events, merged."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,36 @@ def test_the_first_is_given_at_once() -> None:
     merger.add([event("xid", 79, at_ns=5)])
     [given_out] = merger.due(MonotonicNs(5))
     assert (given_out.code, given_out.occurrences, given_out.at_ns) == (79, 1, 5)
+
+
+def test_the_next_is_given_a_second_later() -> None:
+    """With what came meanwhile, and then again; nothing is remembered of what is long over."""
+    merger = Merger()
+    told = []
+    for at_ns in range(0, 4 * EVERY_NS, EVERY_NS // 4):
+        merger.add([event("xid", 79, at_ns)])
+        told += [each.occurrences for each in merger.due(MonotonicNs(at_ns))]
+    assert told == [1, 4, 4, 4]
+    list(merger.due(MonotonicNs(9 * EVERY_NS)))
+    list(merger.due(MonotonicNs(99 * EVERY_NS)))
+    assert not merger._given_ns
+
+
+def test_events_that_stand_for_several() -> None:
+    """What each stands for is added up: a counter grew by three, then by four."""
+    merger = Merger()
+    merger.add(msgspec.structs.replace(event("ecc"), occurrences=each) for each in (3, 4))
+    assert [each.occurrences for each in merger.due(MonotonicNs(0))] == [7]
+
+
+def test_events_that_say_different_things() -> None:
+    """A row that was remapped and a remapping that waits are two."""
+    merger = Merger()
+    merger.add(
+        msgspec.structs.replace(event("remapped"), message=message) for message in ("a", "b", "a")
+    )
+    given_out = [(each.message, each.occurrences) for each in merger.due(MonotonicNs(0))]
+    assert given_out == [("a", 2), ("b", 1)]
 
 
 @given(

@@ -50,12 +50,38 @@ def test_power_is_the_mean_since_the_last_read(tmp_path: Path) -> None:
 def test_the_counter_wraps(tmp_path: Path) -> None:
     """Energy goes on where the kernel's counter begins anew."""
     counter = zone(tmp_path, "intel-rapl:0", "package-0", WRAPS_AT_UJ - 1_000_000)
-    source = RaplSource(FakeClock(), tmp_path)
+    clock = FakeClock()
+    source = RaplSource(clock, tmp_path)
     source.open()
     [before] = source.read(full=True).samples
     counter.write_text("4000000\n")
-    [after] = source.read(full=True).samples
+    clock.advance(100_000_000)
+    reading = source.read(full=True)
+    [after] = reading.samples
     assert (after.energy_mj or 0) - (before.energy_mj or 0) == 5000
+    assert (after.power_average_mw, reading.events) == (50_000, [])
+
+
+@pytest.mark.parametrize(("before_uj", "after_uj"), [(9_000_000_000, 1), (0, 300_000_000)])
+def test_the_counter_begins_anew(tmp_path: Path, before_uj: int, after_uj: int) -> None:
+    """No power that no machine has: an event, no power, and energy goes on from where it was."""
+    counter = zone(tmp_path, "intel-rapl:0", "package-0", before_uj)
+    clock = FakeClock()
+    source = RaplSource(clock, tmp_path)
+    source.open()
+    source.read(full=True)
+    clock.advance(100_000_000)
+    counter.write_text(f"{after_uj}\n")
+    reading = source.read(full=True)
+    [anew] = reading.samples
+    assert (anew.energy_mj, anew.power_average_mw) == (before_uj // 1000, None)
+    assert [(each.event, each.device.id) for each in reading.events] == [("reset", "cpu:0")]
+    clock.advance(100_000_000)
+    counter.write_text(f"{after_uj + 20_000_000}\n")
+    reading = source.read(full=True)
+    [later] = reading.samples
+    assert (later.energy_mj, later.power_average_mw) == (before_uj // 1000 + 20_000, 200_000)
+    assert reading.events == []
 
 
 def test_what_only_root_may_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

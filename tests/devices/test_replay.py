@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,14 @@ def test_no_such_file(tmp_path: Path) -> None:
     """It says so."""
     with pytest.raises(SettingError, match="No such file"):
         read_recording(tmp_path / "no")
+
+
+def test_no_plain_file(tmp_path: Path) -> None:
+    """A fifo or a device would never end."""
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", tmp_path, Path("/dev/zero")):
+        with pytest.raises(SettingError, match="no plain file"):
+            read_recording(path)
 
 
 @given(st.binary(max_size=200))

@@ -12,7 +12,7 @@ from otel_llm.devices import sampler as module
 from otel_llm.devices.sampler import Sampler, Taken
 from otel_llm.devices.source import CallCost, DeviceSource, Reading
 from otel_llm.facts.device import Device, DeviceEvent, DeviceSample, DeviceSourceName
-from otel_llm.testing import Swallowed
+from otel_llm.testing import FakeClock, Swallowed
 from tests.devices.facts import GPU, event, sample
 
 
@@ -165,6 +165,27 @@ def test_what_nobody_takes_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatc
     taken = made.take()
     assert [each.power_mw for each in taken.samples] == list(range(15, 25))
     assert (taken.dropped, made.take().dropped) == (15, 0)
+
+
+def test_what_is_held_back_comes_with_the_last() -> None:
+    """An agent that stops takes the events too that a rate limit would hold for a second."""
+    made = Sampler([], FakeClock(), 0.1, 1.0)
+    told = []
+    for last in (False, False, True):
+        made.hand_over(Reading(events=[event("xid", 79)]), full=False)
+        told.append([each.occurrences for each in made.take(last=last).events])
+    assert told == [[1], [], [2]]
+
+
+def test_a_row_that_falls_due_during_a_reading() -> None:
+    """It is made with the next reading, not left out."""
+
+    def slow(full: bool) -> Reading:
+        time.sleep(0.03)
+        return one(full)
+
+    _, taken, due = run([Scripted(slow)], 1.0)
+    assert len(taken.rows) >= 0.6 * min(due / 5, len(taken.samples))
 
 
 def test_a_source_that_opens_late(monkeypatch: pytest.MonkeyPatch) -> None:

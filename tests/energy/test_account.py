@@ -25,7 +25,7 @@ def shares(second: int, charges: dict[int, tuple[int, int]], method: Method = "c
     count = len(numbers)
     return Shares(
         window, total, 5, 0, np.array(numbers, dtype=np.int64), prefill, decode,
-        np.full(count, 10.0), np.full(count, S, dtype=np.int64),
+        np.full(count, 10.0), np.full(count, S, dtype=np.int64), np.full(count, 4.0),
     )  # fmt: skip
 
 
@@ -55,6 +55,30 @@ def test_amounts_add_up_whatever_is_shed(
     given_out += account.settle(np.arange(21))
     assert summed(given_out) == attributed
     assert len(account) == 0
+
+
+def test_parts_name_their_windows() -> None:
+    """Each amount says what it was charged when, and nothing of another request's."""
+    account = Account()
+    account.add(shares(0, {1: (5, 2), 2: (1, 0)}))
+    account.add(shares(1, {1: (0, 4)}))
+    account.add(shares(2, {1: (0, 6), 2: (0, 3)}))
+    first, second = account.settle(np.array([1, 2]))
+    assert (list(first.ended_ns), list(first.window_mj)) == ([S, 2 * S, 3 * S], [7, 4, 6])
+    assert (list(second.ended_ns), list(second.window_mj)) == ([S, 3 * S], [1, 3])
+
+
+def test_parts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the bound the requests of the oldest windows are handed out, whole."""
+    monkeypatch.setattr("otel_llm.energy.account.MOST_PARTS", 8)
+    account = Account()
+    account.add(shares(0, {1: (1, 0)}))
+    for second in range(1, 4):
+        account.add(shares(second, {2: (2, 0), 3: (3, 0)}))
+    _, shed = account.add(shares(4, {3: (3, 0), 4: (4, 0)}))
+    assert [one.request for one in shed] == [1, 2]
+    assert [sum(one.window_mj) for one in shed] == [1, 6]
+    assert [one.request for one in account.settle(np.arange(9))] == [3, 4]
 
 
 def test_late_energy_is_a_further_amount() -> None:

@@ -86,6 +86,20 @@ def test_a_reset_is_bridged_and_flagged() -> None:
     assert all(abs(window.delta_mj - 400_000) < 30_000 for window in windows[1:])
 
 
+def test_a_reset_across_a_windows_end_is_in_both() -> None:
+    """A part of each is guessed: both say so, and both bounds hold all of the guess."""
+    readings = counted(5, first=5 * S + TICK // 2)
+    broken = [(at, energy if place < 20 else energy - readings[20][1])
+              for place, (at, energy) in enumerate(readings)]  # fmt: skip
+    windows = fed(Meter(), broken)
+    assert [(window.method, window.flags) for window in windows[1:3]] == [
+        ("estimate", ("reset",)), ("estimate", ("reset",)),
+    ]  # fmt: skip
+    assert all(window.error_mj >= 40_000 for window in windows[1:3])
+    assert windows[3].flags == ()
+    assert windows[3].error_mj < 45_000
+
+
 def test_a_jump_that_no_device_draws_is_a_reset() -> None:
     """A counter that leaps is not believed."""
     readings = [(at, energy + (10**12 if place > 25 else 0))
@@ -95,15 +109,38 @@ def test_a_jump_that_no_device_draws_is_a_reset() -> None:
     assert max(window.delta_mj for window in windows) < 450_000
 
 
-def test_missing_readings_make_one_long_flagged_window() -> None:
+@pytest.mark.parametrize(("last", "next_"), [(32, 91), (31, 70)])
+def test_missing_readings_make_one_long_flagged_window(last: int, next_: int) -> None:
     """A gap's energy is known, its course is not: one window holds all of it."""
-    readings = [one for place, one in enumerate(counted(12)) if not 32 < place < 91]
+    readings = [one for place, one in enumerate(counted(12)) if not last < place < next_]
     windows = fed(Meter(), readings)
     gaps = [window for window in windows if "gap" in window.flags]
     assert len(gaps) == 1
-    assert gaps[0].end_ns - gaps[0].start_ns >= 6 * S
+    assert gaps[0].end_ns - gaps[0].start_ns >= (next_ - last) * TICK
     mean = gaps[0].delta_mj * 1e9 / (gaps[0].end_ns - gaps[0].start_ns)
     assert mean == pytest.approx(400_000, rel=0.02)
+    # Its end is known to a tick, however long nobody looked.
+    assert gaps[0].error_mj < 150_000
+
+
+def test_power_that_jumps_at_a_windows_end_widens_its_bound() -> None:
+    """Of the tick that lies across the end nobody knows on which side it was drawn."""
+    energy, windows, meter = 0, [], Meter()
+    for place in range(41):
+        windows += meter.add(5 * S + place * TICK, energy, None)
+        energy += 10_000 if place < 20 else 50_000
+    steady, jump = windows[:2]
+    assert steady.error_mj < 25_000
+    assert jump.error_mj > 45_000
+
+
+def test_the_spread_of_power_is_each_windows_own() -> None:
+    """Readings of 200 and 400 W by turns: two standard errors of ten, in every window."""
+    meter, windows = Meter(), []
+    for place in range(101):
+        windows += meter.add(5 * S + place * TICK, None, 200_000.0 + place % 2 * 200_000)
+    assert len(windows) == 10
+    assert all(window.error_mj == pytest.approx(63_246, rel=0.1) for window in windows)
 
 
 def test_a_gap_without_a_counter_is_an_estimate() -> None:
@@ -146,6 +183,25 @@ def test_a_lost_device_closes_its_window() -> None:
     later = fed(meter, counted(2.5, first=100 * S))
     assert "partial" in later[0].flags
     assert later[0].start_ns == 100 * S
+
+
+def test_the_first_reading_may_be_a_tick_old() -> None:
+    """Read 99 ms after one, then always 1 ms after: the first window counts from before it began.
+
+    Its bound says so; the next ones do not. A tick 2 ms after a read is no reset.
+    """
+    watts, meter = 400, Meter()
+    at = [5 * S + 99_000_000, *(5 * S + place * TICK + 1_000_000 for place in range(1, 32))]
+    counter = [watts * 100 * ((one - 5 * S) // TICK) for one in at]
+    windows = fed(meter, list(zip(at, counter, strict=True)))
+    assert [window.start_ns for window in windows] == [at[0], 6 * S, 7 * S]
+    assert [window.flags for window in windows] == [("partial",), (), ()]
+    drawn = [watts * (window.end_ns - window.start_ns) / 1e6 for window in windows]
+    assert windows[0].delta_mj - drawn[0] > 0.9 * watts * 148
+    for window, truth in zip(windows, drawn, strict=True):
+        assert abs(window.delta_mj - truth) <= window.error_mj
+    assert windows[0].error_mj < watts * 200
+    assert windows[1].error_mj < watts * 110
 
 
 def test_a_window_shorter_than_a_second_is_refused() -> None:

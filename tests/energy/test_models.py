@@ -1,5 +1,6 @@
 """How steps are shared by their members."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,9 +9,10 @@ from hypothesis import strategies as st
 from otel_llm.energy import models
 from otel_llm.energy.models import Members, shapley, tokens, work
 from otel_llm.energy.rounding import Floats
-from otel_llm.energy.shape import ModelShape, device_peak
+from otel_llm.energy.shape import device_peak
+from otel_llm.facts.shape import ServedShape
 
-SHAPE = ModelShape(32, 4096, 32, 8, 128, 14336, 128256)
+SHAPE = ServedShape(32, 4096, 32, 8, 128, 14336, 128256)
 _found = device_peak("NVIDIA H100 80GB HBM3")
 assert _found is not None
 PEAK = _found
@@ -132,7 +134,7 @@ def test_devices_are_found_by_name() -> None:
 
 def test_experts_read_more_than_they_compute() -> None:
     """Of a mixture all experts are read and the active ones compute."""
-    dense = ModelShape(4, 64, 4, 4, 16, 128, 1000)
-    mixed = dense._replace(experts=8, active_experts=2)
+    dense = ServedShape(4, 64, 4, 4, 16, 128, 1000)
+    mixed = msgspec.structs.replace(dense, experts=8, active_experts=2)
     assert mixed.weights > 3 * dense.weights
     assert mixed.flops_per_token < 2 * dense.flops_per_token

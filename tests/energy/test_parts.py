@@ -45,6 +45,12 @@ def test_activity_decides_and_its_lack_is_flagged() -> None:
         split(window(1), {}, {})
 
 
+def test_a_split_is_never_surer_than_a_fifth() -> None:
+    """Activity and slices agree: an estimate still, and the window's doubt is added."""
+    both = split(window(800), {"a": 1, "b": 1}, {"a": 0.5, "b": 0.5})
+    assert both["a"].error_mj == 80 + 50
+
+
 def test_idle_power_is_learnt_from_mixed_windows() -> None:
     """From windows that are never empty the line is followed to where they would be."""
     idle = IdlePower()
@@ -54,6 +60,15 @@ def test_idle_power_is_learnt_from_mixed_windows() -> None:
         idle.add(window(round(90_000 * part + 500_000 * (1 - part)), second), round(part * S))
     assert idle.mw == pytest.approx(90_000, rel=0.01)
     assert IdlePower.restored(json.loads(json.dumps(idle.state()))).mw == idle.mw
+
+
+def test_idle_power_is_never_above_what_a_window_drew() -> None:
+    """A line that leads above the least of the windows is not followed."""
+    idle = IdlePower()
+    for second in range(9):
+        idle.add(window(300_000, second), round(0.1 * second * S))
+    idle.add(window(50_000, 9), 0)
+    assert idle.mw == 50_000
 
 
 def test_an_empty_window_is_believed_and_a_flagged_one_is_not() -> None:

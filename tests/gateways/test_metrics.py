@@ -37,6 +37,8 @@ def _call(**changes: object) -> GatewayCall:
 
 
 def _value(metrics: GatewayMetrics, name: str, **labels: str) -> float | None:
+    if "tenant" in labels:
+        labels = {"tier": "", **labels}
     return metrics.registry.get_sample_value(name, labels)
 
 
@@ -45,9 +47,9 @@ def test_call() -> None:
     metrics = GatewayMetrics()
     metrics.call_started()
     assert _value(metrics, Metrics.CALLS_OPEN.name) == 1
-    metrics.call_ended(_call())
+    metrics.call_ended(_call(tier="gold"))
     assert _value(metrics, Metrics.CALLS_OPEN.name) == 0
-    who = {"model": "m", "tenant": "acme"}
+    who = {"model": "m", "tenant": "acme", "tier": "gold"}
     counted = {**who, "route": "/v1/completions", "outcome": "finished", "status_code": "200"}
     assert _value(metrics, Metrics.CALLS.name, **counted) == 1
     assert _value(metrics, Metrics.CALL_DURATION.name + "_sum", **who) == 2.0

@@ -4,12 +4,14 @@ import json
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_llm.facts.identity import ATTRIBUTES, MAX_TEXT, Identity
-from otel_llm.identity import detect
+from otel_llm.conventions.identity import ATTRIBUTES, IDENTITY, IDENTITY_SINCE, OWNERS
+from otel_llm.facts.identity import MAX_BYTES, MAX_TEXT, Identity
+from otel_llm.identity import detect, survey
 
 ID = "0f" * 32
 POD = "6a5d6a0e-3f25-4f3b-9c1d-0d8c5f8b1e11"
@@ -142,11 +144,13 @@ def test_slurm(tmp_path: Path) -> None:
     """What srun sets."""
     found = known(
         tmp_path, SLURM_JOB_ID="4711", SLURM_STEP_ID="0", SLURM_JOB_NAME="serve",
-        SLURM_JOB_PARTITION="h100", SLURMD_NODENAME="gpu-07",
+        SLURM_JOB_PARTITION="h100", SLURMD_NODENAME="gpu-07", SLURM_CLUSTER_NAME="c1",
+        SLURM_JOB_ACCOUNT="lab", SLURM_ARRAY_JOB_ID="4711", SLURM_ARRAY_TASK_ID="3",
     )  # fmt: skip
     assert found == {
         "slurm_job_id": "4711", "slurm_step_id": "0", "slurm_job_name": "serve",
-        "slurm_partition": "h100", "slurm_node": "gpu-07",
+        "slurm_partition": "h100", "slurm_node": "gpu-07", "slurm_cluster": "c1",
+        "slurm_account": "lab", "slurm_array_task": "4711_3",
     }  # fmt: skip
 
 
@@ -154,24 +158,45 @@ CLOUD_INIT = {
     "aws": (
         {"v1": {"cloud_name": "aws", "region": "eu-west-1", "availability_zone": "eu-west-1b"},
          "ds": {"meta_data": {"instance-type": "g6.xlarge"}}},
-        ("aws", "eu-west-1", "eu-west-1b", "g6.xlarge"),
+        ("aws", "eu-west-1", "eu-west-1b", "g6.xlarge", "", ""),
     ),
     "gce": (
         {"v1": {"cloud_name": "gce", "region": "us-central1", "availability_zone": "us-central1-a"},
          "ds": {}},
-        ("gcp", "us-central1", "us-central1-a", ""),
+        ("gcp", "us-central1", "us-central1-a", "", "", ""),
     ),
     "azure": (
         {"v1": {"cloud_name": "azure", "region": "westeurope", "availability_zone": None},
          "ds": {"meta_data": {"compute": {"vmSize": "Standard_ND96isr_H100_v5"}}}},
-        ("azure", "westeurope", "", "Standard_ND96isr_H100_v5"),
+        ("azure", "westeurope", "", "Standard_ND96isr_H100_v5", "", ""),
+    ),
+    "azure-imds": (
+        {"v1": {"cloud_name": "azure", "instance_id": "5e0c", "region": None},
+         "ds": {"meta_data": {"imds": {"compute": {
+             "vmSize": "Standard_NC40ads_H100_v5", "location": "westeurope", "zone": "2",
+             "priority": "Spot"}}}}},
+        ("azure", "westeurope", "2", "Standard_NC40ads_H100_v5", "true", "5e0c"),
+    ),
+    "azure-regular": (
+        {"v1": {"cloud_name": "azure"},
+         "ds": {"meta_data": {"imds": {"compute": {"priority": "Regular"}}}}},
+        ("azure", "", "", "", "false", ""),
+    ),
+    "aws-spot": (
+        {"v1": {"cloud_name": "aws", "instance_id": "i-1"},
+         "ds": {"meta_data": {"instance-life-cycle": "spot"}}},
+        ("aws", "", "", "", "true", "i-1"),
+    ),
+    "aws-on-demand": (
+        {"v1": {"cloud_name": "aws"}, "ds": {"meta_data": {"instance-life-cycle": "on-demand"}}},
+        ("aws", "", "", "", "false", ""),
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("cloud", CLOUD_INIT)
 def test_cloud_init(tmp_path: Path, cloud: str) -> None:
-    """What cloud-init wrote at boot, of three providers."""
+    """What cloud-init wrote at boot, of three providers: machine, place, and how it was bought."""
     told, expected = CLOUD_INIT[cloud]
     path = tmp_path / "run/cloud-init/instance-data.json"
     path.parent.mkdir(parents=True)
@@ -179,6 +204,7 @@ def test_cloud_init(tmp_path: Path, cloud: str) -> None:
     found = detect(root=tmp_path, environment={})
     assert (
         found.cloud_provider, found.cloud_region, found.cloud_zone, found.cloud_instance_type,
+        found.cloud_spot, found.host_id,
     ) == expected  # fmt: skip
 
 
@@ -217,12 +243,129 @@ def test_every_attribute_counts_first(tmp_path: Path) -> None:
     }
 
 
-def test_the_sandbox_is_not_the_container(tmp_path: Path) -> None:
-    """Containerd mounts the pod's sandbox's files; its id is not taken for the container's."""
-    sandbox = "/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes"
-    mounts = f"620 600 254:1 {sandbox}/{ID}/hostname /etc/hostname rw - ext4 x rw\n"
-    found = known(root(tmp_path, proc__self__cgroup="0::/\n", proc__self__mountinfo=mounts))
-    assert found == {}
+SANDBOXES = (
+    "/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes/{}/hostname",
+    "/containers/storage/overlay-containers/{}/userdata/hostname",
+    "/var/lib/docker/containers/{}/hostname",
+)
+
+
+@pytest.mark.parametrize("source", SANDBOXES)
+def test_the_sandbox_is_not_the_container(tmp_path: Path, source: str) -> None:
+    """In a pod every runtime mounts its sandbox's files; that id is not taken for our own."""
+    mounts = f"620 600 254:1 {source.format(ID)} /etc/hostname rw - ext4 x rw\n"
+    folder = root(tmp_path, proc__self__cgroup="0::/\n", proc__self__mountinfo=mounts)
+    assert known(folder, KUBERNETES_SERVICE_HOST="10.0.0.1") == {}
+
+
+def test_a_sandbox_without_kubernetes(tmp_path: Path) -> None:
+    """Containerd's path names a sandbox, whoever asked for it."""
+    mounts = f"620 600 254:1 {SANDBOXES[0].format(ID)} /etc/hostname rw - ext4 x rw\n"
+    assert known(root(tmp_path, proc__self__mountinfo=mounts)) == {}
+
+
+def test_a_pod_s_uid_by_its_mounts(tmp_path: Path) -> None:
+    """The kubelet's mounts name it, and say that this is a pod."""
+    mounts = (
+        f"610 600 254:1 /var/lib/kubelet/pods/{POD}/etc-hosts /etc/hosts rw - ext4 x rw\n"
+        f"620 600 254:1 {SANDBOXES[2].format(ID)} /etc/hostname rw - ext4 x rw\n"
+    )
+    folder = root(tmp_path, proc__self__cgroup="0::/\n", proc__self__mountinfo=mounts)
+    assert known(folder, NODE_NAME="n1") == {"k8s_pod_uid": POD, "k8s_node": "n1"}
+
+
+def test_the_node_s_network(tmp_path: Path) -> None:
+    """With `hostNetwork` the host name is the node's: no pod is made of it."""
+    hosts = "# Kubernetes-managed hosts file{}.\n127.0.0.1\tlocalhost\n"
+    given = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "HOSTNAME": "gpu-node-7"}
+    folder = root(tmp_path, etc__hosts=hosts.format(" (host network)"))
+    assert known(folder, **given) == {}
+    assert known(folder, **given, POD_NAME="chat-0") == {"k8s_pod": "chat-0"}
+    assert known(root(tmp_path, etc__hosts=hosts.format("")), **given) == {"k8s_pod": "gpu-node-7"}
+
+
+def test_names_that_mean_something_else_elsewhere(tmp_path: Path) -> None:
+    """Outside Kubernetes NODE_NAME may be a build server's; our own names count everywhere."""
+    given = {"NODE_NAME": "jenkins-3", "POD_NAME": "x", "POD_NAMESPACE": "y", "POD_UID": "z"}
+    assert known(tmp_path, **given) == {}
+    ours = {"K8S_NODE_NAME": "n1", "K8S_NAMESPACE": "serving"}
+    assert known(tmp_path, **given, **ours) == {"k8s_node": "n1", "k8s_namespace": "serving"}
+
+
+def test_the_machine_s_id(tmp_path: Path) -> None:
+    """Of a bare host alone: an image has one of its own."""
+    folder = root(tmp_path, **{"etc__machine-id": "5e0c\n"})
+    assert known(folder) == {"host_id": "5e0c"}
+    assert known(folder, KUBERNETES_SERVICE_HOST="10.0.0.1") == {}
+    for name in (".dockerenv", "run/.containerenv"):
+        mark = folder / name
+        mark.parent.mkdir(exist_ok=True)
+        mark.touch()
+        assert known(folder) == {}
+        mark.unlink()
+
+
+def test_ray(tmp_path: Path) -> None:
+    """What Ray gives its workers, and KubeRay's label."""
+    assert known(tmp_path, RAY_CLUSTER_NAME="c", RAY_JOB_ID="01000000") == {
+        "ray_cluster": "c", "ray_job_id": "01000000",
+    }  # fmt: skip
+    labels = root(tmp_path, etc__podinfo__labels='ray.io/cluster="from-label"\n')
+    assert known(labels) == {"ray_cluster": "from-label"}
+
+
+COMMIT = "c" * 40
+
+
+@pytest.mark.parametrize(
+    ("source", "revision", "version"),
+    [
+        ("/hub/models--org--name/snapshots/" + COMMIT, "", COMMIT),
+        ("/models/registered", "", "3"),
+        ("/models/bare", "", ""),
+        ("org/name", "", "main-commit"),
+        ("org/name", "v2", "v2-commit"),
+        ("org/other", "v2", "v2"),
+        ("../../etc", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_the_model_s_version(tmp_path: Path, source: str, revision: str, version: str) -> None:
+    """What MLflow and Hugging Face leave beside a model; else the revision that was asked for."""
+    refs = "hf__hub__models--org--name__refs__"
+    folder = root(
+        tmp_path, models__registered__registered_model_meta="model_name: m\nmodel_version: '3'\n",
+        etc__registered_model_meta="model_version: 7\n",
+        **{f"{refs}main": "main-commit\n", f"{refs}v2": "v2-commit\n"},
+    )  # fmt: skip
+    found = detect(
+        "", folder, {"HF_HOME": "/hf"}, model_source=source, model_revision=revision
+    )  # fmt: skip
+    assert found.model_version == version
+    assert detect("told", folder, {}, model_source=source).model_version == "told"
+
+
+def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """Files that are not there are nobody's fault; the others are named, with the reason."""
+    folder = root(tmp_path, **{"run__cloud-init__instance-data.json": "{"})
+    (folder / "proc/self/cgroup").mkdir(parents=True)
+    loop = folder / "etc/podinfo/labels"
+    loop.parent.mkdir(parents=True)
+    loop.symlink_to(loop)
+    assert dict(survey("", folder, {}).unreadable) == {
+        "etc/podinfo/labels": "Too many levels of symbolic links",
+        "proc/self/cgroup": "it is no plain file",
+        "run/cloud-init/instance-data.json": "it is no JSON",
+    }
+
+
+def test_every_field_is_declared() -> None:
+    """Fields, columns and attributes are the same names; the owner's hangs on its kind."""
+    fields = set(Identity.__struct_fields__)
+    assert {told.column.name for told in (*IDENTITY, *IDENTITY_SINCE)} == fields
+    assert fields - set(ATTRIBUTES) == {"k8s_owner_kind", "k8s_owner"}
+    for kind, key in OWNERS.items():
+        assert dict(Identity(k8s_owner_kind=kind, k8s_owner="x").attributes()) == {key: "x"}
 
 
 def test_nested_containers(tmp_path: Path) -> None:
@@ -251,6 +394,7 @@ def test_the_setting_names_the_model_s_version(tmp_path: Path) -> None:
     assert detect("a", tmp_path, {}).model_version == "a"
 
 
+@settings(deadline=None)  # it writes files
 @given(st.binary(max_size=400), st.text(max_size=300), st.text(max_size=600))
 def test_hostile_places(
     tmp_path_factory: pytest.TempPathFactory, blob: bytes, variable: str, attributes: str
@@ -266,17 +410,23 @@ def test_hostile_places(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(blob)
     environment = {"POD_NAME": variable, "OTEL_RESOURCE_ATTRIBUTES": attributes}
+    found = detect(root=folder, environment=environment)
     for name in ATTRIBUTES:
-        value = getattr(detect(root=folder, environment=environment), name)
+        value = getattr(found, name)
         assert len(value) <= MAX_TEXT
         assert value.isprintable()
 
 
-def test_a_journal_s_header_has_room() -> None:
-    """The longest values of all fields fit beside the rest."""
-    import msgspec
+@pytest.mark.parametrize("letter", ["x", '"', "\N{GRINNING FACE}"])
+def test_a_journal_s_header_has_room(tmp_path: Path, letter: str) -> None:
+    """The longest values of all fields, in whatever letters, are cut to fit beside the rest."""
+    from urllib.parse import quote
 
     from otel_llm.journal.layout import MAX_PRODUCER_BYTES
 
-    longest = Identity(**dict.fromkeys(Identity.__struct_fields__, "x" * MAX_TEXT))
-    assert len(msgspec.json.encode(longest)) < MAX_PRODUCER_BYTES - 1500
+    told = ",".join(f"{key}={quote(letter * MAX_TEXT)}" for key in ATTRIBUTES.values())
+    found = detect("", tmp_path, {"OTEL_RESOURCE_ATTRIBUTES": told})
+    size = len(msgspec.json.encode(found))
+    assert MAX_BYTES / 3 < size <= MAX_BYTES < MAX_PRODUCER_BYTES / 2
+    assert len(msgspec.msgpack.encode(found)) <= MAX_BYTES
+    assert found.host_arch.startswith(letter)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from otel_llm.clock import MonotonicNs
 from otel_llm.facts import PHASE_DECODE, StepDone, StepScheduled
-from otel_llm.facts.step import MAX_MEMBERS
+from otel_llm.facts.step import MAX_MEMBERS, packed
 from otel_llm.journal.reader import JournalReader
 from otel_llm.journal.writer import Journal
 from tests.journal.conftest import OpenJournal
@@ -81,6 +81,21 @@ def test_no_number_in_a_journal_makes_a_reader_allocate(
     assert [type(one).__name__ for one in reader.read()] == ["Anchor"]
     assert reader.lost.undecodable == 1
     reader.close()
+
+
+@given(st.lists(st.integers(-(1 << 63), (1 << 63) - 1), max_size=300))
+def test_packed_numbers_are_the_same(numbers: list[int]) -> None:
+    """An array holds what its list held, and is not made a second time."""
+    made = packed(numbers)
+    assert made.tolist() == numbers
+    assert packed(made) is made
+
+
+@pytest.mark.parametrize("number", [1 << 63, -(1 << 63) - 1, 1 << 200])
+def test_what_no_array_holds(number: int) -> None:
+    """A number of more than 63 bits is told as such; the agent's rules mend it."""
+    with pytest.raises(OverflowError):
+        packed([1, number])
 
 
 def test_short_takes_less() -> None:

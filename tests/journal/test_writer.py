@@ -15,6 +15,7 @@ from typing import cast
 import pytest
 
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
+from otel_llm.conventions.identity import ATTRIBUTES
 from otel_llm.facts import RequestArrived, StepDone, StepScheduled
 from otel_llm.journal.directory import ensure, scan, temporary_name
 from otel_llm.journal.reader import JournalReader, LostCounts
@@ -70,6 +71,20 @@ def test_many_devices_never_cost_the_journal(journal_dir: Path) -> None:
     assert journal.instance_id
     assert len(journal.producer.devices) == MAX_DEVICES
     assert journal.producer.ranks == 1_000
+    journal.close()
+
+
+def test_the_longest_description_fits(journal_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long names, all devices and an identity of the longest values: still a journal."""
+    long = "é" * 200
+    told = ",".join(f"{key}={long}" for key in ATTRIBUTES.values())
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", told)
+    journal = open_journal(
+        kind="engine", service=long, engine=long, engine_version=long, model=long,
+        devices=["GPU-" + "5e0c" * 15] * MAX_DEVICES,
+        settings=Settings(journal_dir=str(journal_dir), journal_bytes=65536),
+    )  # fmt: skip
+    assert len(list(journal_dir.glob("engine-*.journal"))) == 1
     journal.close()
 
 

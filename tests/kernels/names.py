@@ -35,6 +35,7 @@ _DG = "deepseek-ai/DeepGEMM"
 _DE = "deepseek-ai/DeepEP"
 _MLA = "deepseek-ai/FlashMLA"
 _TORCH = "pytorch/pytorch aten/src/ATen/native/cuda"
+_BUILT = "PyTorch 2.13 for CUDA 13, libtorch_cuda.so: mangled, as CUPTI reports them"
 _INDUCTOR = "pytorch/pytorch torch/_inductor"
 _CUBLAS = "cuBLAS and cuBLASLt, as profilers show them"
 _CUTLASS = "NVIDIA/cutlass"
@@ -171,4 +172,16 @@ SEEN = [Seen(*line) for line in (
     ("memcpy", _HTA, "Memcpy DtoD (Device -> Device)"),
     ("memcpy", "nsys", "[CUDA memcpy Device-to-Host]"),
     ("memset", _HTA, "Memset (Device)"),
+    ("elementwise", _BUILT, "_ZN2at4cuda3cub15calc_block_sumsILi256ELi16ELb0EddEEvPKT2_PT3_li"),
+    ("elementwise", _BUILT, "_ZN2at6native29vectorized_elementwise_kernelILi2ENS0_10AbsFunctorIaEESt5arrayIPcLm2EEEEviT0_T1_"),
+    ("elementwise", _BUILT, "_ZN2at4cuda57_GLOBAL__N__4097cdb0_24_DistributionBernoulli_cu_7537a20d21kernelPointwiseApply2IZNS_6native9templates4cuda28bernoulli_tensor_cuda_kernelIafEEvRKNS_10TensorBaseES9_NS_15PhiloxCudaStateEEUliRaSB_SB_SB_RKfSD_SD_SD_E_aSC_jLi1ELi1ELi4ELi512ELi2EEEvNS0_6detail10TensorInfoIT0_T2_EENSG_IT1_SI_EESI_T_"),
+    ("elementwise", _BUILT, "_ZN2at6native43_GLOBAL__N__f71e7945_10_SoftMax_cu_9f978f6319cunn_SoftMaxForwardILi2EdddNS1_22SoftMaxForwardEpilogueEEEvPT2_PKT0_i"),
+    ("elementwise", _BUILT, "_ZN2at6native40_GLOBAL__N__f1f992fe_8_Shape_cu_49f7391c26CatArrayBatchedCopy_contigINS1_10OpaqueTypeILj1EEEjLi1ELi128ELi1EEEvPT_NS1_25CatArrInputTensorMetadataIS5_T0_XT2_EXT3_EEENS1_16TensorSizeStrideIS8_Lj4EEEiS8_"),
+    ("norm", _BUILT, "_ZN2at6native53_GLOBAL__N__4da244e1_20_layer_norm_kernel_cu_9c5ada8a28vectorized_layer_norm_kernelIddLb0EEEviT0_PKT_S6_S6_PS3_S7_PS4_"),
+    ("sampling", _BUILT, "_ZN2at6native6sbtopk10gatherTopKIajLi1ELb0EEEvNS_4cuda6detail10TensorInfoIKT_T0_EES8_S8_bS8_S8_NS5_IS6_S8_EES8_NS5_IlS8_EES8_PS6_"),
+    ("sampling", _BUILT, "_ZN2at6native18radixSortKVInPlaceILi2ELin1ELi32ELi32EaljEEvNS_4cuda6detail10TensorInfoIT3_T5_EES6_S6_S6_NS4_IT4_S6_EES6_b"),
+    ("attention", _BUILT, "_ZN13pytorch_flash24flash_fwd_splitkv_kernelI23Flash_fwd_kernel_traitsILi96ELi64ELi64ELi4ELb0ELb0EN7cutlass6half_tE19Flash_kernel_traitsILi96ELi64ELi64ELi4ES3_EELb0ELb0ELb0ELb0ELb0ELb0ELb0ELb0EEEvNS_16Flash_fwd_paramsE"),
+    ("attention", _BUILT, "_Z40fmha_cutlassF_bf16_aligned_64x64_rf_sm80N22PyTorchMemEffAttention15AttentionKernelIN7cutlass10bfloat16_tENS1_4arch4Sm80ELb1ELi64ELi64ELi64ELb1ELb1EE6ParamsE"),
+    ("collective", _BUILT, "_ZN64_GLOBAL__N__4bfe95cf_25_CUDASymmetricMemoryOps_cu_746e93c6_1455526multimem_all_reduce_kernelIfLi4EEEvPT_mPPjmm"),
+    ("collective", _BUILT, "_ZN64_GLOBAL__N__4bfe95cf_25_CUDASymmetricMemoryOps_cu_746e93c6_1455526one_shot_all_reduce_kernelIfLi4ELi2EEEvPPT_S2_S2_mmPPjmm"),
 )]  # fmt: skip

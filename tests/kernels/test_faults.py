@@ -124,8 +124,7 @@ def test_killed_in_the_middle(built: Path, environment: dict[str, str]) -> None:
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    [path] = folder.glob("*.ring")
-    run = Run.read(path, {})
+    run = Run.of(folder, "")
     assert len(run.raw) > 10_000
     assert (run.lost.corrupt, run.lost.undecodable) == (0, 0)
     # A launch makes 20 kernels, 20 launches a step: correlation ids tell the step.
@@ -152,8 +151,7 @@ def test_fork(script: Script, tmp_path: Path) -> None:
         "shim.stop()\n"
     )
     assert out == "off forked []"
-    [path] = (tmp_path / "journals").glob("*.ring")
-    run = Run.read(path, {})
+    run = Run.of(tmp_path / "journals", "")
     assert run.count_by(run.steps, "key") == {(1,): 1, (2,): 1}
     assert run.lost.corrupt == 0
 
@@ -204,6 +202,47 @@ def test_no_space_for_a_ring(script: Script) -> None:
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nshim.start()\n" + STATE
     )
     assert out == "off no_space"
+
+
+def test_turning_on_is_no_cost_of_recording(script: Script) -> None:
+    """A ring is made once: its pages thin no kernels of the seconds after."""
+    out = script(
+        "wait_for(lambda: shim.report().counters['flush_ns'])\n"
+        "before = shim.report().counters['flush_ns']\n"
+        "Control(scan(folder)[0]).order(mode='on')\n"
+        "wait_for(lambda: shim.report().state == 'on')\n"
+        "time.sleep(2.5)\n"
+        "r = shim.report()\n"
+        "print(r.counters['flush_ns'] - before > 20e6, r.level, r.counters['budget_changes'])",
+        OTEL_LLM_KERNELS="dormant", OTEL_LLM_KERNELS_BUDGET="0.02",
+        OTEL_LLM_KERNELS_RING_BYTES=str(256 << 20),
+    )  # fmt: skip
+    assert out == "True 0 0"
+
+
+@pytest.mark.parametrize(("work", "level"), [(0, 0), (1, 1)])
+def test_a_late_callback_is_charged_what_it_ran(
+    script: Script, tmp_path: Path, work: int, level: int
+) -> None:
+    """A thread that loses the CPU in a callback costs nothing meanwhile; one that works, all of it.
+
+    One of 256 callbacks is timed, and is 50 ms late.
+    """
+    preloaded = tmp_path / "late.so"
+    source = Path(__file__).with_name("late.c")
+    subprocess.run(["cc", "-O2", "-fPIC", "-shared", source, "-o", preloaded], check=True)
+    out = script(
+        f"late = ctypes.CDLL({str(preloaded)!r})\n"
+        "wait_for(lambda: shim.report().counters['flush_ns'])\n"
+        f"late.launch_late(fake.fake_launch, 256, {work})\n"
+        "charged = shim.report().counters['callback_ns']\n"
+        "time.sleep(1.5)\n"
+        "print(charged, shim.report().level)",
+        LD_PRELOAD=str(preloaded), OTEL_LLM_KERNELS_BUDGET="0.5", OTEL_LLM_KERNELS="callbacks",
+    )  # fmt: skip
+    charged, found = map(int, out.split())
+    assert (charged > 256 * 40e6) if work else (charged < 40e6)
+    assert found == level
 
 
 def test_a_directory_that_others_may_write_is_refused(script: Script, tmp_path: Path) -> None:

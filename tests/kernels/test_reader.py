@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_llm.errors import JournalError
+from otel_llm.journal.reader import Cursor
 from otel_llm.kernels import control, records
 from otel_llm.kernels.reader import Frame, KernelReader, named, rows
 from tests.kernels.running import Run
@@ -29,11 +30,11 @@ int main(void) {
     FIELD(Raw, correlation); FIELD(Raw, stream); FIELD(Raw, device); FIELD(Raw, kind);
     FIELD(Raw, extra);
     FIELD(Aggregate, key); FIELD(Aggregate, total_ns); FIELD(Aggregate, first_ns);
-    FIELD(Aggregate, last_ns); FIELD(Aggregate, name); FIELD(Aggregate, count);
-    FIELD(Aggregate, max_ns); FIELD(Aggregate, device); FIELD(Aggregate, kind);
-    FIELD(Aggregate, unused);
+    FIELD(Aggregate, last_ns); FIELD(Aggregate, count); FIELD(Aggregate, min_ns);
+    FIELD(Aggregate, max_ns); FIELD(Aggregate, name); FIELD(Aggregate, device);
+    FIELD(Aggregate, kind);
     printf("sizes %zu %zu\\n", sizeof(Report), sizeof(Orders));
-    printf("kinds %d %d %d %d %d %d %d %d\\n", FRAME_RAW, FRAME_STEPS, FRAME_WINDOWS, FRAME_NAMES,
+    printf("kinds %d %d %d %d %d %d %d\\n", FRAME_RAW, FRAME_STEPS, FRAME_NAMES,
            FRAME_ANCHOR, FRAME_COUNTERS, FRAME_STATE, FRAME_IDENTITY);
     printf("counters %d %d %d %d\\n", COUNTERS, N_UNTAGGED, N_LAUNCHES, N_BUDGET_CHANGES);
     printf("last %d %d\\n", STATE_STOPPED, WHY_TWO_COPIES);
@@ -66,7 +67,7 @@ def test_format_is_the_same_in_c(tmp_path: Path) -> None:
         *_fields(records.RAW_FIELDS),
         *_fields(records.AGGREGATE_FIELDS),
         f"sizes {control.REPORT.size} 32",
-        "kinds 1 2 3 4 5 6 7 8",
+        "kinds 1 2 3 4 5 6 7",
         "counters " + " ".join(map(str, counted)),
         f"last {len(records.STATES) - 1} {len(records.REASONS) - 1}",
     ]
@@ -128,7 +129,7 @@ def test_a_journal_is_no_kernel_ring(tmp_path: Path) -> None:
 def test_rows_of_other_frames_are_refused() -> None:
     """Names are no rows; numbers that a newer shim may have are named unknown."""
     with pytest.raises(ValueError, match="no rows"):
-        rows(Frame(records.NAMES, memoryview(b"")))
+        rows(Frame(records.NAMES, memoryview(b""), Cursor(0, 1)))
     assert named(records.STATES, 99) == "unknown"
 
 

@@ -53,3 +53,20 @@ def test_whole_shim_under_sanitizers(
     assert done.returncode == 0, done.stderr[-3000:]
     run = Run.of(tmp_path / "journals", done.stdout)
     assert len(run.raw) == 40 * 50 * 20
+
+
+@pytest.mark.skipif(shutil.which("valgrind") is None, reason="there is no valgrind")
+@needs_cc
+def test_whole_shim_under_valgrind(
+    environment: dict[str, str], built: Path, tmp_path: Path
+) -> None:
+    """As it is built for users: nothing is read that was not written, nothing freed is used."""
+    done = subprocess.run(
+        ["valgrind", "--quiet", "--error-exitcode=9", "--leak-check=no", built / "drive",
+         built / "libcupti.so.13", "8", "10", "20", "2", "1000"],
+        env=environment | {"OTEL_LLM_KERNELS_RING_BYTES": str(1 << 20)}, capture_output=True,
+        text=True, check=False, timeout=100,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    run = Run.of(tmp_path / "journals", done.stdout)
+    assert sum(row["count"] for row in run.steps) == 8 * 10 * 20

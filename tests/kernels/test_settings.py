@@ -54,7 +54,23 @@ def test_doctor_tells_of_a_shim(script: Callable[..., str]) -> None:
     assert [line.split()[:2] for line in told] == [
         ["shim", "ok"], ["libcupti", "ok"], ["kernels-", "warning"],
     ]  # fmt: skip
-    assert "waiting (busy), CUPTI 130500; 0 records end the other profiler" in told[2]
+    assert "waiting (busy), CUPTI 130500; 0 records, 0 lost, 0 thinned; takes 0.0" in told[2]
+
+
+def test_doctor_tells_of_launches_without_kernels(script: Callable[..., str]) -> None:
+    """A shim that is on and is given nothing looks well otherwise."""
+    told = script(
+        "from otel_llm.cli.checks import kernels\n"
+        "from otel_llm.settings import load\n"
+        "def tell():\n"
+        "    shim.flush(); time.sleep(0.3)\n"
+        "    *_, one = kernels.check(load())\n"
+        "    print(one.status, 'no kernel of 1000 launches' in one.detail)\n"
+        "for _ in range(999): fake.fake_launch(2, 211, 0, 0)\n"
+        "tell(); fake.fake_launch(2, 211, 0, 0)\n"
+        "tell(); launch(); tell()\n"
+    )
+    assert told.splitlines() == ["ok False", "warning True", "ok False"]
 
 
 def test_doctor_without_a_shim(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_llm.exporters.clickhouse.engine import Engine
-from otel_llm.exporters.clickhouse.schema import apply
+from tests.stores import opened
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -354,11 +354,6 @@ def fill(engine: Engine) -> None:
 def store(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Client]":
     """A client of an embedded store that holds the sample."""
     directory: Path = tmp_path_factory.mktemp("store")
-    with closing(Engine(directory, memory_bytes=1 << 30)) as engine:
-        client = engine.client()
-        try:
-            apply(client)
-            fill(engine)
-            yield client
-        finally:
-            client.close()
+    with opened(directory) as engine, closing(engine.client()) as client:
+        fill(engine)
+        yield client

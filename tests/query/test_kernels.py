@@ -1,6 +1,7 @@
 """Kernels by class: over a window, and in the steps of one request."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,6 @@ from otel_llm.agent.batches import make_batches
 from otel_llm.cli.render.page import journey_lines
 from otel_llm.cli.render.text import ASCII
 from otel_llm.context import TenantTag
-from otel_llm.exporters.clickhouse import schema
-from otel_llm.exporters.clickhouse.engine import Engine
 from otel_llm.exporters.clickhouse.writer import insert_arrow_block
 from otel_llm.facts.joined import JoinedKernels, JoinedRequest, JoinedStep, KernelTotals, SpanIds
 from otel_llm.query.identify import identify
@@ -31,6 +30,7 @@ from tests.agent.builders import (
     scheduled,
     wall,
 )
+from tests.stores import opened
 
 OTHER = msgspec.structs.replace(ENGINE, instance_id="d" * 32, service="other")
 
@@ -48,9 +48,6 @@ def totals(producer: Any, milliseconds: int, names: list[str], total: list[int])
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A request of one step, the step after it, and ten seconds in two rows and of two engines."""
     directory: Path = tmp_path_factory.mktemp("data")
-    engine = Engine(directory)
-    client = engine.client()
-    schema.apply(client)
     facts = [
         JoinedRequest(ENGINE, anchor(), "finished", arrived(), finished(),
                       SpanIds(TRACE_ID, "1" * 16), TenantTag("acme")),
@@ -61,12 +58,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         totals(ENGINE, 0, ["a", "b"], [3_000, 1_000]), totals(ENGINE, 0, ["a"], [4_000]),
         totals(OTHER, 0, ["a"], [800]), totals(ENGINE, 60_000, ["a"], [99]),
     ]  # fmt: skip
-    for number, batch in enumerate(make_batches(facts, "boot-1")):
-        if batch.sink == "clickhouse":
-            insert_arrow_block(client, batch.target, batch.body, f"t{number}")
-    yield client
-    client.close()
-    engine.close()
+    with opened(directory) as engine, closing(engine.client()) as client:
+        for number, batch in enumerate(make_batches(facts, "boot-1").batches):
+            if batch.sink == "clickhouse":
+                insert_arrow_block(client, batch.target, batch.body, f"t{number}")
+        yield client
 
 
 def test_rows_of_ten_seconds_add_up(store: Any) -> None:  # noqa: ANN401

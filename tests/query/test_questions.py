@@ -1,13 +1,17 @@
 """Questions about a window, on facts whose answers can be worked out by hand."""
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
+from otel_llm.alert_rules import specs
+from otel_llm.alert_rules.model import Ratio, Without
 from otel_llm.clock import EpochNs
-from otel_llm.query import fleet, longrange, service, usage
+from otel_llm.gateways.targets import CALLERS_FAULTS
+from otel_llm.query import fleet, longrange, service, sql, usage
 from otel_llm.query.catalogue import questions
 from otel_llm.query.service import Objective
 from otel_llm.query.window import Window
@@ -161,6 +165,18 @@ def test_a_call_given_up_counts_once_the_objective_is_missed(store: "Client") ->
     globex = cut(SMALL, tenant="globex")
     assert parts(service.slo(store, globex, patient)[0], "counted", "good") == (1, 0)
     assert parts(service.slo(store, globex, hasty)[0], "counted", "good") == (2, 0)
+
+
+@pytest.mark.parametrize("name", ["slo", "boards/burn", "boards/burners"])
+def test_what_callers_ask_wrongly_is_one_list(name: str) -> None:
+    """Objectives that alert, the gateway's targets and statements excuse the same statuses."""
+    (listed,) = re.findall(r"status_code, 0\) IN \(([^)]*)\)", sql.text(name))
+    assert {int(status) for status in listed.split(", ")} == CALLERS_FAULTS
+    (availability,) = [slo for slo in specs.load() if slo.name == "availability"]
+    assert isinstance(availability.indicator, Ratio)
+    excused = availability.indicator.bad[1]["status_code"]
+    assert isinstance(excused, Without)
+    assert {int(status) for status in excused.without} == CALLERS_FAULTS
 
 
 def test_a_call_without_chunks_misses_no_wait_between_them(store: "Client") -> None:

@@ -2,7 +2,8 @@
 
 import msgspec
 
-from otel_llm.facts.identity import ATTRIBUTES, Identity
+from otel_llm.conventions.identity import ATTRIBUTES
+from otel_llm.facts.identity import Identity
 from otel_llm.spans.common import resource
 from tests.agent.builders import ENGINE
 

@@ -26,6 +26,7 @@ def test_the_default_demo_shows_every_kind_of_trouble(tmp_path: Path) -> None:
     assert told["lost_records"] == 0
     assert told["steps"] > 0
     assert told["kernels"] > told["steps"]
+    assert told["kernel_sources"] == ["cpu"]  # none of a GPU, and none of a fake
     assert told["finish_to_row_p95_s"] <= 5.0
     for phase in PHASES:
         assert told["by_outcome"].get(phase, 0) >= 0.05 * told["requests"], phase

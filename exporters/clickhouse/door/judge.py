@@ -3,11 +3,13 @@
 The engine's own parser reads the text as data (`parseQueryToJSON`), so nothing runs while judging
 and there is no second grammar to fool. What runs afterwards is the very text that was judged. The
 JSON is printed back and compared with the parser's own print: a part that the JSON left out would
-show as a difference, and is refused.
+show as a difference, and is refused. Parentheses alone are no part.
 """
 
+import contextlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -68,12 +70,13 @@ class Judge:
         Raises:
             EngineError: 497 if it may not run here, or the parser's own error.
         """
-        parsed = self._parsed(sql)
         walk = Walk(self._functions, self._limits, database, params)
-        if parsed.tree is None:
-            return self._plain(parsed.canonical, walk)
-        walk.statement(parsed.tree)
-        return Verdict(str(parsed.tree["type"]), _format_of(parsed.tree))
+        with _not_too_deep():
+            parsed = self._parsed(sql)
+            if parsed.tree is None:
+                return self._plain(parsed.canonical, walk)
+            walk.statement(parsed.tree)
+            return Verdict(str(parsed.tree["type"]), _format_of(parsed.tree))
 
     def judge_insert(
         self, statement: str, fmt: str, database: str, params: Mapping[str, str]
@@ -95,7 +98,8 @@ class Judge:
         sql = f"{statement}\nFORMAT {fmt}"
         if self.judge(sql, database, params).kind != "InsertQuery":
             refuse("data for other than INSERT")
-        return self._printed(sql)
+        with _not_too_deep():
+            return self._printed(sql)
 
     def setting(self, name: str, value: str) -> str:
         """The value to use for a setting from outside the statement, within its bound.
@@ -140,7 +144,7 @@ class Judge:
         tree = json.loads(json_text)
         if tree["type"] not in grammar.STATEMENTS:
             return _Parsed(None, canonical)
-        if printed != canonical:
+        if _tokens(printed) != _tokens(canonical):
             refuse("this statement has parts that cannot be checked")
         return _Parsed(tree, canonical)
 
@@ -158,6 +162,29 @@ class Judge:
     def _run(self, sql: str) -> bytes:
         with self._engine.session() as handle:
             return handle.run(sql, "JSONCompactEachRow")
+
+
+@contextlib.contextmanager
+def _not_too_deep() -> Iterator[None]:
+    """A statement that is nested deeper than Python can follow is not judged, so it may not run."""
+    try:
+        yield
+    except RecursionError as error:
+        detail = "the statement is nested too deeply. Give parts of it names, with WITH … AS"
+        raise EngineError(306, detail, "TOO_DEEP_RECURSION") from error
+
+
+def _tokens(sql: str) -> list[str]:
+    """Everything in a print but spaces and parentheses.
+
+    The engine remembers parentheses that change nothing, `(a) > (0)`, and its JSON does not.
+    """
+    return _TOKEN.findall(sql)
+
+
+_TOKEN = re.compile(
+    r"""'(?:[^'\\]|\\.|'')*'|`(?:[^`\\]|\\.)*`|"(?:[^"\\]|\\.)*"|[\w.]+|[^\s\w()]""", re.DOTALL
+)
 
 
 def _literal(text: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ _IN = re.compile(r"(?:global)?(?:not)?(?:null)?in(?:ignoreset)?\Z", re.IGNORECAS
 _QUOTED = re.compile(r"'[\w/+ -]*'", re.ASCII)
 _PARENS = re.compile(r"\([\w\s,=-]*\)", re.ASCII)
 _STRUCTURE = re.compile(r"\s*\w+\s+\w+\s*(?:,\s*\w+\s+\w+\s*)*\Z", re.ASCII)
+_DEEPEST_TYPE = 20  # nested types; each level is one more look at the text
 _COLUMN_KINDS = re.compile(r"\b(?:default|materialized|alias|ephemeral)\b", re.IGNORECASE)
 
 
@@ -290,9 +291,9 @@ def _plain_values(first: Node) -> bool:
     text = value.get("value")
     if value.get("field_type") != "String" or not isinstance(text, str):
         return value.get("field_type") != "String"
-    bare, nested = _QUOTED.sub("0", text), 1
-    while nested:
-        bare, nested = _PARENS.subn("", bare)
+    bare = _QUOTED.sub("0", text)
+    for _ in range(_DEEPEST_TYPE):
+        bare = _PARENS.sub("", bare)
     return bool(_STRUCTURE.match(bare)) and not _COLUMN_KINDS.search(text)
 
 

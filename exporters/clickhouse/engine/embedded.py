@@ -9,7 +9,7 @@ import importlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from otel_llm import private_dir
 from otel_llm.errors import MissingExtraError, StoreError
@@ -34,6 +34,19 @@ _SETTING = re.compile(r"[a-z][a-z0-9_]*\Z")
 def quote(text: str) -> str:
     """A ClickHouse string literal."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+class Counts(NamedTuple):
+    """What a statement read.
+
+    Attributes:
+        rows, bytes: read from tables and generators.
+        elapsed_ns: how long it ran, in nanoseconds.
+    """
+
+    rows: int
+    bytes: int
+    elapsed_ns: int
 
 
 class Handle:
@@ -71,9 +84,22 @@ class Handle:
         Raises:
             EngineError: with ClickHouse's code and text.
         """
+        return self.run_counted(sql, fmt, params)[0]
+
+    def run_counted(
+        self, sql: str, fmt: str, params: Mapping[str, str] | None = None
+    ) -> tuple[bytes, Counts]:
+        """As `run`, and what it took.
+
+        Raises:
+            EngineError: with ClickHouse's code and text.
+        """
         with _engine_errors():
             result = self._connection.query(sql, fmt, params=dict(params or {}))
-            return bytes(result.bytes() or b"")
+            # `rows_read` of chDB counts the result.
+            read = (result.storage_rows_read(), result.storage_bytes_read())
+            counts = Counts(*read, int(result.elapsed() * 1e9))
+            return bytes(result.bytes() or b""), counts
 
     def stream(
         self, sql: str, fmt: str, params: Mapping[str, str] | None = None

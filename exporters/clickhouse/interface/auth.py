@@ -3,12 +3,26 @@
 import base64
 import binascii
 import hmac
+from typing import NamedTuple
 
 from starlette.requests import Request
 
 from otel_llm.exporters.clickhouse.errors import AUTHENTICATION_FAILED, EngineError
 
 USER = "otel_llm"
+READER = "otel_llm_read"
+
+
+class Caller(NamedTuple):
+    """Who asks.
+
+    Attributes:
+        user: the name.
+        may_write: whether statements of this user may change anything.
+    """
+
+    user: str
+    may_write: bool
 
 
 class Gate:
@@ -18,10 +32,14 @@ class Gate:
         token: the secret that callers must know; empty lets everybody in (OTLP on loopback).
         hosts: allowed values of Host, without port; this is what stops DNS rebinding.
         origins: allowed values of Origin, which browsers send.
+        read_token: the secret of the user that may only read; empty if there is none.
     """
 
-    def __init__(self, token: str, hosts: tuple[str, ...], origins: tuple[str, ...]) -> None:
+    def __init__(
+        self, token: str, hosts: tuple[str, ...], origins: tuple[str, ...], read_token: str = ""
+    ) -> None:
         self._token = token.encode()
+        self._read_token = read_token.encode()
         self._hosts = frozenset(host.lower().strip("[]") for host in hosts)
         self._origins = frozenset(origins)
 
@@ -39,7 +57,7 @@ class Gate:
         """Whether `secret` is the token, compared in constant time."""
         return not self._token or hmac.compare_digest(secret.encode(), self._token)
 
-    def clickhouse(self, request: Request) -> None:
+    def clickhouse(self, request: Request) -> Caller:
         """Check user and password as ClickHouse's HTTP interface takes them.
 
         Raises:
@@ -49,14 +67,18 @@ class Gate:
         if given is None:
             detail = (
                 f"Give user {USER} and the token: Authorization: Basic, X-ClickHouse-Key, or the"
-                " password parameter. The token is in the file `token` of the data directory"
+                " password parameter. The token is in the file `token` of the data directory;"
+                f" user {READER} with the one in `token_read` may only read"
             )
             raise EngineError(194, detail, "REQUIRED_PASSWORD")
         user, secret = given
-        # Both are compared always, so that time tells nothing.
-        if not (self.knows(secret) & hmac.compare_digest(user.encode(), USER.encode())):
+        # All are compared always, so that time tells nothing.
+        writer = self.knows(secret) & _same(user, USER.encode())
+        reader = _same(secret, self._read_token) & _same(user, READER.encode())
+        if not (writer or (reader and self._read_token)):
             detail = f"{USER}: Authentication failed: token is incorrect, or the user is another"
             raise EngineError(AUTHENTICATION_FAILED, detail, "AUTHENTICATION_FAILED")
+        return Caller(USER if writer else READER, writer)
 
     def bearer(self, request: Request) -> bool:
         """Whether the request carries the token as `Authorization: Bearer`, if one is needed."""
@@ -66,6 +88,10 @@ class Gate:
         """Whether `Bearer TOKEN` is the token, if one is needed."""
         kind, _, secret = authorization.partition(" ")
         return not self._token or (kind.lower() == "bearer" and self.knows(secret.strip()))
+
+
+def _same(given: str, known: bytes) -> bool:
+    return hmac.compare_digest(given.encode(), known)
 
 
 def _without_port(host: str) -> str:

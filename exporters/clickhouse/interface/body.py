@@ -107,7 +107,7 @@ class _Zstd:
     """A zstd decoder whose error is a ValueError."""
 
     def __init__(self) -> None:
-        self._module = _zstd_module()
+        self._module = zstd_module()
         self._decoder = self._module.ZstdDecompressor()
 
     @property
@@ -125,7 +125,8 @@ class _Zstd:
             raise ValueError(str(error)) from error
 
 
-def _zstd_module() -> ModuleType:
+def zstd_module() -> ModuleType:
+    """The standard library's zstd, or its backport."""
     if sys.version_info >= (3, 14):
         return importlib.import_module("compression.zstd")
     return importlib.import_module("backports.zstd")

@@ -8,6 +8,7 @@ from otel_llm.exporters.clickhouse.door import Judge
 from otel_llm.exporters.clickhouse.door.policy import FORMATS
 from otel_llm.exporters.clickhouse.door.walk import refuse
 from otel_llm.exporters.clickhouse.engine import Engine
+from otel_llm.exporters.clickhouse.engine.embedded import Counts
 from otel_llm.exporters.clickhouse.errors import EngineError
 from otel_llm.exporters.clickhouse.interface.native import as_revision
 from otel_llm.exporters.clickhouse.interface.request import Ask
@@ -19,6 +20,7 @@ _STREAMED = frozenset(
         "Native", "RowBinary", "TSKV", "TSV", "TSVRaw", "TabSeparated", "TabSeparatedRaw",
     }
 )  # fmt: skip
+_NOTHING = Counts(0, 0, 0)
 _WRITES = frozenset({"AlterQuery", "CreateQuery", "InsertQuery"})
 # Taken from callers for their peace of mind; inserts here are always synchronous and atomic.
 _IGNORED = frozenset(
@@ -81,13 +83,19 @@ class Executor:
         if fmt not in FORMATS:
             refuse(f"format {fmt}")
         streamed = fmt in _STREAMED and verdict.kind == "SelectWithUnionQuery"
-        blocks = self._stream(ask, statement, fmt) if streamed else self._whole(ask, statement, fmt)
+        # Of a stream nothing is known when its headers go, as on a server.
+        counts: list[Counts] = []
+        blocks = (
+            self._stream(ask, statement, fmt)
+            if streamed
+            else self._whole(ask, statement, fmt, counts)
+        )
         if fmt == "Native":
             blocks = as_revision(blocks, ask.revision)
         if ask.buffered or not streamed:
             blocks = self._bounded(blocks)
         first = next(blocks, b"")
-        return Answer(fmt, _chain(first, blocks), _summary(0))
+        return Answer(fmt, _chain(first, blocks), _summary(counts[0] if counts else _NOTHING))
 
     def _insert(self, ask: Ask, statement: str) -> Answer:
         fmt = str(ask.split.format)
@@ -95,17 +103,20 @@ class Executor:
         with self._engine.session(ask.database) as handle:
             handle.set(self._settings(ask))
             written = handle.load(runnable, ask.split.data)
-        return Answer("TabSeparated", iter(()), _summary(written, len(ask.split.data)))
+        size = len(ask.split.data)
+        return Answer("TabSeparated", iter(()), _summary(written=written, size=size))
 
     def _stream(self, ask: Ask, statement: str, fmt: str) -> Iterator[bytes]:
         with self._engine.session(ask.database) as handle:
             handle.set(self._settings(ask))
             yield from handle.stream(statement, fmt, ask.params)
 
-    def _whole(self, ask: Ask, statement: str, fmt: str) -> Iterator[bytes]:
+    def _whole(self, ask: Ask, statement: str, fmt: str, counts: "list[Counts]") -> Iterator[bytes]:
         with self._engine.session(ask.database) as handle:
             handle.set({"max_result_bytes": str(self._result_bytes), **self._settings(ask)})
-            yield handle.run(statement, fmt, ask.params)
+            result, came = handle.run_counted(statement, fmt, ask.params)
+            counts.append(came)
+            yield result
 
     def _bounded(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
         """The whole result at once, so that an error in it is seen before the first byte."""
@@ -128,7 +139,8 @@ class Executor:
 def _read_only() -> EngineError:
     detail = (
         "Cannot execute query in readonly mode. For queries over HTTP, method GET implies "
-        "readonly. Use POST for statements that change something"
+        "readonly, and so does a user that may only read. Use POST and user otel_llm for "
+        "statements that change something"
     )
     return EngineError(164, detail, "READONLY")
 
@@ -146,5 +158,13 @@ def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _summary(rows: int, size: int = 0) -> str:
-    return json.dumps({"written_rows": str(rows), "written_bytes": str(size)})
+def _summary(read: Counts = _NOTHING, written: int = 0, size: int = 0) -> str:
+    """X-ClickHouse-Summary, whose numbers are texts."""
+    figures = {
+        "read_rows": read.rows,
+        "read_bytes": read.bytes,
+        "written_rows": written,
+        "written_bytes": size,
+        "elapsed_ns": read.elapsed_ns,
+    }
+    return json.dumps({name: str(value) for name, value in figures.items()})

@@ -10,10 +10,12 @@ from starlette.requests import Request
 
 from otel_llm.exporters.clickhouse.engine import DATABASE
 from otel_llm.exporters.clickhouse.errors import EngineError
+from otel_llm.exporters.clickhouse.interface.encoding import Encoder, choose
+from otel_llm.exporters.clickhouse.interface.sessions import DEFAULT_S, LONGEST_S, SessionAsk
 from otel_llm.exporters.clickhouse.interface.statement import Split, split
 
-# Parameters that a ClickHouse server's HTTP handler takes for itself. Sessions, roles and quotas
-# do not exist here, and every statement runs in a session of its own.
+# Parameters that a ClickHouse server's HTTP handler takes for itself. Roles and quotas do not exist
+# here, and every statement runs in a session of the engine of its own.
 _HANDLER = frozenset(
     {
         "add_http_cors_header", "buffer_size", "cancel_http_readonly_queries_on_client_close",
@@ -25,6 +27,10 @@ _HANDLER = frozenset(
     }
 )  # fmt: skip
 
+_NO_TABLES = (
+    "external tables are not supported here. Put the rows into the statement, as "
+    "values('a UInt8', 1, 2), or INSERT them into a table"
+)
 _QUERY_ID = re.compile(r"[\w.:-]{0,200}\Z", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,10}\Z")
 
@@ -42,6 +48,8 @@ class Ask(NamedTuple):
         revision: Native protocol revision the caller reads; 0 for none.
         buffered: the caller wants the whole result or an error, no stream.
         read_only: the statement may not change anything, as with every GET and HEAD.
+        framed: the caller reads ClickHouse's own compression (`compress=1`).
+        session: the session to run in, or None.
     """
 
     split: Split
@@ -53,10 +61,36 @@ class Ask(NamedTuple):
     revision: int
     buffered: bool
     read_only: bool
+    framed: bool = False
+    session: SessionAsk | None = None
 
 
-def read_ask(request: Request, body: bytes) -> Ask:
+def is_on(query: Mapping[str, str], name: str) -> bool:
+    """Whether a flag of the URL is set."""
+    return query.get(name, "0") not in ("0", "false", "")
+
+
+def encoder(request: Request) -> Encoder:
+    """How the answer to a request is compressed.
+
+    Raises:
+        EngineError: the level is no number.
+    """
+    query = request.query_params
+    wanted = query.get("enable_http_compression", "1") not in ("0", "false")
+    accepted = request.headers.get("accept-encoding", "") if wanted else ""
+    level = _number(query, "http_zlib_compression_level", "3")
+    return choose(accepted, is_on(query, "compress"), min(max(level, 1), 9))
+
+
+def read_ask(request: Request, body: bytes, user: str, may_write: bool) -> Ask:
     """Put URL parameters, headers and body together as ClickHouse does.
+
+    Args:
+        request: the request.
+        body: its body, decompressed.
+        user: whose session it is.
+        may_write: whether the user may change anything.
 
     Raises:
         EngineError: a part of the request is not understood.
@@ -71,10 +105,11 @@ def read_ask(request: Request, body: bytes) -> Ask:
         text = text + b"\n" + body
     else:
         text = text or body
-    for name in ("compress", "decompress"):
-        if query.get(name, "0") not in ("0", "false"):
-            detail = f"{name}=1 is not supported here; use Content-Encoding or no compression"
-            raise EngineError(48, detail, "NOT_IMPLEMENTED")
+    if query.get("role"):
+        # Who asks for a role asks to be allowed less; that must not pass in silence.
+        raise EngineError(511, "There are no roles here", "UNKNOWN_ROLE")
+    # A caller may give up the right to write; it cannot take it.
+    gives_up = query.get("readonly") in ("1", "2") and bool(query.pop("readonly"))
     database = query.get("database") or request.headers.get("x-clickhouse-database", "")
     return Ask(
         split=split(text),
@@ -85,9 +120,25 @@ def read_ask(request: Request, body: bytes) -> Ask:
         default_format=_format(query, request),
         query_id=_query_id(query),
         revision=_number(query, "client_protocol_version"),
-        buffered=query.get("wait_end_of_query", "0") not in ("0", "false"),
-        read_only=request.method != "POST",
+        buffered=is_on(query, "wait_end_of_query"),
+        read_only=request.method != "POST" or gives_up or not may_write,
+        framed=is_on(query, "compress"),
+        session=_session(query, user),
     )
+
+
+def _session(query: Mapping[str, str], user: str) -> SessionAsk | None:
+    name = query.get("session_id", "")
+    if not name:
+        return None
+    if not _QUERY_ID.match(name):
+        detail = "session_id may hold up to 200 letters, digits and . _ : - only"
+        raise EngineError(36, detail, "BAD_ARGUMENTS")
+    timeout_s = _number(query, "session_timeout", str(DEFAULT_S))
+    if timeout_s > LONGEST_S:
+        detail = f"Session timeout {timeout_s} is larger than the maximum of {LONGEST_S} s"
+        raise EngineError(374, detail, "INVALID_SESSION_TIMEOUT")
+    return SessionAsk((user, name), timeout_s, is_on(query, "session_check"))
 
 
 def _is_param(name: str) -> bool:
@@ -109,8 +160,8 @@ def _query_id(query: Mapping[str, str]) -> str:
     return value
 
 
-def _number(query: Mapping[str, str], name: str) -> int:
-    value = query.get(name, "0")
+def _number(query: Mapping[str, str], name: str, default: str = "0") -> int:
+    value = query.get(name, default)
     # Python refuses to read numbers of thousands of digits, and an error must not repeat them.
     if not _NUMBER.match(value):
         shown = f"{value[:20]!r}" + (f" (cut, {len(value)} characters)" if value[20:] else "")
@@ -128,8 +179,8 @@ def _form(request: Request, body: bytes) -> dict[str, str]:
         payload = part.get_payload(decode=True)
         if not isinstance(name, str) or not isinstance(payload, bytes):
             raise EngineError(36, "the form's parts need names", "BAD_ARGUMENTS")
-        if part.get_filename():
-            raise EngineError(48, "external tables are not supported here", "NOT_IMPLEMENTED")
+        if part.get_filename() is not None:  # clickhouse-go gives an empty one
+            raise EngineError(48, _NO_TABLES, "NOT_IMPLEMENTED")
         fields[name] = _utf8(payload)
     return fields
 

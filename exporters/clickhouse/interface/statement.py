@@ -7,10 +7,15 @@ ever parsed as rows. A wrong split can fail, but cannot let anything pass.
 import re
 from typing import NamedTuple
 
+# What is left open ends with the text, so that no text is gone through more than once.
 _TOKEN = re.compile(
     rb"""
-      (?P<skip>\s+ | --[^\n]* | \#[!\ ][^\n]* | /\*.*?\*/)
-    | (?P<quoted>'(?:\\.|''|[^'\\])*' | "(?:\\.|""|[^"\\])*" | `(?:\\.|``|[^`\\])*`)
+      (?P<skip>\s+ | --[^\n]* | \#[!\ ][^\n]* | /\*.*?(?:\*/|\Z))
+    | (?P<quoted>
+        '(?:\\.|''|[^'\\])*(?:'|\\?\Z)
+      | "(?:\\.|""|[^"\\])*(?:"|\\?\Z)
+      | `(?:\\.|``|[^`\\])*(?:`|\\?\Z)
+      )
     | (?P<word>\w+)
     | (?P<other>.)
     """,

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Any
 
 from otel_llm.exporters.clickhouse.rows.common import (
+    ENGINE,
+    Columns,
     Row,
     clock_columns,
     engine_columns,
     producer_columns,
+    taken,
+    wall_times,
 )
 from otel_llm.facts.joined import (
     JoinedKernels,
@@ -16,9 +19,35 @@ from otel_llm.facts.joined import (
     StepKernelNames,
     StepKernelSums,
 )
+from otel_llm.facts.kernel import named_together
 
-Columns = dict[str, Any]
-"""Column name to its values: a list, or an Arrow array of the column's type."""
+_KERNELS = {
+    "instance_id": "producer.instance_id",
+    "service": "producer.service",
+    "host": "producer.host",
+    "dp_rank": "producer.dp_rank",
+    "step_seq": "kernels.seq",
+    "source": "kernels.source",
+    "device": "kernels.device",
+}
+_SUMS = {
+    **ENGINE,
+    "model": "producer.model",
+    "rank": "rank",
+    "step_seq": "seq",
+    "source": "source",
+    "device": "device",
+    "span_ns": "span_ns",
+    "busy_ns": "busy_ns",
+    "launch_gap_ns": "launch_gap_ns",
+    "wait_gap_ns": "wait_gap_ns",
+    "overlap_ns": "overlap_ns",
+    "class": "classes",
+    "kernels": "kernels",
+    "kernel_ns": "kernel_ns",
+    "incomplete": "incomplete",
+    "busy_bound": "bound",
+}
 
 
 def kernel_columns(facts: Sequence[JoinedKernels]) -> Columns:
@@ -28,42 +57,24 @@ def kernel_columns(facts: Sequence[JoinedKernels]) -> Columns:
 
     if not facts:
         return {}
-    counts = [len(fact.kernels.name_index) for fact in facts]
-    columns = _spread([_same(fact) for fact in facts], counts)
-    index, names = _named(facts)
-    starts = [
-        np.asarray(fact.kernels.offset_ns, np.int64) + fact.anchor.wall(fact.kernels.base_ns)
-        for fact in facts
-    ]
-    durations = [np.asarray(fact.kernels.duration_ns, np.uint64) for fact in facts]
+    told = [fact.kernels for fact in facts]
+    counts = [len(kernels.name_index) for kernels in told]
+    shared = {**taken(facts, _KERNELS), **wall_times(facts, {"base": "kernels.base_ns"})}
+    bases = np.repeat(np.array(shared.pop("base")), counts)
+    index, names = named_together(told)
+    starts = np.fromiter(chain.from_iterable(one.offset_ns for one in told), np.int64) + bases
+    durations = np.fromiter(chain.from_iterable(one.duration_ns for one in told), np.uint64)
     return {
-        **columns,
-        "name": pa.DictionaryArray.from_arrays(pa.array(index, pa.int32()), names),
-        "start": pa.array(np.concatenate(starts)).cast(pa.timestamp("ns", "UTC")),
-        "duration_ns": pa.array(np.concatenate(durations)),
+        **_spread(shared, counts),
+        "name": pa.DictionaryArray.from_arrays(pa.array(np.array(index, np.int32)), names),
+        "start": pa.array(starts).cast(pa.timestamp("ns", "UTC")),
+        "duration_ns": pa.array(durations),
     }
 
 
-def step_kernels_row(fact: StepKernelSums) -> Row:
-    """A row of `llm_step_kernels`."""
-    return {
-        **engine_columns(fact.producer, ""),
-        "rank": fact.rank,
-        "step_seq": fact.seq,
-        "source": fact.source,
-        "device": fact.device,
-        "start": fact.anchor.wall(fact.base_ns),
-        "span_ns": fact.span_ns,
-        "busy_ns": fact.busy_ns,
-        "launch_gap_ns": fact.launch_gap_ns,
-        "wait_gap_ns": fact.wait_gap_ns,
-        "overlap_ns": fact.overlap_ns,
-        "class": fact.classes,
-        "kernels": fact.kernels,
-        "kernel_ns": fact.kernel_ns,
-        "incomplete": fact.incomplete,
-        **clock_columns(fact.producer.boot_id, fact.anchor),
-    }
+def step_kernels_columns(facts: Sequence[StepKernelSums]) -> Columns:
+    """Columns of `llm_step_kernels`, one entry per step and device."""
+    return {**taken(facts, _SUMS), **wall_times(facts, {"start": "base_ns"})}
 
 
 def kernel_totals_columns(facts: Sequence[KernelTotals]) -> Columns:
@@ -112,27 +123,13 @@ def step_kernel_names_columns(facts: Sequence[StepKernelNames]) -> Columns:
     return _flat(same, fields, values)
 
 
-def _same(fact: JoinedKernels) -> Row:
-    """What all kernels of a fact share."""
-    kernels = fact.kernels
-    return {
-        **producer_columns(fact.producer),
-        "dp_rank": fact.producer.dp_rank,
-        "step_seq": kernels.seq,
-        "source": kernels.source,
-        "device": kernels.device,
-        **clock_columns(fact.producer.boot_id, fact.anchor),
-    }
-
-
-def _spread(same: Sequence[Row], counts: Sequence[int]) -> Columns:
-    """Each row as often as its count says, as dictionary or number arrays."""
+def _spread(shared: Columns, counts: Sequence[int]) -> Columns:
+    """Each value as often as its count says, as dictionary or number arrays."""
     import numpy as np
     import pyarrow as pa
 
     columns: Columns = {}
-    for name in same[0]:
-        values = [row[name] for row in same]
+    for name, values in shared.items():
         if isinstance(values[0], str):
             known: dict[object, int] = {}  # a dictionary may hold each value once
             places = [known.setdefault(value, len(known)) for value in values]
@@ -141,18 +138,6 @@ def _spread(same: Sequence[Row], counts: Sequence[int]) -> Columns:
         else:
             columns[name] = pa.array(np.repeat(np.array(values), counts))
     return columns
-
-
-def _named(facts: Sequence[JoinedKernels]) -> tuple[Any, list[str]]:
-    """For each kernel the index of its name among all names."""
-    import numpy as np
-
-    known: dict[str, int] = {}
-    indices = []
-    for fact in facts:
-        ours = [known.setdefault(name, len(known)) for name in fact.kernels.names]
-        indices.append(np.array(ours or [0], np.int32)[np.asarray(fact.kernels.name_index, int)])
-    return np.concatenate(indices), list(known)
 
 
 def _flat(

@@ -19,6 +19,6 @@ CREATE TABLE IF NOT EXISTS llm_gateway_calls_1m
 )
 ENGINE = AggregatingMergeTree
 PARTITION BY toMonday(minute)
-ORDER BY (model, tenant, service, outcome, status_code, minute)
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
+ORDER BY (minute, model, tenant, service, outcome, status_code)
+SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
     non_replicated_deduplication_window = 10000

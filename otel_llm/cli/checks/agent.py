@@ -39,6 +39,7 @@ def check(settings: Settings) -> Iterator[Finding]:
         yield Finding(_AREA, "metrics", "warning", str(error), remedy)
         return
     yield Finding(_AREA, "metrics", "ok", f"{agent_page.base_url(settings)}/metrics")
+    yield from _elsewhere(page)
     yield from _losses(page)
 
 
@@ -53,6 +54,15 @@ def _is_held(lock: Path) -> bool:
         return is_locked(file)
     finally:
         os.close(file)
+
+
+def _elsewhere(page: str) -> Iterator[Finding]:
+    """Devices that another agent reads, one finding each."""
+    for name, labels, _ in _SAMPLE.findall(page):
+        if name == Metrics.DEVICE_ELSEWHERE.name:
+            detail = f"{labels}: {Metrics.DEVICE_ELSEWHERE.help}"
+            remedy = "stop the other agent, or set OTEL_LLM_DEVICES=none for one of both"
+            yield Finding(_AREA, "devices", "warning", detail, remedy)
 
 
 def _losses(page: str) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from otel_llm.cli.checks.finding import Finding, Status
 from otel_llm.clock import SYSTEM_CLOCK
 from otel_llm.devices.choose import choose
 from otel_llm.devices.survey import look
+from otel_llm.errors import SettingError
 from otel_llm.settings import Settings
 
 _AREA = "devices"
@@ -13,7 +14,11 @@ _AREA = "devices"
 
 def check(settings: Settings) -> Iterator[Finding]:
     """Open every source that the setting `devices` names."""
-    sources = choose(settings, SYSTEM_CLOCK)
+    try:
+        sources = choose(settings, SYSTEM_CLOCK)
+    except SettingError as error:
+        yield Finding(_AREA, "sources", "problem", str(error), "mend it, then look again")
+        return
     if not sources:
         yield Finding(_AREA, "sources", "off", "none is to be read", "set devices=auto")
     for source in sources:

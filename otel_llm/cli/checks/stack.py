@@ -1,17 +1,21 @@
 """The store and the OTLP endpoint: whether they answer, and whether the schema is current."""
 
+import datetime as dt
 import importlib.util
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from otel_llm.cli.checks.finding import Finding
+from otel_llm.cli.checks.finding import Finding, Status
 from otel_llm.cli.extras import needs
 from otel_llm.cli.store import store
 from otel_llm.errors import OtelLLMError
 from otel_llm.settings import Settings
 
 if TYPE_CHECKING:
+    import ssl
+
     from clickhouse_connect.driver.client import Client
 
     from otel_llm.runfile import RunFile
@@ -33,6 +37,10 @@ def check(settings: Settings) -> Iterator[Finding]:
     else:
         yield from _schema(settings)
     yield from _otlp(settings, running)
+    if running is not None:
+        yield _tls(running, dt.datetime.now(dt.timezone.utc))
+    if settings.up_key_file:
+        yield from _key(Path(settings.up_key_file))
 
 
 def _chdb() -> Finding:
@@ -79,20 +87,51 @@ def _server(client: "Client") -> Finding:
     return Finding(_AREA, "store", "problem", f"{detail}, and is too old", remedy)
 
 
+def _tls(running: "RunFile", now: dt.datetime) -> Finding:
+    from otel_llm import x509
+
+    where = f"{running.clickhouse_url}, {running.otlp_url}, {running.otlp_grpc_url}"
+    if running.not_after is not None:
+        left = running.not_after - now
+        if left < x509.RENEW:
+            status: Status = "warning" if left > dt.timedelta(0) else "problem"
+            detail = f"the certificate of `up` {x509.expiry(running.not_after, now)}"
+            return Finding(_AREA, "tls", status, detail, "renew it, then restart `up`")
+        return Finding(_AREA, "tls", "ok", f"`up` speaks TLS: {where}")
+    detail = f"`up` speaks plain text: {where}"
+    return Finding(_AREA, "tls", "off", detail, "set up_cert_file and up_key_file")
+
+
+def _key(path: Path) -> Iterator[Finding]:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        detail = f"{path} cannot be looked at: {error.strerror}"
+        yield Finding(_AREA, "up_key_file", "problem", detail, "mend OTEL_LLM_UP_KEY_FILE")
+        return
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        detail = f"others may write to {path}: `up` refuses it"
+        yield Finding(_AREA, "up_key_file", "problem", detail, f"chmod go-w {path}")
+    elif mode & stat.S_IROTH:
+        detail = f"anybody may read the key in {path}"
+        yield Finding(_AREA, "up_key_file", "warning", detail, f"chmod o-r {path}")
+
+
 def _otlp(settings: Settings, running: "RunFile | None") -> Iterator[Finding]:
     endpoint, token = settings.otlp_endpoint, settings.otlp_token
+    tls = None
     if not endpoint and running is not None:
-        endpoint, token = running.otlp_url, token or running.token
+        endpoint, token, tls = running.otlp_url, token or running.token, running.tls
     if not endpoint:
         yield Finding(_AREA, "otlp", "off", "no endpoint: spans go nowhere", "otel-llm up")
         return
-    problem = _empty_export(endpoint, token)
+    problem = _empty_export(endpoint, token, tls)
     remedy = "mend OTEL_LLM_OTLP_ENDPOINT or OTEL_LLM_OTLP_TOKEN" if problem else ""
     detail = f"{endpoint} {problem or 'takes spans'}"
     yield Finding(_AREA, "otlp", "problem" if problem else "ok", detail, remedy)
 
 
-def _empty_export(endpoint: str, token: str) -> str:
+def _empty_export(endpoint: str, token: str, tls: "ssl.SSLContext | None") -> str:
     """Send an export request without spans. What is wrong, or nothing."""
     with needs("Asking the OTLP endpoint", "cli"):
         import httpx
@@ -101,7 +140,11 @@ def _empty_export(endpoint: str, token: str) -> str:
         headers["authorization"] = f"Bearer {token}"
     try:
         answer = httpx.post(
-            f"{endpoint.rstrip('/')}/v1/traces", content=b"", headers=headers, timeout=_TIMEOUT_S
+            f"{endpoint.rstrip('/')}/v1/traces",
+            content=b"",
+            headers=headers,
+            timeout=_TIMEOUT_S,
+            verify=tls or True,
         )
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return f"does not answer ({error})"

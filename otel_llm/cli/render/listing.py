@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from otel_llm.cli.render.text import Glyphs, clean, fit, seconds
+from otel_llm.cli.render.text import Glyphs, clean, fit, joules, seconds
 from otel_llm.query.recent import Listed
 from otel_llm.query.times import iso
 
@@ -53,6 +53,7 @@ COLUMNS = (
     Column("output", 4, lambda one, _: _number(one.tokens.output)),
     Column("TTFT_caller", 2, lambda one, glyphs: seconds(one.ttft_caller_s, glyphs)),
     Column("TTFT_engine", 3, lambda one, glyphs: seconds(one.ttft_engine_s, glyphs)),
+    Column("energy", 6, lambda one, _: joules(one.energy_j)),
     Column("queue", 5, lambda one, glyphs: seconds(one.queue_s, glyphs)),
     Column("duration", 0, lambda one, glyphs: seconds(one.duration_s, glyphs)),
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from otel_llm.cli.render import rows, waterfall
-from otel_llm.cli.render.text import Glyphs, clean, count, duration, joined, percentages
+from otel_llm.cli.render.text import Glyphs, clean, count, duration, joined, joules, percentages
 from otel_llm.query.journey import Journey
 from otel_llm.query.tokens import Tokens
 
@@ -31,6 +31,8 @@ def journey_lines(journey: Journey, width: int, glyphs: Glyphs) -> "Iterator[Tex
     yield from rows.lines(tree, width, waterfall.span(journey), glyphs)
     yield Text("")
     yield from _where(journey, width, glyphs)
+    if journey.energy:
+        yield from _wrapped(_energy(journey), width, "bold")
     for note in [*_deaths(journey, glyphs), *journey.notes]:
         yield from _wrapped(f"! {clean(note, glyphs)}", width, "yellow")
 
@@ -89,6 +91,30 @@ def _where(journey: Journey, width: int, glyphs: Glyphs) -> "Iterator[Text]":
     ]
     text = f"Where {duration(total, glyphs)} went: " + ", ".join(named or ["nowhere"])
     yield from _wrapped(text, width, "bold")
+
+
+_UNMEASURED = {"replay": "replayed, not measured here", "estimate": "estimated, not measured"}
+
+
+def _energy(journey: Journey) -> str:
+    """What its requests were charged, and how far that can be trusted."""
+    told = journey.energy
+    whole = sum(one.energy_j for one in told)
+    prefill, decode = sum(one.prefill_j for one in told), sum(one.decode_j for one in told)
+    parts = [f"prefill {joules(prefill)}, decode {joules(decode)}"]
+    output = sum(one.output_tokens for one in journey.requests)
+    if output:
+        parts.append(f"{joules(whole / output)} per output token")
+    if whole:
+        parts.append(f"within {sum(one.error_j for one in told) / whole:.0%}")
+    parts.append("by " + "/".join(sorted({name for one in told for name in one.sharings})))
+    sources = sorted({name for one in told for name in one.sources})
+    parts += [_UNMEASURED[name] for name in sources if name in _UNMEASURED]
+    if any(one.scope == "local" for one in told):
+        parts.append("devices of other nodes not included")
+    if any(one.incomplete for one in told):
+        parts.append("incomplete")
+    return f"Energy: {joules(whole)} ({'; '.join(parts)})"
 
 
 def _deaths(journey: Journey, glyphs: Glyphs) -> Iterator[str]:

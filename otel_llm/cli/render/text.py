@@ -72,6 +72,18 @@ def seconds(value: float | None, glyphs: Glyphs = UNICODE) -> str:
     return "-" if value is None else duration(round(value * 1e9), glyphs)
 
 
+def joules(value: float | None) -> str:
+    """An energy in the unit that suits its size; a dash for None."""
+    if value is None:
+        return "-"
+    for size, unit in ((1e6, "MJ"), (1e3, "kJ"), (1.0, "J")):
+        if value >= size:
+            return (
+                f"{value / size:.3g} {unit}" if value / size < 100 else f"{value / size:.0f} {unit}"
+            )
+    return f"{value * 1e3:.3g} mJ" if value else "0 J"
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """A number and its noun, for example `1 step`, `2,048 steps`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from otel_llm.collector.certificate import Certificate
 from otel_llm.collector.decoder import Signal
 from otel_llm.collector.doors import wire
 from otel_llm.collector.doors.intake import Body, Hold, Intake
@@ -46,8 +47,8 @@ class GrpcDoor:
         self._turns = Turns(READERS)
         self._server: Any = None
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen and serve, in the running event loop.
+    async def start(self, host: str, port: int, certificate: Certificate | None = None) -> int:
+        """Listen and serve, in the running event loop; over TLS if a certificate is given.
 
         Returns:
             The port.
@@ -67,13 +68,20 @@ class GrpcDoor:
         self._server.add_generic_rpc_handlers((_Exports(self),))
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         try:
-            bound = self._server.add_insecure_port(address)
+            bound = self._add_port(address, certificate)
         except RuntimeError as error:
             remedy = "Stop what uses it, or name another port"
             problem = f"cannot listen on {address}"
             raise SettingError("otlp_grpc_port", problem, remedy) from error
         await self._server.start()
         return int(bound)
+
+    def _add_port(self, address: str, certificate: Certificate | None) -> int:
+        if certificate is None:
+            return int(self._server.add_insecure_port(address))
+        # gRPC speaks TLS 1.2 and 1.3, and no older one.
+        pair = (certificate.key, certificate.chain)
+        return int(self._server.add_secure_port(address, grpc.ssl_server_credentials([pair])))
 
     async def stop(self, grace_s: float) -> None:
         """Take no more calls, and wait for those in progress."""

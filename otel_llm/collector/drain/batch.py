@@ -8,7 +8,12 @@ from otel_llm.collector.spool import Entry
 from otel_llm.collector.spool.record import SIGNALS
 
 BATCH_BYTES = 256 << 20
-"""Requests of a batch take this much at most, and so do their rows, unless a single one's do."""
+"""Requests of a batch take this much at most, and so do their rows, unless a single one's do.
+
+A segment may be half stored when a newer version reads it. If that one cuts elsewhere, its blocks
+have other names and are stored twice. So this does not change without a change of
+`record.MAGIC` and a reader for old segments that cuts them as before.
+"""
 
 
 class Batch(NamedTuple):

@@ -27,6 +27,7 @@ def main() -> None:
             arguments.model_name,
             ModelConfig(seed=arguments.seed),
             SchedulerConfig(**limits),
+            tuple(arguments.device),
         )
         fail_windows = [FailWindow.parse(each) for each in arguments.fail_window]
     except ValueError as error:
@@ -88,6 +89,13 @@ def _parser() -> argparse.ArgumentParser:
     for limit in _limits():
         flag = "--" + limit.name.replace("_", "-")
         parser.add_argument(flag, type=int, default=limit.default, help=f"default {limit.default}")
+    parser.add_argument(
+        "--device",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="say that it runs on this device, for the sharing of energy; may be repeated",
+    )
     parser.add_argument(
         "--fail-window",
         action="append",

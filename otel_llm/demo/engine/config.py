@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from otel_llm.demo.engine.tokenizer import VOCAB_SIZE
+from otel_llm.facts.shape import ServedShape
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -28,6 +31,14 @@ class ModelConfig:
     rope_theta: float = 10_000.0
     norm_eps: float = 1e-5
     seed: int = 0
+
+    @property
+    def shape(self) -> ServedShape:
+        """As its telemetry tells it; weights and cache are float32."""
+        return ServedShape(
+            self.layers, self.dim, self.heads, self.kv_heads, self.head_dim, self.ffn, VOCAB_SIZE,
+            weight_bytes=4.0, kv_bytes=4.0,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -77,9 +88,12 @@ class EngineConfig:
         model_name: the name that requests ask for.
         model: shape of the model.
         scheduler: limits of the scheduler.
+        devices: ids of devices that it is taken to run on. It computes on the CPU: with these the
+            energy of another device, a replayed one, is shared out as if it ran there.
     """
 
     name: str = "engine"
     model_name: str = "reference-4l"
     model: ModelConfig = field(default_factory=ModelConfig)
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    devices: tuple[str, ...] = ()

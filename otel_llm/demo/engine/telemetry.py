@@ -98,6 +98,9 @@ class RecordedEvents(EngineEvents):
                 engine_version=version,
                 model=config.model_name,
                 service=config.name,
+                devices=config.devices,
+                ranks=len(config.devices),
+                shape=config.model.shape,
             )
         )
 

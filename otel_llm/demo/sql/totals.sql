@@ -2,6 +2,7 @@
 SELECT
     (SELECT count() FROM llm_steps) AS steps,
     (SELECT count() FROM llm_kernels) AS kernels,
+    (SELECT arraySort(groupUniqArray(toString(source))) FROM llm_kernels) AS kernel_sources,
     (SELECT sum(prompt_tokens) FROM llm_requests) AS prompt_tokens,
     (SELECT sum(output_tokens) FROM llm_requests) AS output_tokens,
     (SELECT quantileExact(0.5)((toUnixTimestamp64Nano(first_content) - toUnixTimestamp64Nano(arrival)) / 1e9)

@@ -1,11 +1,11 @@
 """What a device is: names, limits, MIG instances, and whom its NVLinks reach."""
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import pynvml
 
-from otel_llm.devices.nvml.library import Calls
+from otel_llm.devices.nvml.library import Calls, DeviceLostError
 from otel_llm.facts.device import Device
 
 MAX_LINKS = pynvml.NVML_NVLINK_MAX_LINKS
@@ -16,6 +16,20 @@ class Found(NamedTuple):
 
     device: Device
     handle: object
+
+
+class Parts(NamedTuple):
+    """MIG instances that were found.
+
+    Attributes:
+        found: the instances.
+        complete: there are no more of them.
+        with_mig: MIG is on, with instances or without.
+    """
+
+    found: list[Found]
+    complete: bool
+    with_mig: bool = True
 
 
 class Driver(NamedTuple):
@@ -43,9 +57,7 @@ def describe(calls: Calls, index: int, handle: object, of: Driver) -> Found:
         pynvml.NVMLError: it has no UUID, without which nothing can be told of it.
     """
     uuid = pynvml.nvmlDeviceGetUUID(handle)
-    memory = calls.ask(
-        "nvmlDeviceGetMemoryInfo", uuid, lambda: pynvml.nvmlDeviceGetMemoryInfo(handle)
-    )
+    told = memory(calls, uuid, handle)
     limit = calls.ask(
         "nvmlDeviceGetPowerManagementLimit",
         uuid,
@@ -62,13 +74,31 @@ def describe(calls: Calls, index: int, handle: object, of: Driver) -> Found:
         pci=_text(pci.busId) if pci is not None else "",
         driver_version=of.version,
         cuda_version=of.cuda,
-        memory_bytes=memory.total if memory is not None else None,
+        memory_bytes=told.total if told is not None else None,
         power_limit_mw=limit,
     )
     return Found(device, handle)
 
 
-def instances(calls: Calls, parent: Found) -> Iterator[Found]:
+def memory(calls: Calls, uuid: str, handle: object) -> Any:  # noqa: ANN401  NVML's structure
+    """A device's memory, as `total` and `used`; None if it does not tell now.
+
+    What the driver keeps for itself is used by nobody, as in `nvidia-smi`. Drivers before 510 tell
+    no such figure: `used` has it in there.
+
+    Raises:
+        DeviceLostError: it is lost.
+    """
+    name, older = "nvmlDeviceGetMemoryInfo_v2", "nvmlDeviceGetMemoryInfo"
+    told = calls.ask(
+        name, uuid, lambda: pynvml.nvmlDeviceGetMemoryInfo(handle, pynvml.nvmlMemory_v2)
+    )
+    if told is None and not calls.supports(name, uuid):
+        told = calls.ask(older, uuid, lambda: pynvml.nvmlDeviceGetMemoryInfo(handle))
+    return told
+
+
+def instances(calls: Calls, parent: Found) -> Parts:
     """The MIG instances of a device, if it is parted.
 
     Raises:
@@ -77,18 +107,31 @@ def instances(calls: Calls, parent: Found) -> Iterator[Found]:
     uuid, handle = parent.device.id, parent.handle
     mode = calls.ask("nvmlDeviceGetMigMode", uuid, lambda: pynvml.nvmlDeviceGetMigMode(handle))
     if mode is None or mode[0] != pynvml.NVML_DEVICE_MIG_ENABLE:
-        return
+        refused = mode is None and calls.supports("nvmlDeviceGetMigMode", uuid)
+        return Parts([], complete=not refused, with_mig=False)
     most = calls.ask(
         "nvmlDeviceGetMaxMigDeviceCount",
         uuid,
         lambda: pynvml.nvmlDeviceGetMaxMigDeviceCount(handle),
     )
-    for number in range(most or 0):
-        try:
-            part = pynvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number)
-        except pynvml.NVMLError_NotFound:
-            continue  # the numbers have gaps
-        yield _instance(calls, parent.device, part)
+    told = [_part(calls, parent, number) for number in range(most or 0)]
+    found = [each for part in told for each in part.found]
+    return Parts(found, most is not None and all(part.complete for part in told))
+
+
+def _part(calls: Calls, parent: Found, number: int) -> Parts:
+    """The instance of that number; the numbers have gaps."""
+    try:
+        handle = pynvml.nvmlDeviceGetMigDeviceHandleByIndex(parent.handle, number)
+        return Parts([_instance(calls, parent.device, handle)], complete=True)
+    except pynvml.NVMLError_NotFound:
+        return Parts([], complete=True)
+    except (pynvml.NVMLError, DeviceLostError):
+        # Whether its device is lost too, the next reading will say.
+        calls.told(
+            "nvmlDeviceGetMigDeviceHandleByIndex", parent.device.id, pynvml.NVML_ERROR_UNKNOWN, 0
+        )
+        return Parts([], complete=False)
 
 
 def links(calls: Calls, found: Found, by_pci: Mapping[str, str]) -> tuple[str, ...]:
@@ -107,13 +150,22 @@ def links(calls: Calls, found: Found, by_pci: Mapping[str, str]) -> tuple[str, .
         state = calls.ask(
             "nvmlDeviceGetNvLinkState",
             uuid,
-            lambda: pynvml.nvmlDeviceGetNvLinkState(handle, link),  # noqa: B023
+            lambda: _link_state(handle, link),  # noqa: B023
         )
         if state is None:
-            break  # refused: there are no more
+            break  # it has no more, or none
         if state:
             reached.append(_remote(handle, link, by_pci))
     return tuple(reached)
+
+
+def _link_state(handle: object, link: int) -> int | None:
+    """Whether a link is up; None past the last one, which is an answer and no refusal."""
+    try:
+        state: int = pynvml.nvmlDeviceGetNvLinkState(handle, link)
+    except pynvml.NVMLError_InvalidArgument:
+        return None
+    return state
 
 
 def _remote(handle: object, link: int, by_pci: Mapping[str, str]) -> str:
@@ -127,9 +179,7 @@ def _remote(handle: object, link: int, by_pci: Mapping[str, str]) -> str:
 def _instance(calls: Calls, parent: Device, handle: object) -> Found:
     uuid = pynvml.nvmlDeviceGetUUID(handle)
     name = calls.ask("nvmlDeviceGetName", uuid, lambda: pynvml.nvmlDeviceGetName(handle)) or ""
-    memory = calls.ask(
-        "nvmlDeviceGetMemoryInfo", uuid, lambda: pynvml.nvmlDeviceGetMemoryInfo(handle)
-    )
+    told = memory(calls, uuid, handle)
     device = Device(
         id=parent.id,
         kind="gpu",
@@ -142,7 +192,7 @@ def _instance(calls: Calls, parent: Device, handle: object) -> Found:
         pci=parent.pci,
         driver_version=parent.driver_version,
         cuda_version=parent.cuda_version,
-        memory_bytes=memory.total if memory is not None else None,
+        memory_bytes=told.total if told is not None else None,
     )
     return Found(device, handle)
 

@@ -3,6 +3,7 @@
 Numbers: `NVML_FI_DEV_*` of nvml.h. Each value says how long it took; that is our self-metric.
 """
 
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -29,8 +30,11 @@ class Field(NamedTuple):
 POWER: Mapping[str, Field] = {
     "energy_mj": Field(pynvml.NVML_FI_DEV_TOTAL_ENERGY_CONSUMPTION),
     "power_mw": Field(pynvml.NVML_FI_DEV_POWER_INSTANT),
+}
+AVERAGE: Mapping[str, Field] = {
     "power_average_mw": Field(pynvml.NVML_FI_DEV_POWER_AVERAGE),
 }
+"""Apart from POWER: drivers take their time for it, and nothing needs it ten times a second."""
 LINKS: Mapping[str, Field] = {
     "nvlink_tx_kib": Field(pynvml.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_TX, ALL_LINKS),
     "nvlink_rx_kib": Field(pynvml.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_RX, ALL_LINKS),
@@ -43,17 +47,21 @@ ECC: Mapping[str, Field] = {
     "remapped_rows_corrected": Field(pynvml.NVML_FI_DEV_REMAPPED_COR),
     "remapped_rows_uncorrected": Field(pynvml.NVML_FI_DEV_REMAPPED_UNC),
     "remap_pending": Field(pynvml.NVML_FI_DEV_REMAPPED_PENDING),
+    "remap_failed": Field(pynvml.NVML_FI_DEV_REMAPPED_FAILURE),
     "recovery_action": Field(pynvml.NVML_FI_DEV_GET_GPU_RECOVERY_ACTION),
 }
 
-_MEMBER = {
-    pynvml.NVML_VALUE_TYPE_DOUBLE: "dVal",
-    pynvml.NVML_VALUE_TYPE_UNSIGNED_INT: "uiVal",
-    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG: "ulVal",
-    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: "ullVal",
-    pynvml.NVML_VALUE_TYPE_SIGNED_LONG_LONG: "sllVal",
-    pynvml.NVML_VALUE_TYPE_SIGNED_INT: "siVal",
-    pynvml.NVML_VALUE_TYPE_UNSIGNED_SHORT: "usVal",
+_HEAD = struct.Struct("=16xqIi")
+"""Of a value: how long it took in microseconds, its type, its result. The number follows."""
+_NUMBER_AT, _SIZE = _HEAD.size, _HEAD.size + 8
+_NUMBERS = {
+    pynvml.NVML_VALUE_TYPE_DOUBLE: struct.Struct("=d"),
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_INT: struct.Struct("=I"),
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG: struct.Struct("@L"),
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG: struct.Struct("=Q"),
+    pynvml.NVML_VALUE_TYPE_SIGNED_LONG_LONG: struct.Struct("=q"),
+    pynvml.NVML_VALUE_TYPE_SIGNED_INT: struct.Struct("=i"),
+    pynvml.NVML_VALUE_TYPE_UNSIGNED_SHORT: struct.Struct("=H"),
 }
 
 
@@ -64,42 +72,51 @@ class FieldReader:
         calls: counts, and remembers what is not supported.
         device: its UUID.
         handle: NVML's.
+        groups: the fields.
     """
 
-    def __init__(self, calls: Calls, device: str, handle: object) -> None:
+    def __init__(
+        self, calls: Calls, device: str, handle: object, groups: Sequence[Mapping[str, Field]]
+    ) -> None:
         self._calls = calls
         self._device = device
         self._handle = handle
-        self._supported: dict[int, list[tuple[str, Field]]] = {}
+        self._fields = {name: field for group in groups for name, field in group.items()}
+        self._names: list[str] = []
+        self._wanted: list[int | Field] = []
+        self._refusals = -1
 
-    def read(self, *groups: Mapping[str, Field]) -> dict[str, int]:
+    def read(self) -> dict[str, int]:
         """Values by name, of the fields that gave one.
 
         Raises:
             DeviceLostError: the device is lost.
         """
-        wanted = [
-            (name, field)
-            for group in groups
-            for name, field in group.items()
-            if self._calls.supports(name, self._device)
-        ]
-        if not wanted:
+        if self._refusals != self._calls.refusals:
+            self._choose()
+        if not self._wanted:
             return {}
-        values = self._calls.ask(
-            "nvmlDeviceGetFieldValues",
-            self._device,
-            lambda: pynvml.nvmlDeviceGetFieldValues(
-                self._handle, [field if field.scope else field.id for _, field in wanted]
-            ),
-        )
-        return self._taken(wanted, values or ())
+        values = self._calls.ask("nvmlDeviceGetFieldValues", self._device, self._ask)
+        return self._taken(memoryview(values)) if values is not None else {}
 
-    def _taken(self, wanted: Sequence[tuple[str, Field]], values: Sequence[Any]) -> dict[str, int]:
-        return {
-            name: getattr(value.value, _MEMBER[value.valueType])
-            for (name, _), value in zip(wanted, values, strict=False)
-            if self._calls.told(
-                name, self._device, value.nvmlReturn, max(0, value.latencyUsec) * 1000
-            )
-        }
+    def _choose(self) -> None:
+        """Ask from now on for what the device has not refused."""
+        self._refusals = self._calls.refusals
+        self._names = [each for each in self._fields if self._calls.supports(each, self._device)]
+        chosen = [self._fields[name] for name in self._names]
+        self._wanted = [field if field.scope else field.id for field in chosen]
+
+    def _ask(self) -> Any:  # noqa: ANN401  NVML's structures
+        return pynvml.nvmlDeviceGetFieldValues(self._handle, self._wanted)
+
+    def _taken(self, values: memoryview) -> dict[str, int]:
+        """The numbers, read from NVML's bytes: its structures are slow to look into by name."""
+        taken = {}
+        for place, name in enumerate(self._names):
+            spent_us, kind, code = _HEAD.unpack_from(values, place * _SIZE)
+            number = _NUMBERS.get(kind)
+            if number is None and code == pynvml.NVML_SUCCESS:
+                code = pynvml.NVML_ERROR_UNKNOWN  # of a type that a later driver may have
+            if self._calls.told(name, self._device, code, max(0, spent_us) * 1000) and number:
+                [taken[name]] = number.unpack_from(values, place * _SIZE + _NUMBER_AT)
+        return taken

@@ -7,10 +7,10 @@ import pynvml
 
 from otel_llm.clock import Clock, MonotonicNs
 from otel_llm.devices.nvml import fields
-from otel_llm.devices.nvml.describe import Found
+from otel_llm.devices.nvml.describe import Found, memory
 from otel_llm.devices.nvml.gpm import Gpm
 from otel_llm.devices.nvml.library import Calls
-from otel_llm.facts.device import DeviceSample, ProcessUse
+from otel_llm.facts.device import DeviceReadings, DeviceSample, ProcessUse
 from otel_llm.settings import DeviceGroup
 
 Group: TypeAlias = DeviceGroup
@@ -24,12 +24,10 @@ class Read(NamedTuple):
     Attributes:
         sample: its readings.
         values: all field values by name, among them some that no sample has.
-        processes: who has work on it, where that was due.
     """
 
     sample: DeviceSample
     values: Mapping[str, int]
-    processes: list[ProcessUse]
 
 
 class Readings:
@@ -51,13 +49,17 @@ class Readings:
         self._groups = groups
         self._slow_ns = round(slow_s * SECOND_NS)
         self._clock = clock
-        self._fields = fields.FieldReader(calls, self._calls_name, self._handle)
-        self._gpm = Gpm(calls, self._calls_name, self._handle)
+        # By whether everything is read, and the slow groups too.
+        self._fields = {
+            (full, slow): fields.FieldReader(
+                calls, self._calls_name, self._handle, self._field_groups(full=full, slow=slow)
+            )
+            for full, slow in ((False, False), (True, False), (True, True))
+        }
+        self._gpm = Gpm(calls, self._calls_name, self._handle, is_instance=bool(self.device.mig))
         self._next_slow_ns = 0
         self._counters: dict[str, tuple[int, int]] = {}
         self._since_us = 0
-        if "gpm" in groups and not self.device.mig:
-            self._gpm.open()
 
     def read(self, *, full: bool) -> Read:
         """Read everything that is due.
@@ -67,14 +69,17 @@ class Readings:
         """
         began = self._clock.monotonic_ns()
         slow = full and began >= self._next_slow_ns
-        values = self._fields.read(*self._field_groups(full=full, slow=slow))
+        values = self._fields[full, slow].read()
         told = self._told(values)
         if full:
             told |= self._plain()
-            told |= self._gpm.read()
-        processes = self._processes() if slow and "processes" in self._groups else []
+            if "gpm" in self._groups:
+                told |= self._gpm.read()
+        if slow and "processes" in self._groups:
+            told["processes"] = self._processes()
         ended = self._clock.monotonic_ns()
-        told |= self._rates(values, ended)
+        if full:
+            told |= self._rates(values, ended)
         if slow:
             self._next_slow_ns = began + self._slow_ns
         sample = DeviceSample(
@@ -84,7 +89,7 @@ class Readings:
             read_ns=ended - began,
             **told,
         )
-        return Read(sample, values, processes)
+        return Read(sample, values)
 
     def close(self) -> None:
         """Give back what NVML lent."""
@@ -96,9 +101,7 @@ class Readings:
 
     def _told(self, values: Mapping[str, int]) -> dict[str, Any]:
         """Fields of the sample among the field values; power by its older call if there is none."""
-        told: dict[str, Any] = {
-            name: value for name, value in values.items() if name in DeviceSample.__struct_fields__
-        }
+        told: dict[str, Any] = {name: value for name, value in values.items() if name in _READINGS}
         if "remap_pending" in told:
             told["remap_pending"] = bool(told["remap_pending"])
         powers = not self.device.mig and "power" in self._groups
@@ -106,22 +109,25 @@ class Readings:
             told["power_average_mw"] = self._ask("nvmlDeviceGetPowerUsage")
         return told
 
-    def _processes(self) -> list[ProcessUse]:
-        running = self._ask("nvmlDeviceGetComputeRunningProcesses_v3") or []
+    def _processes(self) -> tuple[ProcessUse, ...] | None:
+        """Who has work on it; None if it does not tell."""
+        running = self._ask("nvmlDeviceGetComputeRunningProcesses_v3")
+        if running is None:
+            return None
         used = self._calls.ask(
             "nvmlDeviceGetProcessUtilization", self._calls_name, self._utilization
         )
         shares = dict(used or ())
-        return [
-            ProcessUse(self.device, each.pid, each.usedGpuMemory, shares.get(each.pid))
-            for each in running
-        ]
+        return tuple(
+            ProcessUse(each.pid, each.usedGpuMemory, shares.get(each.pid)) for each in running
+        )
 
     def _field_groups(self, *, full: bool, slow: bool) -> list[Mapping[str, fields.Field]]:
         if self.device.mig:
             return []
         wanted = (
             ("power", True, fields.POWER),
+            ("power", full, fields.AVERAGE),
             ("links", full, fields.LINKS),
             ("ecc", slow, fields.ECC),
         )
@@ -130,8 +136,8 @@ class Readings:
     def _plain(self) -> dict[str, Any]:
         told: dict[str, Any] = {}
         if "memory" in self._groups:
-            memory = self._ask("nvmlDeviceGetMemoryInfo")
-            told["memory_used_bytes"] = None if memory is None else memory.used
+            holds = memory(self._calls, self._calls_name, self._handle)
+            told["memory_used_bytes"] = None if holds is None else holds.used
         if self.device.mig:
             return told
         if "utilization" in self._groups:
@@ -175,6 +181,7 @@ class Readings:
         return [(each.pid, each.smUtil) for each in samples]
 
 
+_READINGS = frozenset(DeviceReadings.__struct_fields__)
 _RATES = {
     "nvlink_tx_kib": "nvlink_tx_bytes_s",
     "nvlink_rx_kib": "nvlink_rx_bytes_s",

@@ -40,6 +40,9 @@ def attach(scheduler: Any, left_out: Sequence[str] = ()) -> Core:  # noqa: ANN40
         left_out=left_out,
         devices=placed.devices,
         ranks=placed.ranks,
+        model_source=served.source,
+        model_revision=served.revision,
+        shape=served.shape,
     )
     core = Core(scheduler, recorder)
     setattr(scheduler, CORE, core)

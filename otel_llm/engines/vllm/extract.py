@@ -11,6 +11,7 @@ from otel_llm.clock import Anchor, MonotonicNs
 from otel_llm.engines.vllm.core_host import ArrivingRequest, CoreRequest, Result, Scheduler
 from otel_llm.engines.vllm.identity import Origin, identify
 from otel_llm.facts.request import RequestOutcome
+from otel_llm.facts.shape import ServedShape
 
 _OUTCOMES: dict[str, RequestOutcome] = {"abort": "cancelled", "error": "failed"}
 
@@ -21,10 +22,16 @@ class Served(NamedTuple):
     Attributes:
         model: name of the served model.
         dp_rank: data-parallel rank among all engines of the deployment, from 0.
+        source: the model's folder, or its name on Hugging Face.
+        revision: branch, tag or commit of it that was asked for; empty if none was.
+        shape: of the model; None where its configuration does not tell.
     """
 
     model: str
     dp_rank: int
+    source: str
+    revision: str
+    shape: ServedShape | None = None
 
 
 class Arrival(TypedDict):
@@ -59,7 +66,63 @@ def served(config: Any) -> Served:  # noqa: ANN401  vLLM's VllmConfig
     parallel = config.parallel_config
     # `data_parallel_index` stays when a dense model's ranks are made independent engines.
     rank = getattr(parallel, "data_parallel_index", parallel.data_parallel_rank)
-    return Served(str(name), int(rank))
+    revision = getattr(config.model_config, "revision", None) or ""
+    model = config.model_config
+    shape = shape_of(model, config)
+    return Served(str(name), int(rank), str(model.model), str(revision), shape)
+
+
+def shape_of(model: Any, config: Any) -> ServedShape | None:  # noqa: ANN401  vLLM's ModelConfig
+    """A decoder's shape from its Hugging Face configuration; None if that tells no decoder's.
+
+    Keys are those of `LlamaConfig` and `MixtralConfig` in transformers.
+    """
+    told: Any = getattr(model, "hf_text_config", None)
+    try:
+        hidden, heads = int(told.hidden_size), int(told.num_attention_heads)
+        experts = _first(told, "num_local_experts", "num_experts", "n_routed_experts") or 1
+        shape = ServedShape(
+            layers=int(told.num_hidden_layers),
+            hidden=hidden,
+            heads=heads,
+            kv_heads=_first(told, "num_key_value_heads") or heads,
+            head_dim=_first(told, "head_dim") or hidden // heads,
+            ffn=(_first(told, "moe_intermediate_size") if experts > 1 else 0)
+            or int(told.intermediate_size),
+            vocab=int(told.vocab_size),
+            weight_bytes=_weight_bytes(model),
+            kv_bytes=1.0 if "fp8" in str(_cache_dtype(config)) else _WIDTH.get(_dtype(model), 2.0),
+            experts=experts,
+            active_experts=_first(told, "num_experts_per_tok") or 1,
+        )
+    except (AttributeError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return shape if shape.is_sound else None
+
+
+_WIDTH = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0}
+_PACKED = {"awq": 0.5, "gptq": 0.5, "fp8": 1.0, "bitsandbytes": 0.5, "mxfp4": 0.5, "nvfp4": 0.5}
+"""Bytes of a weight by the beginning of `quantization`; others are taken for unpacked."""
+
+
+def _weight_bytes(model: Any) -> float:  # noqa: ANN401
+    name = str(getattr(model, "quantization", None) or "")
+    packed = [width for start, width in _PACKED.items() if name.startswith(start)]
+    return packed[0] if packed else _WIDTH.get(_dtype(model), 2.0)
+
+
+def _dtype(model: Any) -> str:  # noqa: ANN401
+    return str(getattr(model, "dtype", "")).rpartition(".")[2]
+
+
+def _cache_dtype(config: Any) -> object:  # noqa: ANN401
+    return getattr(getattr(config, "cache_config", None), "cache_dtype", "")
+
+
+def _first(told: Any, *names: str) -> int:  # noqa: ANN401
+    """The first of these numbers that is told; 0 if none is."""
+    found = (getattr(told, name, None) for name in names)
+    return next((int(value) for value in found if value), 0)
 
 
 def arrival(

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from otel_llm.engines.vllm import package
+from otel_llm.engines.vllm import package, worker_steps
 from otel_llm.engines.vllm.core_patches import close_all, core_patches
 from otel_llm.engines.vllm.frontend import Frontend
 from otel_llm.engines.vllm.frontend_patches import frontend_patches, late_patches
@@ -64,7 +64,7 @@ class Instrumentation:
         """Undo every patch, the latest first, and let go of all that the hooks held."""
         self._undone = True
         problems = [one for patches in reversed(self._sets.values()) for one in patches.undo()]
-        for close in (self._frontend.close, close_all):
+        for close in (self._frontend.close, close_all, worker_steps.close_all):
             with Guard("vllm.undo"):  # what one part cannot let go of must not hold up the rest
                 close()
         return problems

@@ -1,4 +1,4 @@
-"""The workers' hooks: each worker tells the engine core once which device it has.
+"""The workers' hooks: each tells the engine core once which device it has, then follows its steps.
 
 The core marks the configuration that it hands to its workers; a worker that has its device leaves a
 note under that mark; the core takes the notes when it makes its scheduler. Read in vLLM 0.32:
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, NamedTuple
 
+from otel_llm.engines.vllm import worker_steps
 from otel_llm.isolation import Guard
 from otel_llm.journal import ranks
 from otel_llm.settings import load
@@ -51,12 +52,16 @@ def init_device(original: Hooked) -> Hooked:
 
     @wraps(original)
     def hooked(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        with _guard:
+            worker_steps.prepare(self.vllm_config)
         returned = original(self, *args, **kwargs)
         with _guard:
             key = getattr(self.vllm_config, MARK, None)
             device = device_of(self.worker)
             if key is not None and device:
                 ranks.leave(key, self.worker.rank, device, load())
+        with _guard:
+            worker_steps.follow(self.worker, self.vllm_config, device_of(self.worker))
         return returned
 
     return hooked

@@ -1,4 +1,4 @@
-"""A libcupti without a GPU, built on demand: for tests, the demo and benchmarks."""
+"""A libcupti without a GPU, built on demand: for tests and benchmarks, never for a user's rows."""
 
 import os
 import shutil

@@ -75,12 +75,12 @@ static uint64_t wall_ns(void)
 
 static void load(void)
 {
+    if (rows)
+        return;
     const char *path = getenv("FAKE_CUPTI_FIXTURE");
     FILE *file = path ? fopen(path, "rb") : NULL;
     char magic[8];
     uint32_t counts[2];
-    if (rows)
-        return;
     if (!file || fread(magic, 8, 1, file) != 1 || memcmp(magic, "FAKECUPT", 8) ||
         fread(counts, sizeof counts, 1, file) != 1) {
         fprintf(stderr, "fake libcupti: FAKE_CUPTI_FIXTURE is no recording\n");
@@ -348,6 +348,17 @@ API size_t fake_fill(uint8_t *into, size_t bytes, uint32_t first_correlation, ui
         fill(into + at, row, row->kind, first_correlation + count / per_launch, 0);
         at += size;
     }
+}
+
+/* A name's memory, which a test may write to as a module that is loaded in another's place would. */
+API char *fake_name(uint32_t number)
+{
+    return names[number];
+}
+
+API uint32_t fake_names(void)
+{
+    return name_count;
 }
 
 API void fake_counts(uint64_t *records, uint64_t *without_buffer)

@@ -3,8 +3,7 @@
 #include <string.h>
 
 static const uint64_t SECOND = 1000000000;
-static const uint64_t WINDOW = 10 * SECOND, LONGEST = 600 * SECOND, PAST = 3600 * SECOND;
-static const uint64_t AHEAD = 60 * SECOND;
+static const uint64_t LONGEST = 600 * SECOND, PAST = 3600 * SECOND, AHEAD = 60 * SECOND;
 enum { FRAME_ROWS = 2048, NAMES_FRAME = 64 << 10 };
 
 uint64_t tags[TAGS];
@@ -60,29 +59,14 @@ void decode_append(Decode *decode, uint8_t kind, const void *payload, size_t len
     append(decode, kind, payload, length, rows);
 }
 
-static void write_sums(Decode *decode, uint8_t kind, Sums *sums)
-{
-    for (uint32_t at = 0; at < sums->count; at += FRAME_ROWS) {
-        uint32_t rows = sums->count - at < FRAME_ROWS ? sums->count - at : FRAME_ROWS;
-        decode_append(decode, kind, sums->rows + at, rows * sizeof(Aggregate), rows);
-    }
-    sums_empty(sums);
-}
-
-static void add_to_window(Decode *decode, Aggregate row)
-{
-    row.key = row.first_ns / WINDOW * WINDOW;
-    if (!sums_add(&decode->windows, &row)) {
-        write_sums(decode, FRAME_WINDOWS, &decode->windows);
-        sums_add(&decode->windows, &row);
-    }
-}
-
 static void write_steps(Decode *decode)
 {
-    for (uint32_t at = 0; at < decode->steps.count; at++)
-        add_to_window(decode, decode->steps.rows[at]);
-    write_sums(decode, FRAME_STEPS, &decode->steps);
+    Sums *sums = &decode->steps;
+    for (uint32_t at = 0; at < sums->count; at += FRAME_ROWS) {
+        uint32_t rows = sums->count - at < FRAME_ROWS ? sums->count - at : FRAME_ROWS;
+        decode_append(decode, FRAME_STEPS, sums->rows + at, rows * sizeof(Aggregate), rows);
+    }
+    sums_empty(sums);
 }
 
 static void write_raw(Decode *decode)
@@ -138,20 +122,44 @@ static int has_true_times(Decode *decode, const Work *work)
     return 1;
 }
 
-static void stage(Decode *decode, const Work *work, const Aggregate *row)
+/* Whether single kernels of a step are kept: asked once for each run of them, not by division. */
+static int is_raw(Decode *decode, uint64_t step)
 {
-    if (!decode->raw_every || row->key % decode->raw_every) {
+    if (step != decode->raw_step) {
+        decode->raw_step = step;
+        decode->raw_kept = decode->raw_every && step % decode->raw_every == 0;
+    }
+    return decode->raw_kept;
+}
+
+static void stage(Decode *decode, const Work *work, const Aggregate *row, uint32_t took)
+{
+    if (!is_raw(decode, row->key)) {
         decode->counters[N_RAW_THINNED]++;
         return;
     }
     decode->staged[decode->staged_count++] = (Raw){
-        .start_ns = work->start, .duration_ns = row->max_ns, .step = (uint32_t)row->key,
+        .start_ns = work->start, .duration_ns = took, .step = (uint32_t)row->key,
         .name = row->name, .correlation = work->correlation,
         .stream = work->stream > UINT16_MAX ? UINT16_MAX : (uint16_t)work->stream,
         .device = row->device, .kind = work->kind, .extra = work->extra};
     decode->counters[N_RAW_WRITTEN]++;
+    if (!(decode->staged_count & 1)) /* two rows are a line */
+        ring_expect(&decode->ring, decode->staged_count * sizeof(Raw));
     if (decode->staged_count == STAGED)
         write_raw(decode);
+}
+
+static Aggregate *row_of(Decode *decode, const Work *work)
+{
+    uint32_t device = work->device > UINT8_MAX ? UINT8_MAX : work->device;
+    uint32_t who = name_of(decode, work) | device << 16 | (uint32_t)work->kind << 24;
+    uint64_t step = step_of(decode, work);
+    Aggregate *row = sums_row_of(&decode->steps, step, who);
+    if (row)
+        return row;
+    write_steps(decode);
+    return sums_row(&decode->steps, step, who);
 }
 
 static void visit(void *into, const Work *work)
@@ -159,18 +167,12 @@ static void visit(void *into, const Work *work)
     Decode *decode = into;
     if (!has_true_times(decode, work))
         return;
-    uint64_t took = work->end - work->start;
-    Aggregate row = {.key = step_of(decode, work), .total_ns = took, .first_ns = work->start,
-                     .last_ns = work->end, .name = name_of(decode, work), .count = 1,
-                     .max_ns = at_most_32(took), .kind = work->kind,
-                     .device = work->device > UINT8_MAX ? UINT8_MAX : (uint8_t)work->device};
+    uint32_t took = at_most_32(work->end - work->start);
+    Aggregate *row = row_of(decode, work);
+    sums_add(row, work->start, work->end, took);
     decode->counters[N_RECORDS]++;
     decode->counters[N_KERNELS + work->kind - WORK_KERNEL]++;
-    if (!sums_add_one(&decode->steps, &row)) {
-        write_steps(decode);
-        sums_add(&decode->steps, &row);
-    }
-    stage(decode, work, &row);
+    stage(decode, work, row, took);
 }
 
 void decode_buffer(Decode *decode, const Walk *how, uint8_t *buffer, size_t valid, uint64_t now,
@@ -178,19 +180,17 @@ void decode_buffer(Decode *decode, const Walk *how, uint8_t *buffer, size_t vali
 {
     decode->now = now;
     decode->step_now = step_now;
+    decode->raw_step = 0; /* the rate may be another one now */
+    decode->raw_kept = decode->raw_every != 0;
     Walked walked = walk(how, buffer, valid, visit, decode);
     decode->counters[N_BUFFERS]++;
     decode->counters[N_FOREIGN] += walked.foreign;
     decode->counters[N_TRUNCATED] += (uint64_t)walked.truncated;
 }
 
-void decode_flush(Decode *decode, uint64_t now, int last)
+void decode_flush(Decode *decode)
 {
     write_raw(decode);
     write_steps(decode);
     names_forget_pointers(&decode->names);
-    if (!last && now - decode->windows_at < WINDOW)
-        return;
-    decode->windows_at = now;
-    write_sums(decode, FRAME_WINDOWS, &decode->windows);
 }

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-enum { FRAME_RAW = 1, FRAME_STEPS, FRAME_WINDOWS, FRAME_NAMES, FRAME_ANCHOR, FRAME_COUNTERS,
+enum { FRAME_RAW = 1, FRAME_STEPS, FRAME_NAMES, FRAME_ANCHOR, FRAME_COUNTERS,
        FRAME_STATE, FRAME_IDENTITY };
 enum { WORK_KERNEL = 1, WORK_MEMCPY, WORK_MEMSET };
 enum { STATE_OFF, STATE_DORMANT, STATE_CALLBACKS, STATE_ON, STATE_WAITING, STATE_THINNED,
@@ -30,12 +30,17 @@ typedef struct {
     uint64_t total_ns;
     uint64_t first_ns;
     uint64_t last_ns;
-    uint32_t name;
     uint32_t count;
+    uint32_t min_ns;
     uint32_t max_ns;
-    uint8_t device;
-    uint8_t kind;
-    uint16_t unused;
+    union {
+        struct {
+            uint16_t name;
+            uint8_t device;
+            uint8_t kind;
+        };
+        uint32_t who; /* all three at once: a load that is wider than its stores waits for them */
+    };
 } Aggregate;
 
 enum {

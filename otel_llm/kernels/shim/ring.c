@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HEADER_BYTES = 8192, PRODUCER_AT = 256, FRAME_BYTES = 16, VERSION = 1, PARTS = 64 };
+enum { PRODUCER_AT = 256, FRAME_BYTES = 16, VERSION = 2, PARTS = 64 };
 enum { DROPPED_AT = 64, CLEAN_CLOSE_AT = 80, SLOT_A = 128, SLOT_B = 192 };
 static const uint64_t MAX_FRAME = 4 << 20;
 
@@ -79,6 +79,7 @@ int ring_append(Ring *ring, uint8_t kind, const void *payload, size_t length)
     put(ring, ring->head, &frame, sizeof frame);
     put(ring, ring->head + FRAME_BYTES, payload, length);
     ring->head = following;
+    ring->place = following % ring->capacity;
     ring->seq++;
     store_state(ring);
     return 1;

@@ -5,12 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MARKS = 128 };
+enum { MARKS = 128, HEADER_BYTES = 8192 };
 
 typedef struct {
     int handle; /* -1: there is no ring */
     uint8_t *map;
-    uint64_t capacity, head, seq, tail, tail_seq, tail_check, next_mark;
+    uint64_t capacity, head, place, seq, tail, tail_seq, tail_check, next_mark;
     unsigned slot, first_mark, marks;
     uint64_t mark_at[MARKS], mark_seq[MARKS];
 } Ring;
@@ -21,6 +21,13 @@ int ring_create(Ring *ring, int directory, const char *name, uint64_t bytes, int
                 const char *producer);
 /* Write a frame; false if it is longer than a quarter of the ring, or there is none. */
 int ring_append(Ring *ring, uint8_t kind, const void *payload, size_t length);
+/* What will be written so many bytes after the head, soon: have it in the cache by then. */
+static inline void ring_expect(const Ring *ring, size_t ahead)
+{
+    uint64_t at = ring->place + ahead;
+    if (ring->handle >= 0 && at < ring->capacity)
+        __builtin_prefetch(ring->map + HEADER_BYTES + at, 1);
+}
 void ring_count_dropped(Ring *ring, uint64_t dropped);
 void ring_close(Ring *ring);
 /* Let go of the file without a mark: in a forked child the parent keeps its lock. */

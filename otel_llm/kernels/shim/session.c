@@ -10,20 +10,21 @@
 #include <sys/mman.h>
 #include <time.h>
 
-enum { BUFFER_BYTES = 1 << 20, BUFFERS = 32, TIMED = 64, FIRST_GOOD_VERSION = 130400 };
+enum { BUFFER_BYTES = 1 << 20, BUFFERS = 32, FIRST_GOOD_VERSION = 130400 };
+enum { TIMED = 256, DOUBTFUL_NS = 2000 };
 
 static Library library;
 static Decode *decode;
 static pthread_mutex_t decoding = PTHREAD_MUTEX_INITIALIZER;
 static void *subscriber;
-static int activities, registered, forked;
+static int activities, forked;
 static volatile int tagging;
 static uint64_t current_step, last_step; /* the last is never 0 once there was one */
 static uint64_t launches, callback_ns, declined, decode_ns;
 static __thread int on_own_thread; /* whose CPU time is counted as a whole */
 /* Buffers are kept for ever: CUPTI may hold one as long as the process lives. */
 static pthread_mutex_t pooling = PTHREAD_MUTEX_INITIALIZER;
-static uint8_t *pool[BUFFERS];
+static uint8_t *pool[BUFFERS], *ours[BUFFERS];
 static unsigned pooled, made;
 
 static uint64_t clock_ns(clockid_t which)
@@ -45,6 +46,20 @@ static uint64_t value_of(uint64_t *of)
 
 /* -- what CUPTI calls */
 
+/* Tag, and say what it took; one callback in TIMED stands for the others. Where it took so long that
+ * the thread may have lost the CPU meanwhile, it is charged what it ran. That clock is a system call
+ * of more than a hundred callbacks, so its first reading is outside of what is timed. */
+static uint64_t tag_timed(uint32_t correlation)
+{
+    uint64_t ran = clock_ns(CLOCK_THREAD_CPUTIME_ID), began = clock_ns(CLOCK_MONOTONIC);
+    tag(correlation, value_of(&current_step));
+    uint64_t took = clock_ns(CLOCK_MONOTONIC) - began;
+    if (took < DOUBTFUL_NS)
+        return took;
+    ran = clock_ns(CLOCK_THREAD_CPUTIME_ID) - ran;
+    return ran < took ? ran : took;
+}
+
 static void on_launch(void *user, uint32_t domain, uint32_t id, const void *data)
 {
     (void)user, (void)domain, (void)id;
@@ -56,9 +71,7 @@ static void on_launch(void *user, uint32_t domain, uint32_t id, const void *data
         tag(call->correlation, value_of(&current_step));
         return;
     }
-    uint64_t began = clock_ns(CLOCK_MONOTONIC);
-    tag(call->correlation, value_of(&current_step));
-    add(&callback_ns, TIMED * (clock_ns(CLOCK_MONOTONIC) - began));
+    add(&callback_ns, TIMED * tag_timed(call->correlation));
 }
 
 static void on_buffer_requested(uint8_t **buffer, size_t *size, size_t *most_records)
@@ -69,11 +82,23 @@ static void on_buffer_requested(uint8_t **buffer, size_t *size, size_t *most_rec
     if (pooled)
         *buffer = pool[--pooled];
     else if (made < BUFFERS && (*buffer = aligned_alloc(64, BUFFER_BYTES)))
-        made++;
+        ours[made++] = *buffer;
     pthread_mutex_unlock(&pooling);
     *size = *buffer ? BUFFER_BYTES : 0;
     if (!*buffer)
         add(&declined, 1);
+}
+
+/* Another user's buffer may come to us, of before we had CUPTI: it is not ours to keep. */
+static int is_ours(const uint8_t *buffer)
+{
+    unsigned at = 0;
+    pthread_mutex_lock(&pooling);
+    while (at < made && ours[at] != buffer)
+        at++;
+    int found = at < made;
+    pthread_mutex_unlock(&pooling);
+    return found;
 }
 
 static void give_back(uint8_t *buffer)
@@ -111,7 +136,8 @@ static void on_buffer_completed(void *context, uint32_t stream, uint8_t *buffer,
     if (!library.dropped(context, stream, &dropped))
         decode->counters[N_DROPPED_BY_CUPTI] += dropped;
     pthread_mutex_unlock(&decoding);
-    give_back(buffer);
+    if (is_ours(buffer))
+        give_back(buffer);
     if (!on_own_thread)
         add(&decode_ns, clock_ns(CLOCK_THREAD_CPUTIME_ID) - began);
 }
@@ -128,7 +154,6 @@ int session_prepare(void)
     memset(decode, 0, sizeof *decode);
     decode->ring.handle = -1;
     decode->by_name = 1;
-    decode->windows_at = clock_ns(CLOCK_REALTIME);
     launches = callback_ns = declined = decode_ns = 0;
     return 1;
 }
@@ -210,10 +235,8 @@ static int subscribe(uint32_t device_buffers)
 
 static int enable_activities(void)
 {
-    int code = 0;
-    if (!registered)
-        code = library.register_callbacks(on_buffer_requested, on_buffer_completed);
-    registered = !code;
+    /* Each time: whoever had CUPTI meanwhile has put his own in their place. */
+    int code = library.register_callbacks(on_buffer_requested, on_buffer_completed);
     if (!code)
         code = library.enable(KIND_CONCURRENT_KERNEL);
     if (noted(code))
@@ -265,12 +288,12 @@ int session_is_attached(void)
     return subscriber != NULL;
 }
 
-void session_flush(int last)
+void session_flush(void)
 {
     if (activities)
         noted(library.flush_all(0));
     pthread_mutex_lock(&decoding);
-    decode_flush(decode, clock_ns(CLOCK_REALTIME), last);
+    decode_flush(decode);
     pthread_mutex_unlock(&decoding);
 }
 

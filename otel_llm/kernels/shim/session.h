@@ -19,7 +19,7 @@ int session_attach(int with_activities, uint32_t device_buffers);
 void session_detach(void);
 int session_is_attached(void);
 /* cuptiActivityFlushAll(0), never forced; then write what was added up. */
-void session_flush(int last);
+void session_flush(void);
 void session_close(int closed);
 void session_in_child(void);
 

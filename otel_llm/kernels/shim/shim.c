@@ -47,7 +47,7 @@ static void say(uint32_t state, uint32_t reason)
 {
     if (shim.report.state == state && shim.report.reason == reason)
         return;
-    shim.report.state = state;
+    __atomic_store_n(&shim.report.state, state, __ATOMIC_RELAXED);
     shim.report.reason = reason;
     session_write_state(clock_ns(CLOCK_MONOTONIC), state, reason);
 }
@@ -128,6 +128,15 @@ static void apply(void)
         say(shim.report.level ? STATE_THINNED : STATE_ON, shim.report.level ? WHY_BUDGET : WHY_NONE);
 }
 
+/* The same on our own thread. What attaching takes is taken once: it is no cost of recording. */
+static void apply_here(void)
+{
+    uint64_t began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    apply();
+    shim.thread_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    shim.cost_ns += shim.thread_ns - began;
+}
+
 /* Share of one core that we took in the last second, callbacks included, against the budget. */
 static void keep_budget(uint64_t elapsed_ms)
 {
@@ -154,7 +163,7 @@ static void keep_budget(uint64_t elapsed_ms)
     session_count(N_BUDGET_CHANGES, 1);
     if (shim.report.level >= LEVELS)
         shim.retry_ms = now_ms() + STOPPED_MS;
-    apply();
+    apply_here();
 }
 
 static void each_second(uint64_t now)
@@ -174,12 +183,12 @@ static void tick(void)
     if (control_poll(shim.control, &shim.orders)) {
         shim.report.level = 0;
         shim.wait_ms = shim.retry_ms = 0;
-        apply();
+        apply_here();
     } else if (shim.retry_ms && now >= shim.retry_ms && shim.report.level < LEVELS)
-        apply();
+        apply_here();
     if (now - shim.flushed_ms >= shim.orders.flush_ms) {
         shim.flushed_ms = now;
-        session_flush(0);
+        session_flush();
     }
     if (now - shim.second_ms >= SECOND_MS)
         each_second(now);
@@ -321,6 +330,11 @@ int otel_llm_kernels_set_mode(uint32_t mode)
     return state;
 }
 
+int otel_llm_kernels_state(void)
+{
+    return (int)__atomic_load_n(&shim.report.state, __ATOMIC_RELAXED);
+}
+
 void otel_llm_kernels_report(Report *into)
 {
     pthread_mutex_lock(&shim.lock);
@@ -334,7 +348,7 @@ void otel_llm_kernels_flush(void)
 {
     pthread_mutex_lock(&shim.lock);
     if (shim.running)
-        session_flush(0);
+        session_flush();
     pthread_mutex_unlock(&shim.lock);
 }
 
@@ -351,7 +365,7 @@ void otel_llm_kernels_stop(void)
     pthread_join(shim.thread, NULL);
     pthread_mutex_lock(&shim.lock);
     session_detach();
-    session_flush(1);
+    session_flush();
     session_write_counters();
     report();
     let_go(1);

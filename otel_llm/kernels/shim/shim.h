@@ -17,6 +17,8 @@ PUBLIC int otel_llm_kernels_identify(const char *json);
 /* Change the mode now (MODE_...), before returning; later orders of an agent hold again. The state.
  * MODE_DORMANT lets go of CUPTI, so that another profiler may have it. */
 PUBLIC int otel_llm_kernels_set_mode(uint32_t mode);
+/* The state, without waiting for anybody: for an engine's own threads. */
+PUBLIC int otel_llm_kernels_state(void);
 /* How the shim fares. */
 PUBLIC void otel_llm_kernels_report(Report *report);
 /* Deliver what is complete, and write it. */

@@ -1,4 +1,4 @@
-/* Rows that add up kernels by a key, a name and a device. */
+/* Rows that add up kernels by a step, a name and a device. */
 #ifndef OTEL_LLM_SUMS_H
 #define OTEL_LLM_SUMS_H
 
@@ -13,24 +13,25 @@ typedef struct {
     Aggregate rows[SUM_ROWS];
 } Sums;
 
-/* Add `row` to the row of its key, name, device and kind. False if there is no room: empty first. */
-int sums_add(Sums *sums, const Aggregate *row);
+/* The row of a step and a `who`, new if there is none; NULL if there is no room: empty first. */
+Aggregate *sums_row(Sums *sums, uint64_t key, uint32_t who);
 
 /* The same, at once where the last row of this name is the one. */
-static inline int sums_add_one(Sums *sums, const Aggregate *one)
+static inline Aggregate *sums_row_of(Sums *sums, uint64_t key, uint32_t who)
 {
-    uint16_t *at = &sums->recent[one->name % RECENT];
-    Aggregate *into = &sums->rows[*at];
-    if (*at < sums->count && into->key == one->key && into->name == one->name &&
-        into->device == one->device && into->kind == one->kind) {
-        into->count++;
-        into->total_ns += one->total_ns;
-        into->first_ns = into->first_ns < one->first_ns ? into->first_ns : one->first_ns;
-        into->last_ns = into->last_ns > one->last_ns ? into->last_ns : one->last_ns;
-        into->max_ns = into->max_ns > one->max_ns ? into->max_ns : one->max_ns;
-        return 1;
-    }
-    return sums_add(sums, one);
+    uint32_t at = sums->recent[who % RECENT];
+    Aggregate *row = &sums->rows[at];
+    return at < sums->count && row->key == key && row->who == who ? row : sums_row(sums, key, who);
+}
+
+static inline void sums_add(Aggregate *row, uint64_t start, uint64_t end, uint32_t took)
+{
+    row->count++;
+    row->total_ns += end - start;
+    row->first_ns = row->first_ns < start ? row->first_ns : start;
+    row->last_ns = row->last_ns > end ? row->last_ns : end;
+    row->max_ns = row->max_ns > took ? row->max_ns : took;
+    row->min_ns = row->min_ns < took ? row->min_ns : took;
 }
 
 void sums_empty(Sums *sums);

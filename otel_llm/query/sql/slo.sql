@@ -1,11 +1,11 @@
 -- How many calls kept to an objective, by model and tenant, least attainment first.
--- A call that its caller gave up counts only if it had missed the objective before that.
+-- A call that its caller gave up or asked wrongly counts only if it had missed the objective before.
 WITH
     if({every_ns:Int64} = 0, {until_ns:Int64}, start_ns + {every_ns:Int64}) AS end_ns,
     (least({until_ns:Int64}, end_ns) - greatest({since_ns:Int64}, start_ns)) / 1e9 AS seconds
 SELECT
     start_ns, model, tenant,
-    countIf(outcome != 'cancelled' OR missed) AS counted,
+    countIf(NOT excused OR missed) AS counted,
     countIf(outcome = 'finished' AND NOT missed) AS good,
     if(counted = 0, NULL, good / counted) AS good_ratio,
     good / seconds AS good_calls_per_s,
@@ -15,6 +15,8 @@ FROM (
         if({every_ns:Int64} = 0, {since_ns:Int64},
             intDiv(toUnixTimestamp64Nano(arrival), {every_ns:Int64}) * {every_ns:Int64})
             AS start_ns,
+        (outcome = 'cancelled'
+            OR ifNull(status_code, 0) IN (400, 401, 403, 404, 405, 409, 413, 415, 422)) AS excused,
         model, tenant, outcome, ifNull(output_tokens, 0) AS tokens,
         toUnixTimestamp64Nano(arrival) AS came,
         toUnixTimestamp64Nano(finished) AS ended,

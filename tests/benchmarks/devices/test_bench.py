@@ -9,6 +9,7 @@ from benchmarks import report
 from benchmarks.devices import __main__, measure
 
 
+@pytest.mark.bench
 def test_writes_its_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -16,12 +17,14 @@ def test_writes_its_figures(
     monkeypatch.setattr(report, "RESULTS", tmp_path)
     monkeypatch.setattr(measure, "ROUNDS", 5)
     monkeypatch.setattr(measure, "REPEATS", 3)
+    monkeypatch.setattr(measure, "SAMPLED_S", 0.5)
     __main__.main()
     result = json.loads((tmp_path / "devices.json").read_text())
     assert set(result["group_us"]) == set(measure.groups())
     assert result["core_percent_all_full"] > result["core_percent"] > 0
+    assert result["sampler_thread_percent"]["median"] > 0
     assert result["versions"]["nvidia-ml-py"]
-    assert f"{result['core_percent']} % of a core" in (tmp_path / "devices.md").read_text()
+    assert f"| {result['core_percent']} % |" in (tmp_path / "devices.md").read_text()
     assert capsys.readouterr().out.startswith("# What reading GPUs costs")
 
 

@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,8 +57,31 @@ def test_a_wrong_answer_is_judged_so(run: serve.Run) -> None:
     assert prove.judge(run, bad).inside.mean() < 0.5
 
 
+def test_energy_in_another_window_is_a_residual(run: serve.Run) -> None:
+    """A request's whole amount is right, and said to be of one window: its line does not agree."""
+    peak = device_peak("H100")
+    assert peak is not None
+    good = pipeline.answer(run, serve.counter(run, 1), "work", peak)
+    moved = [one._replace(window_mj=[sum(one.window_mj), *([0] * (len(one.window_mj) - 1))])
+             for one in good.amounts]  # fmt: skip
+    assert prove.residual(good._replace(amounts=moved)) > 0.1
+
+
 def test_goals_can_be_missed() -> None:
     """Each figure beyond its goal is named."""
-    bad = dict.fromkeys(prove.GOALS, 1.0) | {"bounds_coverage": 0.5}
+    bad = dict.fromkeys(prove.GOALS, 1.0) | {"bounds_coverage": 0.5, "rows": []}
     assert len(prove.missed(bad)) == len(prove.GOALS) + 1
-    assert prove.missed(dict.fromkeys(prove.GOALS, 0.0) | {"bounds_coverage": 0.95}) == []
+    fine: dict[str, Any] = dict.fromkeys(prove.GOALS, 0.0) | {"bounds_coverage": 0.95, "rows": []}
+    assert prove.missed(fine) == []
+    names = ("trace", "sensor", "model", "requests", "median", "p95", "inside", "bound")
+    long = dict(zip(names, ("a", "counter", "work", "long", 0.01, 0.1, 0.95, 0.1), strict=True))
+    short = long | {"requests": "short", "p95": 0.3, "bound": 0.2}
+    assert prove.missed(fine | {"rows": [long, short]}) == []
+    for changed, problem in (
+        ([long | {"inside": 0.8}, short], "0.8 of truths"),
+        ([long | {"p95": 0.2}, short], "p95 is 0.2"),
+        ([long | {"median": 0.06}, short], "median is 0.06"),
+        ([long, short | {"bound": 0.1}], "not wider"),
+    ):
+        [told] = prove.missed(fine | {"rows": changed})
+        assert problem in told

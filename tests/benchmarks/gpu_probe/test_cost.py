@@ -8,6 +8,7 @@ from gpuprobe.row_cost import MODES, Block, _summary
 from tests.benchmarks.gpu_probe.conftest import Answers, AskRow
 
 
+@pytest.mark.bench
 def test_alternating_modes_are_all_measured_against_off(answers: Answers) -> None:
     """Each mode has a ratio to `off` with bounds; before and after, only nothing is measured."""
     row = answers["decode, modes alternating"]

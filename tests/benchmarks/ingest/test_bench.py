@@ -10,6 +10,7 @@ from benchmarks import report
 from benchmarks.ingest import __main__, disk
 
 
+@pytest.mark.bench
 def test_writes_its_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

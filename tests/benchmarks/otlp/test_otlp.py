@@ -1,23 +1,20 @@
 """The benchmark of OTLP decoding: its spans, its other candidate, and its page."""
 
 from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 
 from benchmarks.otlp import __main__ as bench
 from benchmarks.otlp import measure, page, parse, spans
 from otel_llm.collector.decoder import COLUMNS, check, decode
-from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.engine import Engine
+from tests.stores import opened
 
 
 @pytest.fixture
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine with the schema and the candidate's table applied."""
-    with closing(Engine(tmp_path_factory.mktemp("data"))) as engine:
-        with closing(engine.client()) as client:
-            schema.apply(client)
+    with opened(tmp_path_factory.mktemp("data")) as engine:
         for sql in (parse.TABLE, parse.VIEW):
             measure._run(engine, sql)
         yield engine
@@ -43,6 +40,7 @@ def test_both_candidates_store_the_same(engine: Engine) -> None:
     assert measure._run(engine, asked) == decoded
 
 
+@pytest.mark.bench
 def test_the_figures_and_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small run gives every figure, and the page shows each stage."""
     monkeypatch.setattr(measure, "REPEATS", 2)

@@ -11,6 +11,7 @@ from benchmarks.schema import __main__, shapes
 from benchmarks.schema.store import ROWS
 
 
+@pytest.mark.bench
 def test_writes_its_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,6 +23,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "results"
 
 
+@pytest.mark.bench
 @pytest.mark.timeout(300)
 def test_questions_at_a_small_size(
     tmp_path: Path,
@@ -62,7 +63,7 @@ def test_a_window_longer_than_the_smaller_store_is_shown() -> None:
     stores = {
         name: {
             "steps": 8, "requests": 8, "spans": 8, "kernels": 8, "bytes_per_row": {},
-            "windows": {window: {"latency": asked} for window in windows},
+            "windows": {window: {"latency": asked, "trace by id": asked} for window in windows},
         }
         for name, windows in {"small": ["an hour"], "large": ["an hour", "a day"]}.items()
     }  # fmt: skip
@@ -77,7 +78,8 @@ def test_a_window_longer_than_the_smaller_store_is_shown() -> None:
     assert "| latency |  | 1.5 / 2.5 |" in text
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.bench
+@pytest.mark.timeout(400)  # five times an `up` starts, and its merges are waited for
 def test_the_way_in_at_a_small_size(
     tmp_path: Path, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +96,7 @@ def test_the_way_in_at_a_small_size(
     assert came["spans"] == 4 * spans.PER_REQUEST
     assert came["spread"]["ratio_to_native_copy"]["repeats"] == 2
     assert came["spans_per_core_s"] > 0
+    assert came["longer"]["spans"] == ingest.LONGER * came["spans"]
     assert {
         size["rows_per_core_s"] > 0 for one in came["facts"].values() for size in one.values()
     } == {True}

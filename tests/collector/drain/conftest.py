@@ -5,20 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.engine import Engine
 from tests.collector.drain.way import Way
+from tests.stores import opened
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine with the schema."""
-    engine = Engine(tmp_path_factory.mktemp("data"), 1 << 30)
-    client = engine.client()
-    schema.apply(client)
-    client.close()
-    yield engine
-    engine.close()
+    with opened(tmp_path_factory.mktemp("data")) as engine:
+        yield engine
 
 
 @pytest.fixture

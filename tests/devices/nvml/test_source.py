@@ -1,19 +1,13 @@
 """The NVML source, through the real pynvml, against scripted GPUs."""
 
 from collections import Counter
-from itertools import pairwise
 
 import pynvml
 import pytest
 
 from otel_llm.devices.nvml import NvmlSource
-from otel_llm.facts.device import DeviceEvent, DeviceSample
-from tests.devices.node import Node, gpu
-
-
-def told(events: list[DeviceEvent]) -> list[tuple[str, str]]:
-    """Device and name of each event."""
-    return [(each.device.id, each.event) for each in events]
+from otel_llm.facts.device import ProcessUse
+from tests.devices.node import Node, gpu, run
 
 
 def test_what_a_device_is(node: Node, source: NvmlSource) -> None:
@@ -26,7 +20,20 @@ def test_what_a_device_is(node: Node, source: NvmlSource) -> None:
     assert (first.driver_version, first.cuda_version) == ("580.95.05", "13.0")
     assert (first.power_limit_mw, first.memory_bytes) == (700_000, 85_899_345_920)
     assert (first.links, second.links) == (("GPU-1", "GPU-1"), ("GPU-0", "GPU-0"))
+    links = source.calls["nvmlDeviceGetNvLinkState"]
+    assert (links.supported, links.unsupported, links.failed) == (2, 0, 0)
     assert source.problems == []
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"), [(13000, "13.0"), (12080, "12.8"), (12100, "12.10"), (0, "0.0")]
+)
+def test_versions_of_cuda(node: Node, source: NvmlSource, told: int, shown: str) -> None:
+    """The driver tells one number; people know it by two."""
+    node.play(gpu(0), f"0.1 - cuda {told}")
+    node.go(0.2)
+    source.open()
+    assert source.devices[0].cuda_version == shown
 
 
 def test_a_full_reading(node: Node, source: NvmlSource) -> None:
@@ -69,7 +76,7 @@ def test_a_quick_reading_asks_for_power_alone(node: Node, source: NvmlSource) ->
     samples = source.read(full=False).samples
     made = Counter({name: cost.made for name, cost in source.calls.items()}) - before
     assert made == {
-        "nvmlDeviceGetFieldValues": 2, "energy_mj": 2, "power_mw": 2, "power_average_mw": 2,
+        "nvmlDeviceGetFieldValues": 2, "energy_mj": 2, "power_mw": 2,
     }  # fmt: skip
     assert [(each.power_mw, each.gpu_utilization) for each in samples] == [(100_000, None)] * 2
 
@@ -124,11 +131,34 @@ def test_what_is_not_supported_is_asked_for_once(node: Node, source: NvmlSource)
 
 
 def test_power_by_the_older_call(node: Node, source: NvmlSource) -> None:
-    """A driver without the fields of power still tells its average."""
+    """A driver without the fields of power still tells its average, in every reading."""
     node.play(gpu(0), "0 0 fail.field.185 3", "0 0 fail.field.186 3")
     source.open()
-    [sample] = source.read(full=False).samples
-    assert (sample.power_mw, sample.power_average_mw) == (None, 101_000)
+    for full in (False, True):
+        [sample] = source.read(full=full).samples
+        assert (sample.power_mw, sample.power_average_mw) == (None, 101_000)
+
+
+def test_memory_is_what_others_use(node: Node, source: NvmlSource) -> None:
+    """As `nvidia-smi` says: without what the driver keeps for itself."""
+    node.play(gpu(0, memory_reserved=500_000))
+    source.open()
+    [sample] = source.read(full=True).samples
+    assert (sample.memory_used_bytes, sample.device.memory_bytes) == (1_000_000, 85_899_345_920)
+
+
+def test_memory_by_the_older_call(node: Node, source: NvmlSource) -> None:
+    """Where the newer one is missing the older is asked, which has it all; not where it fails."""
+    call = "fail.DeviceGetMemoryInfo_v2"
+    node.play(
+        gpu(0, memory_reserved=500_000), gpu(1, memory_reserved=500_000),
+        f"0 0 {call} {pynvml.NVML_ERROR_FUNCTION_NOT_FOUND}",
+        f"1 1 {call} {pynvml.NVML_ERROR_UNKNOWN}",
+    )  # fmt: skip
+    source.open()
+    node.go(1)
+    used = [sample.memory_used_bytes for sample in source.read(full=True).samples]
+    assert used == [1_500_000, None]
 
 
 PERMANENT = (
@@ -144,11 +174,7 @@ PASSING = (
     pynvml.NVML_ERROR_NOT_READY,
     pynvml.NVML_ERROR_TIMEOUT,
     pynvml.NVML_ERROR_IN_USE,
-)
-LOSSES = (
-    pynvml.NVML_ERROR_GPU_IS_LOST,
-    pynvml.NVML_ERROR_RESET_REQUIRED,
-    pynvml.NVML_ERROR_GPU_NOT_FOUND,
+    pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH,
 )
 
 
@@ -183,185 +209,46 @@ def test_errors_that_pass(node: Node, source: NvmlSource, code: int) -> None:
     assert (cost.made, cost.failed, cost.unsupported) == (4, 2, 0)
 
 
-@pytest.mark.parametrize("code", LOSSES)
-def test_any_call_may_find_a_loss(node: Node, source: NvmlSource, code: int) -> None:
-    """One event, no sample of that device, the others go on."""
-    node.play(gpu(0), gpu(1), f"0.5 0 fail.DeviceGetFieldValues {code}")
+def test_a_counter_that_fell_gives_no_rate(node: Node, source: NvmlSource) -> None:
+    """No rate is better than one below zero, or a huge one; the next reading has one again."""
+    node.play(gpu(0), "1 0 pcie_rx_bytes 5000", "2 0 pcie_rx_bytes 100", "3 0 pcie_rx_bytes 400")
     source.open()
-    node.go(1)
-    reading = source.read(full=True)
-    assert [each.device.id for each in reading.samples] == ["GPU-1"]
-    [event] = reading.events
-    assert (event.device.id, event.event, event.code, event.fault) == (
-        "GPU-0", "lost", code, "hardware",
-    )  # fmt: skip
-
-
-def run(
-    node: Node, source: NvmlSource, seconds: int
-) -> tuple[list[DeviceSample], list[DeviceEvent]]:
-    """Read once a second for so long."""
-    samples, events = list[DeviceSample](), list[DeviceEvent]()
-    for _ in range(seconds):
-        node.go(1)
-        reading = source.read(full=True)
-        samples += reading.samples
-        events += reading.events
-    return samples, events
-
-
-def test_lost_and_recovered(node: Node, source: NvmlSource) -> None:
-    """A GPU that falls off and comes back is found again without a restart."""
-    node.play(gpu(0), gpu(1), "10 0 lost 1", "40 0 lost 0")
-    source.open()
-    samples, events = run(node, source, 200)
-    assert told(events) == [("GPU-0", "lost"), ("GPU-0", "recovered")]
-    by_device = Counter(each.device.id for each in samples)
-    assert by_device["GPU-1"] == 200
-    # It is tried again with longer and longer waits, a minute at most.
-    assert 200 - 31 - 60 <= by_device["GPU-0"] < 200 - 30
-    assert source.problems == []
-
-
-def test_a_device_that_opens_and_does_not_read(node: Node, source: NvmlSource) -> None:
-    """It is lost once, and tried again with growing waits, not every second."""
-    node.play(gpu(0), gpu(1), "1 0 fail.DeviceGetFieldValues 15")
-    source.open()
-    _, events = run(node, source, 600)
-    assert told(events) == [("GPU-0", "lost")]
-    assert source.calls["nvmlDeviceGetName"].made < 60
-
-
-def test_lost_from_the_start(node: Node, source: NvmlSource) -> None:
-    """A GPU that is lost when the agent begins is found once it is back."""
-    node.play(gpu(0), gpu(1), "0 1 lost 1", "30 1 lost 0")
-    assert source.open()
-    samples, _ = run(node, source, 200)
-    assert Counter(each.device.id for each in samples)["GPU-1"] >= 200 - 30 - 60
-    assert source.problems == []
-
-
-def test_all_lost_from_the_start(node: Node, source: NvmlSource) -> None:
-    """Whoever opens it again finds them, and leaves no user of the library behind."""
-    node.play(gpu(0), "0 0 lost 1", "5 0 lost 0")
-    assert not source.open()
-    node.go(6)
-    assert source.open()
-    source.close()
-    with pytest.raises(pynvml.NVMLError_Uninitialized):
-        pynvml.nvmlShutdown()
-
-
-@pytest.mark.parametrize("call", ["nvmlGpmSampleFree", "nvmlEventSetFree"])
-def test_a_clean_up_that_fails(
-    node: Node, source: NvmlSource, monkeypatch: pytest.MonkeyPatch, call: str
-) -> None:
-    """A driver that has gone takes nothing back; the devices are found again all the same."""
-
-    def refused(*_given: object) -> None:
-        raise pynvml.NVMLError(pynvml.NVML_ERROR_UNINITIALIZED)
-
-    monkeypatch.setattr(pynvml, call, refused)
-    node.play(gpu(0), "10 - reload 1")
-    source.open()
-    samples, events = run(node, source, 120)
-    assert [name for _, name in told(events)] == ["lost", "recovered", "reset"]
-    assert len(samples) >= 120 - 60
-
-
-def test_while_it_is_lost(node: Node, source: NvmlSource) -> None:
-    """Its device is still known, and the problem says so."""
-    node.play(gpu(0), gpu(1), "2 0 lost 1")
-    source.open()
-    _, events = run(node, source, 100)
-    assert told(events) == [("GPU-0", "lost")]
-    assert [each.id for each in source.devices] == ["GPU-0", "GPU-1"]
-    assert any("GPU-0 is lost" in problem for problem in source.problems)
-
-
-def test_the_driver_is_loaded_anew(node: Node, source: NvmlSource) -> None:
-    """All devices are lost, found again, and their counters begin anew."""
-    node.play(gpu(0), gpu(1), "50 - reload 1")
-    source.open()
-    samples, events = run(node, source, 100)
-    counts = Counter(told(events))
-    assert counts == {
-        (device, name): 1
-        for device in ("GPU-0", "GPU-1")
-        for name in ("lost", "recovered", "reset")
-    }
-    energy = [each.energy_mj for each in samples if each.device.id == "GPU-0"]
-    falls = sum(after < before for before, after in pairwise(energy))  # type: ignore[operator]
-    assert falls == 1
-
-
-def test_no_driver(node: Node, source: NvmlSource) -> None:
-    """It says how to mend it, and is there once the driver is."""
-    node.play(gpu(0), "0 - absent 1", "5 - absent 0")
-    assert not source.open()
-    assert "modprobe nvidia" in source.problems[0]
-    assert source.read(full=True).samples == []
-    node.go(6)
-    assert source.open()
-
-
-@pytest.mark.parametrize(
-    ("code", "remedy"),
-    [
-        (pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH, "different versions"),
-        (pynvml.NVML_ERROR_NO_PERMISSION, "/dev/nvidiactl"),
-        (pynvml.NVML_ERROR_UNKNOWN, "cannot be opened"),
-    ],
-)
-def test_it_cannot_be_opened(node: Node, source: NvmlSource, code: int, remedy: str) -> None:
-    """Each reason comes with its remedy."""
-    node.play(gpu(0), f"0 - fail.Init {code}")
-    assert not source.open()
-    assert remedy in source.problems[0]
-
-
-def test_no_library(node: Node, source: NvmlSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without NVIDIA's driver has no library to load."""
-    node.play(gpu(0))
-    monkeypatch.setattr(pynvml, "nvmlLib", None)
-    monkeypatch.setattr(pynvml, "CDLL", lambda _name: (_ for _ in ()).throw(OSError("none")))
-    assert not source.open()
-    assert "libnvidia-ml.so.1 is not there" in source.problems[0]
-
-
-def test_mig(node: Node, source: NvmlSource) -> None:
-    """Instances are devices beside their parent, with their own memory; energy stays with it."""
-    node.play(
-        gpu(
-            0,
-            mig0="MIG-a 1g.10gb 7 111 1000",
-            mig3="MIG-b 3g.40gb 2 222 4000",
-        )
-    )
-    source.open()
-    parent, small, large = source.devices
-    assert (parent.mig, small.mig, large.mig) == ("", "MIG-a", "MIG-b")
-    assert (small.id, small.mig_profile, large.mig_profile) == ("GPU-0", "1g.10gb", "3g.40gb")
-    assert (small.memory_bytes, large.memory_bytes) == (1000, 4000)
-    node.go(1)
-    samples = source.read(full=True).samples
-    assert [each.memory_used_bytes for each in samples] == [1_000_000, 111, 222]
-    assert [each.energy_mj for each in samples] == [100_000, None, None]
-    quick = source.read(full=False).samples
-    assert [each.device.mig for each in quick] == ["", "MIG-a", "MIG-b"]
+    rates = [sample.pcie_rx_bytes_s for sample in run(node, source, 3)[0]]
+    assert rates == [None, None, 300]
 
 
 def test_processes(node: Node, source: NvmlSource) -> None:
-    """Who has memory and kernels on the device, by the host's pid, with the slow readings."""
-    node.play(gpu(0, processes="41,1000,30;42,2000,5"), "5 0 processes 42,2000,90")
+    """Who has memory and kernels on the device, by the host's pid, with the slow readings.
+
+    Nobody is empty; not read, and not told, are null.
+    """
+    node.play(
+        gpu(0, processes="41,1000,30;42,2000,5"), gpu(1),
+        "5 0 processes 42,2000,90", "15 0 processes -",
+    )  # fmt: skip
     source.open()
-    first = source.read(full=True).processes
-    assert [(each.pid, each.memory_bytes) for each in first] == [(41, 1000), (42, 2000)]
+    node.go(1)
+    first, second = source.read(full=True).samples
+    assert first.processes == (ProcessUse(41, 1000, 30), ProcessUse(42, 2000, 5))
+    assert second.processes is None
     node.go(6)
-    assert source.read(full=True).processes == []
+    assert source.read(full=True).samples[0].processes is None
     node.go(6)
-    [later] = source.read(full=True).processes
-    assert (later.pid, later.memory_bytes, later.utilization) == (42, 2000, 90)
+    assert source.read(full=True).samples[0].processes == (ProcessUse(42, 2000, 90),)
+    node.go(10)
+    assert source.read(full=True).samples[0].processes == ()
+
+
+def test_a_share_is_of_the_time_since_the_last_reading(node: Node) -> None:
+    """What NVML told before is not asked for again: a process that is idle now has no share."""
+    node.play(gpu(0, processes="41,1000,30"))
+    source = node.source(slow_s=1e-9)
+    source.open()
+    node.go(1)
+    told = [source.read(full=True).samples[0].processes]
+    node.clock.advance(1_000_000)
+    told.append(source.read(full=True).samples[0].processes)
+    assert told == [(ProcessUse(41, 1000, 30),), (ProcessUse(41, 1000, None),)]
 
 
 def test_a_slow_call_is_told(node: Node, source: NvmlSource) -> None:
@@ -370,7 +257,7 @@ def test_a_slow_call_is_told(node: Node, source: NvmlSource) -> None:
     source.open()
     source.read(full=False)
     cost = source.calls["energy_mj"]
-    assert cost.total_ns == pytest.approx(1_000_000)
+    assert cost.total_ns == pytest.approx(1_500_000)
     assert source.calls["nvmlDeviceGetFieldValues"].total_ns >= 3_000_000
 
 
@@ -388,12 +275,13 @@ def test_steps_of_the_wall_clock(node: Node, source: NvmlSource) -> None:
 
 
 def test_a_recovery_action_that_is_due(node: Node, source: NvmlSource) -> None:
-    """The driver's wish for a reset is an event, with its number, once."""
-    node.play(gpu(0), "15 0 recovery_action 1")
+    """The driver's wish for a reset is an event, with its number, once; so is that it has none."""
+    node.play(gpu(0), "15 0 recovery_action 1", "25 0 recovery_action 0")
     source.open()
     _, events = run(node, source, 40)
     assert [(each.event, each.code, each.message) for each in events] == [
-        ("recovery_action", 1, "reset the GPU")
+        ("recovery_action", 1, "reset the GPU"),
+        ("recovery_action", 0, "none"),
     ]
 
 

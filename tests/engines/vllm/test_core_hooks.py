@@ -175,6 +175,23 @@ def patched(*left_out: str, disown: Callable[[str], None] = lambda _: None) -> I
         assert patches.undo() == []
 
 
+def test_the_version_of_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit that Hugging Face's cache names for the model that vLLM was told to serve."""
+    monkeypatch.setenv("OTEL_LLM_JOURNAL_DIR", str(tmp_path / "j"))
+    monkeypatch.setenv("OTEL_LLM_JOURNAL_BYTES", str(1 << 20))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    reference = tmp_path / "hub/models--org--name/refs/v2"
+    reference.parent.mkdir(parents=True)
+    reference.write_text("c0ffee\n")
+    scheduler = Scheduler(Shape(), random.Random(1))
+    scheduler.vllm_config.model_config.model = "org/name"
+    scheduler.vllm_config.model_config.revision = "v2"
+    core_hooks.attach(scheduler)
+    reader = JournalReader.open(scan(tmp_path / "j")[0])
+    assert reader.producer.identity.model_version == "c0ffee"
+    core_hooks.detach(scheduler)
+
+
 def test_a_scheduler_gets_a_journal_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,14 @@ def test_the_served_model(names: str | list[str]) -> None:
     assert extract.served(config).model == "m"
 
 
+def test_where_the_model_is() -> None:
+    """Its folder or name, and the revision if one was asked for."""
+    config = vllm_config()
+    assert extract.served(config)[2:4] == ("m", "")
+    config.model_config.revision = "v2"
+    assert extract.served(config)[2:4] == ("m", "v2")
+
+
 def test_the_rank_of_an_independent_engine() -> None:
     """VLLM sets a dense model's rank to 0 and keeps the true one beside it."""
     assert extract.served(vllm_config(data_parallel_rank=2)).dp_rank == 2

@@ -6,21 +6,17 @@ from pathlib import Path
 import pytest
 
 from otel_llm.collector.stack import Stack
-from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.engine import Engine
 from otel_llm.settings import Settings
 from tests.collector.serving import serving
+from tests.stores import opened
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine with the schema applied."""
-    engine = Engine(tmp_path_factory.mktemp("data"))
-    client = engine.client()
-    schema.apply(client)
-    client.close()
-    yield engine
-    engine.close()
+    with opened(tmp_path_factory.mktemp("data")) as engine:
+        yield engine
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ def test_every_declaration_is_a_metric() -> None:
 def test_labels_and_buckets() -> None:
     """A histogram has the declared labels and upper bounds, and the one without bound."""
     made = MetricSet(("engine",))
-    made.histogram(Metrics.SERVER_TTFT).labels("chat", "e", "m", "t", "s").observe(0.003)
+    made.histogram(Metrics.SERVER_TTFT).labels("chat", "e", "m", "t", "gold", "s").observe(0.003)
     samples = {
         (sample.name, sample.labels.get("le")): sample.value
         for family in made.registry.collect()
@@ -71,7 +71,7 @@ def test_a_registry_of_ones_own() -> None:
 def test_exemplars() -> None:
     """A trace id goes out with its observation where the scraper asks for OpenMetrics."""
     made = MetricSet(("engine",))
-    series = made.histogram(Metrics.SERVER_TTFT).labels("chat", "e", "m", "t", "s")
+    series = made.histogram(Metrics.SERVER_TTFT).labels("chat", "e", "m", "t", "gold", "s")
     series.observe(0.003, {"trace_id": "a" * 32})
     page = generate_openmetrics(made.registry).decode()  # type: ignore[no-untyped-call]
     assert f'# {{trace_id="{"a" * 32}"}} 0.003' in page

@@ -18,6 +18,7 @@ from otel_llm.kernels.imports import store as importing
 from otel_llm.kernels.imports.facts import Identity, Import
 from otel_llm.kernels.imports.load import load
 from tests.kernels.imports.traces import nsys_export, trace, two_steps
+from tests.stores import prepare
 
 DAY_S = 86_400
 
@@ -25,11 +26,7 @@ DAY_S = 86_400
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     """A store with the tables in it."""
-    engine = Engine(tmp_path / "data")
-    client = engine.client()
-    schema.apply(client)
-    client.close()
-    engine.close()
+    prepare(tmp_path / "data")
     return tmp_path / "data"
 
 
@@ -56,7 +53,7 @@ def imported(file: Path, data_dir: Path, *more: object) -> Any:  # noqa: ANN401
 def counts(data_dir: Path) -> dict[str, int]:
     """Rows of each table of kernels."""
     tables = ("llm_kernels", "llm_step_kernels", "llm_kernels_10s", "llm_step_kernel_names",
-              "llm_engine_events")  # fmt: skip
+              "llm_engine_events", "llm_producers")  # fmt: skip
     engine = Engine(data_dir)
     client = engine.client()
     found = {table: client.query(f"SELECT count() FROM {table}").first_row[0] for table in tables}
@@ -82,7 +79,7 @@ def test_same_file_twice(data_dir: Path, profile: Path) -> None:
 def test_broken_off(data_dir: Path, profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An import that ended after any of its blocks is finished by the next, nothing doubled."""
     insert = importing.insert_arrow_block
-    for most in range(1, 6):
+    for most in range(1, 7):
         left = iter(range(most))
 
         def until(*arguments: Any, left: Iterator[int] = left) -> int:  # noqa: ANN401

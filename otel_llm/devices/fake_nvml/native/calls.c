@@ -36,6 +36,10 @@ nvmlReturn_t enter(enum call call, const struct handle *handle, double *time_s)
     const struct point *lost = at(device->tracks + KEY_lost, *time_s);
     if ((lost && lost->value) || happened(device->tracks + KEY_lost, *time_s) != handle->losses)
         return GPU_IS_LOST;
+    /* `mig_gone N`: instance N - 1 does not answer while its device does. */
+    const struct point *gone = at(device->tracks + KEY_mig_gone, *time_s);
+    if (gone && handle->mig >= 0 && handle->mig == (int)gone->value - 1)
+        return GPU_NOT_FOUND;
     return failure(device->fail + call, *time_s);
 }
 
@@ -159,27 +163,33 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned int index, struct han
                                                       : give((int)index, -1, time_s, handle);
 }
 
-/* `MIG_UUID PROFILE INSTANCE MEMORY_USED MEMORY_TOTAL`; empty where there is no instance. */
-struct mig { char uuid[96], profile[32]; unsigned int instance; double used, total; };
-
-static bool mig_of(const struct handle *handle, int number, double time_s, struct mig *mig)
+bool mig_of(const struct handle *handle, int number, double time_s, struct mig *mig)
 {
     const char *line;
     if (number < 0 || number >= MAX_MIG ||
         text(handle, (enum key)(KEY_mig0 + number), time_s, &line) != SUCCESS)
         return false;
-    return sscanf(line, "%95s %31s %u %lf %lf", mig->uuid, mig->profile, &mig->instance, &mig->used,
-                  &mig->total) == 5;
+    int found = sscanf(line, "%95s %31s %u %lf %lf %lf", mig->uuid, mig->profile, &mig->instance,
+                       &mig->used, &mig->total, &mig->sm_active);
+    mig->is_active = found == 6;
+    return found >= 5;
+}
+
+/* On with instances, and where `mig_mode 1` says so. */
+static bool with_mig(const struct handle *handle, double time_s)
+{
+    const struct point *mode = at(device_of(handle)->tracks + KEY_mig_mode, time_s);
+    struct mig mig;
+    bool any = mode && mode->value;
+    for (int number = 0; number < MAX_MIG; number++)
+        any = any || mig_of(handle, number, time_s, &mig);
+    return any;
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetMigMode(struct handle *handle, unsigned int *mode, unsigned int *pending)
 {
     ENTER(DeviceGetMigMode, handle);
-    struct mig mig;
-    bool any = false;
-    for (int number = 0; number < MAX_MIG; number++)
-        any = any || mig_of(handle, number, time_s, &mig);
-    *mode = *pending = any;
+    *mode = *pending = with_mig(handle, time_s);
     return SUCCESS;
 }
 
@@ -207,6 +217,13 @@ EXPORT nvmlReturn_t nvmlDeviceGetGpuInstanceId(struct handle *handle, unsigned i
         return INVALID_ARGUMENT;
     *instance = mig.instance;
     return SUCCESS;
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetDeviceHandleFromMigDeviceHandle(
+    struct handle *handle, struct handle **parent)
+{
+    ENTER(DeviceGetDeviceHandleFromMigDeviceHandle, handle);
+    return handle->mig < 0 ? INVALID_ARGUMENT : give(handle->device, -1, time_s, parent);
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetUUID(struct handle *handle, char *uuid, unsigned int room)
@@ -335,25 +352,47 @@ EXPORT nvmlReturn_t nvmlDeviceGetUtilizationRates(struct handle *handle, struct 
 {
     ENTER(DeviceGetUtilizationRates, handle);
     double gpu, memory;
+    if (with_mig(handle, time_s))
+        return NOT_SUPPORTED; /* as NVML's reference says of this call */
     result = number(handle, KEY_utilization, time_s, &gpu);
     number(handle, KEY_memory_utilization, time_s, &memory);
     *out = (struct utilization){(unsigned int)gpu, (unsigned int)memory};
     return result;
 }
 
-EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(struct handle *handle, struct memory *out)
+/* In the second version what the driver reserves is no part of what is used. */
+static nvmlReturn_t memory_of(const struct handle *handle, double time_s, struct memory_v2 *out)
 {
-    ENTER(DeviceGetMemoryInfo, handle);
     struct mig mig;
-    double total, used;
+    double total, used, reserved = 0;
+    nvmlReturn_t result = SUCCESS;
     if (mig_of(handle, handle->mig, time_s, &mig)) {
         total = mig.total;
         used = mig.used;
     } else {
         result = number(handle, KEY_memory_total, time_s, &total);
         number(handle, KEY_memory_used, time_s, &used);
+        number(handle, KEY_memory_reserved, time_s, &reserved);
     }
-    *out = (struct memory){(unsigned long long)total, (unsigned long long)(total - used),
-                           (unsigned long long)used};
+    out->total = (unsigned long long)total;
+    out->reserved = (unsigned long long)reserved;
+    out->free = (unsigned long long)(total - used - reserved);
+    out->used = (unsigned long long)used;
+    return result;
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(struct handle *handle, struct memory_v2 *out)
+{
+    ENTER(DeviceGetMemoryInfo_v2, handle);
+    return out->version == (sizeof *out | 2u << 24) ? memory_of(handle, time_s, out)
+                                                    : ARGUMENT_VERSION_MISMATCH;
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(struct handle *handle, struct memory *out)
+{
+    ENTER(DeviceGetMemoryInfo, handle);
+    struct memory_v2 memory;
+    result = memory_of(handle, time_s, &memory);
+    *out = (struct memory){memory.total, memory.free, memory.used + memory.reserved};
     return result;
 }

@@ -28,15 +28,25 @@ EXPORT nvmlReturn_t nvmlEventSetCreate(struct event_set **set)
 
 EXPORT nvmlReturn_t nvmlEventSetFree(struct event_set *set)
 {
+    double time_s;
     free(set);
-    return SUCCESS;
+    return enter(CALL_EventSetFree, NULL, &time_s);
+}
+
+/* `event_types` is what a device can tell; without it, all of them. */
+static unsigned long long supported(const struct handle *handle, double time_s)
+{
+    const struct point *point = at(device_of(handle)->tracks + KEY_event_types, time_s);
+    return point ? (unsigned long long)point->value
+                 : EVENT_XID | EVENT_DOUBLE_BIT_ECC | EVENT_RECOVERY_ACTION | EVENT_GPU_UNAVAILABLE;
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetSupportedEventTypes(struct handle *handle, unsigned long long *types)
 {
     double time_s;
     nvmlReturn_t result = enter(CALL_DeviceGetSupportedEventTypes, handle, &time_s);
-    *types = EVENT_XID | EVENT_DOUBLE_BIT_ECC | EVENT_RECOVERY_ACTION | EVENT_GPU_UNAVAILABLE;
+    if (result == SUCCESS)
+        *types = supported(handle, time_s);
     return result;
 }
 
@@ -49,6 +59,8 @@ EXPORT nvmlReturn_t nvmlDeviceRegisterEvents(
         return result;
     if (set->count == MAX_DEVICES || handle->mig >= 0)
         return INVALID_ARGUMENT;
+    if (types & ~supported(handle, time_s))
+        return NOT_SUPPORTED;
     set->devices[set->count] = handle;
     set->types[set->count] = types;
     for (int kind = 0; kind < 4; kind++) {
@@ -106,6 +118,6 @@ EXPORT nvmlReturn_t nvmlEventSetWait_v2(struct event_set *set, struct event *out
                            (double)(read.tv_nsec - began.tv_nsec) / 1e6;
         if (waited_ms >= timeout_ms)
             return TIMEOUT;
-        pause_us(1000);
+        pause_us(5000);
     }
 }

@@ -12,14 +12,14 @@
 
 /* What a script may say of a device. A key that is not there is not supported. */
 #define KEYS(X) \
-    X(uuid) X(name) X(pci) X(lost) X(limit_watts) X(memory_total) X(memory_used) X(watts) \
-    X(watts_average) X(energy) X(energy_step_ms) X(utilization) X(memory_utilization) X(sm_mhz) \
+    X(uuid) X(name) X(pci) X(lost) X(limit_watts) X(memory_total) X(memory_used) X(memory_reserved) \
+    X(watts) X(watts_average) X(energy) X(energy_step_ms) X(utilization) X(memory_utilization) X(sm_mhz) \
     X(memory_mhz) X(temperature) X(throttle) X(pcie_rx_bytes) X(pcie_tx_bytes) X(nvlink_rx_kib) \
     X(nvlink_tx_kib) X(ecc_corrected) X(ecc_uncorrected) X(remapped_corrected) \
     X(remapped_uncorrected) X(remapped_pending) X(remapped_failure) X(recovery_action) \
     X(processes) X(links) X(gpm) X(sm_active) X(sm_occupancy) X(tensor_active) X(dram_active) \
-    X(xid) X(ecc_event) X(recovery_event) X(unavailable_event) \
-    X(mig0) X(mig1) X(mig2) X(mig3) X(mig4) X(mig5) X(mig6)
+    X(xid) X(ecc_event) X(recovery_event) X(unavailable_event) X(event_types) \
+    X(mig0) X(mig1) X(mig2) X(mig3) X(mig4) X(mig5) X(mig6) X(mig_gone) X(mig_mode)
 
 /* What it may say of the driver: device `-`. */
 #define DRIVER_KEYS(X) X(driver) X(cuda) X(reload) X(absent)
@@ -28,14 +28,17 @@
 #define CALLS(X) \
     X(Init) X(SystemGetDriverVersion) X(SystemGetCudaDriverVersion_v2) X(DeviceGetCount_v2) \
     X(DeviceGetHandleByIndex_v2) X(DeviceGetUUID) X(DeviceGetName) X(DeviceGetPciInfo_v3) \
-    X(DeviceGetPowerManagementLimit) X(DeviceGetMemoryInfo) X(DeviceGetTotalEnergyConsumption) \
+    X(DeviceGetPowerManagementLimit) X(DeviceGetMemoryInfo) X(DeviceGetMemoryInfo_v2) \
+    X(DeviceGetTotalEnergyConsumption) \
     X(DeviceGetPowerUsage) X(DeviceGetFieldValues) X(DeviceGetUtilizationRates) \
     X(DeviceGetClockInfo) X(DeviceGetTemperature) X(DeviceGetCurrentClocksEventReasons) \
     X(DeviceGetComputeRunningProcesses_v3) X(DeviceGetProcessUtilization) X(DeviceGetMigMode) \
     X(DeviceGetMaxMigDeviceCount) X(DeviceGetMigDeviceHandleByIndex) X(DeviceGetGpuInstanceId) \
+    X(DeviceGetDeviceHandleFromMigDeviceHandle) \
     X(DeviceGetNvLinkState) X(DeviceGetNvLinkRemotePciInfo_v2) X(EventSetCreate) \
-    X(DeviceRegisterEvents) X(DeviceGetSupportedEventTypes) X(EventSetWait_v2) \
-    X(GpmQueryDeviceSupport) X(GpmSampleAlloc) X(GpmSampleGet) X(GpmMetricsGet)
+    X(EventSetFree) X(DeviceRegisterEvents) X(DeviceGetSupportedEventTypes) X(EventSetWait_v2) \
+    X(GpmQueryDeviceSupport) X(GpmSampleAlloc) X(GpmSampleFree) X(GpmSampleGet) \
+    X(GpmMigSampleGet) X(GpmMetricsGet)
 
 #define X(name) KEY_##name,
 enum key { KEYS(X) KEY_COUNT };
@@ -75,6 +78,14 @@ struct script {
     int device_count;
 };
 
+/* An instance: `MIG_UUID PROFILE NUMBER MEMORY_USED MEMORY_TOTAL`, and its sm_active if it has one. */
+struct mig {
+    char uuid[96], profile[32];
+    unsigned int instance;
+    double used, total, sm_active;
+    bool is_active;
+};
+
 extern struct script script;
 extern double initialized_s;
 extern int initialized;
@@ -96,6 +107,8 @@ nvmlReturn_t enter(enum call call, const struct handle *handle, double *time_s);
 /* The value of a key now, as a number or as text. */
 nvmlReturn_t number(const struct handle *handle, enum key key, double time_s, double *value);
 nvmlReturn_t text(const struct handle *handle, enum key key, double time_s, const char **value);
+/* The instance at a place of a device; false where there is none. */
+bool mig_of(const struct handle *handle, int number, double time_s, struct mig *mig);
 void pause_us(double microseconds);
 struct device *device_of(const struct handle *handle);
 

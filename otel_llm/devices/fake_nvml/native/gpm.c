@@ -28,8 +28,9 @@ EXPORT nvmlReturn_t nvmlGpmSampleAlloc(struct gpm_sample **sample)
 
 EXPORT nvmlReturn_t nvmlGpmSampleFree(struct gpm_sample *sample)
 {
+    double time_s;
     free(sample);
-    return SUCCESS;
+    return enter(CALL_GpmSampleFree, NULL, &time_s);
 }
 
 EXPORT nvmlReturn_t nvmlGpmSampleGet(struct handle *handle, struct gpm_sample *sample)
@@ -41,6 +42,41 @@ EXPORT nvmlReturn_t nvmlGpmSampleGet(struct handle *handle, struct gpm_sample *s
     if (result == SUCCESS)
         *sample = (struct gpm_sample){*handle, time_s};
     return result;
+}
+
+/* Of a device: its instance is named by NVML's number, not by a handle of its own. */
+EXPORT nvmlReturn_t nvmlGpmMigSampleGet(
+    struct handle *handle, unsigned int instance, struct gpm_sample *sample)
+{
+    double time_s;
+    nvmlReturn_t result = enter(CALL_GpmMigSampleGet, handle, &time_s);
+    if (result != SUCCESS)
+        return result;
+    struct mig mig;
+    for (int number = 0; number < MAX_MIG; number++)
+        if (handle->mig < 0 && mig_of(handle, number, time_s, &mig) && mig.instance == instance) {
+            *sample = (struct gpm_sample){*handle, time_s};
+            sample->handle.mig = number;
+            return SUCCESS;
+        }
+    return INVALID_ARGUMENT;
+}
+
+/* The mean of a metric between two samples; an instance has sm_active alone. */
+static bool mean(
+    const struct gpm_sample *first, const struct gpm_sample *second, enum key key, double *value)
+{
+    const struct handle *of = &second->handle;
+    struct mig mig;
+    if (of->mig >= 0) {
+        bool known = mig_of(of, of->mig, second->time_s, &mig) && mig.is_active;
+        *value = known ? mig.sm_active : 0.0;
+        return known && key == KEY_sm_active;
+    }
+    const struct track *track = device_of(of)->tracks + key;
+    *value = (area(track, second->time_s) - area(track, first->time_s)) /
+             (second->time_s - first->time_s);
+    return at(track, second->time_s) != NULL;
 }
 
 static enum key key_of(unsigned int metric)
@@ -65,15 +101,10 @@ EXPORT nvmlReturn_t nvmlGpmMetricsGet(struct gpm_metrics *get)
     const struct gpm_sample *first = get->sample1, *second = get->sample2;
     if (first == NULL || second == NULL || second->time_s <= first->time_s)
         return INVALID_ARGUMENT;
-    const struct device *device = device_of(&second->handle);
     for (unsigned int each = 0; each < get->count; each++) {
         enum key key = key_of(get->metrics[each].id);
-        bool known = key != KEY_COUNT && at(device->tracks + key, second->time_s) != NULL;
+        bool known = key != KEY_COUNT && mean(first, second, key, &get->metrics[each].value);
         get->metrics[each].result = known ? SUCCESS : NOT_SUPPORTED;
-        if (known)
-            get->metrics[each].value =
-                (area(device->tracks + key, second->time_s) - area(device->tracks + key, first->time_s)) /
-                (second->time_s - first->time_s);
     }
     return SUCCESS;
 }

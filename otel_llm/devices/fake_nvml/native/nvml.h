@@ -16,6 +16,7 @@ enum {
     DRIVER_NOT_LOADED = 9,
     TIMEOUT = 10,
     GPU_IS_LOST = 15,
+    GPU_NOT_FOUND = 28,
     NO_DATA = 21,
     NOT_FOUND = 6,
     ARGUMENT_VERSION_MISMATCH = 25,
@@ -32,6 +33,7 @@ enum {
 };
 
 struct memory { unsigned long long total, free, used; };
+struct memory_v2 { unsigned int version; unsigned long long total, reserved, free, used; };
 struct utilization { unsigned int gpu, memory; };
 
 struct pci {

@@ -9,7 +9,7 @@ directory, `{port}` a port on which the test listens.
 from typing import NamedTuple
 
 CANARY = "canary-7f3a"
-PARAMS = {"f": "file"}
+PARAMS = {"f": "file", "d": "system", "t": "processes"}
 
 
 class Escape(NamedTuple):
@@ -98,6 +98,12 @@ ESCAPES = (
     Escape("scalar file() by COLUMNS APPLY", "SELECT COLUMNS('a') APPLY(x -> file('{secret}')) FROM (SELECT 1 AS a)", "canary"),
     Escape("scalar file() in a lambda", "SELECT arrayMap(x -> file('{secret}'), [1])", "canary"),
     Escape("scalar file() in CASE", "SELECT CASE WHEN 1 THEN file('{secret}') ELSE '' END", "canary"),
+    Escape("scalar file() in QUALIFY", "SELECT '" + CANARY + "' QUALIFY file('{secret}') != ''", "canary"),
+    Escape("scalar file() in WITH FILL", "SELECT 1 AS a ORDER BY a WITH FILL TO length(file('{secret}'))", "runs"),
+    Escape("scalar file() in GROUPING SETS", "SELECT file('{secret}') AS a GROUP BY GROUPING SETS ((a))", "canary"),
+    Escape("scalar file() in a parameter of a function", "SELECT quantile(length(file('{secret}')) / 100)(1)", "runs"),
+    Escape("scalar file() in DISTINCT ON", "SELECT DISTINCT ON (file('{secret}')) file('{secret}')", "canary"),
+    Escape("scalar file() in VALUES of the standard", "SELECT * FROM (VALUES (file('{secret}')))", "canary"),
     Escape("scalar file() in an alias", "WITH file('{secret}') AS x SELECT x", "canary"),
     Escape("dictGet()", "SELECT dictGet('d', 'a', 1)"),
     Escape("joinGet()", "SELECT joinGet('j', 'a', 1)"),
@@ -154,6 +160,13 @@ ESCAPES = (
     Escape("INTO OUTFILE of SHOW", "SHOW TABLES INTO OUTFILE '{out}'", "out"),
     Escape("INTO OUTFILE of DESCRIBE", "DESCRIBE TABLE system.one INTO OUTFILE '{out}'", "out"),
     Escape("INTO OUTFILE of EXPLAIN", "EXPLAIN SELECT 1 INTO OUTFILE '{out}'", "out"),
+    Escape("INTO OUTFILE of SHOW DATABASES", "SHOW DATABASES INTO OUTFILE '{out}'", "out"),
+    Escape("INTO OUTFILE of SHOW COLUMNS", "SHOW COLUMNS FROM system.one INTO OUTFILE '{out}'", "out"),
+    Escape("INTO OUTFILE of SHOW CREATE", "SHOW CREATE TABLE t INTO OUTFILE '{out}'", "out", (_TABLE,)),
+    Escape("INTO OUTFILE of SHOW FUNCTIONS", "SHOW FUNCTIONS LIKE 'a' INTO OUTFILE '{out}'", "out"),
+    Escape("INTO OUTFILE of SHOW SETTINGS", "SHOW SETTINGS LIKE 'a' INTO OUTFILE '{out}'", "out"),
+    Escape("INTO OUTFILE of EXISTS DATABASE", "EXISTS DATABASE system INTO OUTFILE '{out}'", "out"),
+    Escape("INTO OUTFILE behind parentheses", "(SELECT 1) INTO OUTFILE '{out}'", "out"),
     Escape("INTO OUTFILE of EXISTS", "EXISTS TABLE system.one INTO OUTFILE '{out}'", "out"),
     # -- CREATE
     Escape("engine File", "CREATE TABLE f (a String) ENGINE = File('CSV', '{secret}')", "runs"),
@@ -269,6 +282,10 @@ ESCAPES = (
     Escape("settings after FORMAT", "SELECT 1 FORMAT CSV SETTINGS max_execution_time = 0", "runs"),
     Escape("a filter as a setting", "SELECT 1 SETTINGS additional_result_filter = '1'", "runs"),
     Escape("data lakes by SETTINGS", "SELECT 1 SETTINGS allow_experimental_database_iceberg = 1"),
+    Escape("a time limit by DEFAULT", "SELECT 1 SETTINGS max_execution_time = DEFAULT", "runs"),
+    Escape("a time limit set twice", "SELECT 1 SETTINGS max_execution_time = 1, max_execution_time = 0", "runs"),
+    Escape("a parameter as a setting", "SELECT {{p:String}} SETTINGS param_p = 'x'"),
+    Escape("another language by SETTINGS", "SELECT 1 SETTINGS dialect = 'kusto'"),
     Escape("readonly by SETTINGS", "SELECT 1 SETTINGS readonly = 0", "runs"),
     Escape("expressions in VALUES by SETTINGS", "INSERT INTO t SETTINGS input_format_values_interpret_expressions = 1 FORMAT Values"),
     # -- tables that tell too much
@@ -279,6 +296,10 @@ ESCAPES = (
     Escape("system.disks", "SELECT * FROM system.disks", "runs"),
     Escape("system tables quoted", 'SELECT * FROM "system"."processes"', "runs"),
     Escape("system tables by IN", "SELECT 1 WHERE 1 IN system.processes"),
+    Escape("system tables by IN in parentheses", "SELECT 1 WHERE 1 IN ((system.processes))"),
+    Escape("system tables by the function in", "SELECT in(1, system.processes), globalNotNullIn(1, system.users)"),
+    Escape("system tables by IN with parameters", "SELECT 1 IN {{d:Identifier}}.{{t:Identifier}}"),
+    Escape("system tables by IN in a lambda", "SELECT arrayExists(x -> x IN system.processes, [1])"),
     Escape("system tables in DESCRIBE", "DESCRIBE TABLE system.processes", "runs"),
     Escape("system tables in SHOW CREATE", "SHOW CREATE TABLE system.processes"),
     # -- formats

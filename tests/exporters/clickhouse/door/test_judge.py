@@ -1,9 +1,12 @@
 """What the door lets through."""
 
+import time
+
 import pytest
 
 from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.door import Judge, policy
+from otel_llm.exporters.clickhouse.door import judge as judging
 from otel_llm.exporters.clickhouse.door.functions import FunctionTable
 from otel_llm.exporters.clickhouse.door.walk import Limits
 from otel_llm.exporters.clickhouse.engine import Engine
@@ -31,6 +34,9 @@ ALLOWED = (
     " values('a DateTime64(3, \\'UTC\\'), b Map(String, Array(Int8)), c String', (1, map(), 'x'))",
     "SELECT arrayMap(toString, a), arraySort(xs), t.file, t.tid FROM t",
     "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT * FROM r",
+    "SELECT (1), ((a)), count(('x')), if((b), (2), 3) FROM t WHERE (a) = (1) AND ((b)) > (0)",
+    "SELECT a FROM (SELECT (1) AS a) WHERE (((a = 1)))",
+    "SELECT a FROM values('a UInt8', (1), (2))",
     "SELECT name, value, readonly FROM system.settings LIMIT 10000",
     "SELECT * FROM system.tables WHERE database = currentDatabase()",
     "SELECT * FROM information_schema.tables",
@@ -208,3 +214,55 @@ def test_a_bare_name_of_a_forbidden_function_must_be_qualified(judge: Judge) -> 
     judge.judge("SELECT {c:Identifier} FROM t", "otel", {"c": "plain"})
     with pytest.raises(EngineError, match="function file"):
         judge.judge("SELECT {c:Identifier} FROM t", "otel", {"c": "file"})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("SELECT 'a(b'", "SELECT 'ab'"),
+        ("SELECT 'it\\'s (x)'", "SELECT 'it\\'s x'"),
+        ("SELECT `a(b`", "SELECT `ab`"),
+        ("SELECT a, b", "SELECT a b"),
+        ("SELECT ab", "SELECT a b"),
+        ("SELECT a - b", "SELECT a b"),
+        ("SELECT 1 LIMIT 1", "SELECT 1"),
+    ],
+)
+def test_prints_that_differ_in_more_than_parentheses_differ(one: str, other: str) -> None:
+    """What stands in quotes counts, and so does everything that is no parenthesis."""
+    assert judging._tokens(one) != judging._tokens(other)
+
+
+@pytest.mark.parametrize(
+    "text", ["SELECT (file('/etc/passwd'))", "SELECT ((tid))", "SELECT (a) FROM ((file('x')))",
+             "SELECT (a) FROM t INTO OUTFILE 'x'"],
+)  # fmt: skip
+def test_parentheses_hide_nothing(judge: Judge, text: str) -> None:
+    """What may not be called may not be called in parentheses."""
+    with pytest.raises(EngineError):
+        judge.judge(text, "otel", {})
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT " + "abs(" * 400 + "1" + ")" * 400,
+        "SELECT * FROM (" * 60 + "SELECT 1" + ")" * 60,
+        "SELECT sum" + "If" * 2000 + "(1)",
+        "INSERT INTO t SELECT " + "abs(" * 400 + "1" + ")" * 400,
+    ],
+)
+def test_what_is_nested_too_deeply_is_not_judged(judge: Judge, sql: str) -> None:
+    """The caller gets ClickHouse's error for it, and the statement does not run."""
+    with pytest.raises(EngineError, match="nested too deeply") as error:
+        judge.judge(sql, "otel", {})
+    assert error.value.code == 306
+
+
+def test_a_structure_of_many_parentheses_is_judged_at_once(judge: Judge) -> None:
+    """Types twenty deep pass; a text of parentheses is not gone through once for each of them."""
+    judge.judge(f"SELECT * FROM values('a {'Array(' * 15}Int8{')' * 15}', [])", "otel", {})
+    started = time.process_time()
+    with pytest.raises(EngineError, match="structure"):
+        judge.judge(f"SELECT * FROM values('a T{'(' * 60_000}{')' * 60_000}', 1)", "otel", {})
+    assert time.process_time() - started < 5

@@ -26,7 +26,7 @@ from otel_llm.exporters.clickhouse.interface.body import (
 PACK: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "deflate": zlib.compress,
-    "zstd": module._zstd_module().compress,
+    "zstd": module.zstd_module().compress,
     "lz4": importlib.import_module("lz4.frame").compress,
 }
 encodings = pytest.mark.parametrize("encoding", PACK)

@@ -16,7 +16,7 @@ import pytest
 from otel_llm.collector.stack import Stack
 from otel_llm.exporters.clickhouse import schema
 from otel_llm.exporters.clickhouse.client import connect
-from otel_llm.exporters.clickhouse.interface.body import _zstd_module
+from otel_llm.exporters.clickhouse.interface.body import zstd_module
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_compressed_bodies(http: httpx.Client, encoding: str) -> None:
     compress = {
         "gzip": gzip.compress,
         "deflate": zlib.compress,
-        "zstd": _zstd_module().compress,
+        "zstd": zstd_module().compress,
         "lz4": importlib.import_module("lz4.frame").compress,
     }[encoding]
     headers = {"Content-Encoding": encoding}
@@ -200,9 +200,32 @@ def test_an_unknown_encoding_is_named(http: httpx.Client) -> None:
     assert "gzip" in answer.text
 
 
-def test_clickhouse_s_own_compression_is_declined(http: httpx.Client) -> None:
-    """`compress=1` is refused with words, not answered with something else."""
-    assert code(http.get("/", params={"query": "SELECT 1", "compress": "1"})) == 48
+def test_brotli_is_not_answered_with(http: httpx.Client) -> None:
+    """Who accepts Brotli alone gets plain bytes, and no header that says otherwise."""
+    answer = http.post("/", content=b"SELECT 'plain'", headers={"Accept-Encoding": "br"})
+    assert (answer.text, answer.headers.get("content-encoding")) == ("plain\n", None)
+
+
+def test_external_tables_are_refused(http: httpx.Client) -> None:
+    """With their own error, and what to do instead; the rows reach no table of that name."""
+    asked = {"query": "SELECT a FROM other", "other_structure": "a UInt8", "other_format": "TSV"}
+    part = (
+        b'--x\r\nContent-Disposition: form-data; name="other"; filename="%s"\r\n\r\n1\n2\n\r\n--x--'
+    )
+    for filename in (b"other", b""):
+        form = {"content-type": "multipart/form-data; boundary=x"}
+        answer = http.post("/", params=asked, content=part % filename, headers=form)
+        assert (code(answer), "values('a UInt8', 1, 2)" in answer.text) == (48, True)
+    assert code(http.post("/", params=asked, content=b"")) == 497
+    instead = "SELECT sum(a) FROM values('a UInt8', 1, 2)"
+    assert http.post("/", content=instead).text == "3\n"
+
+
+def test_a_role_is_refused(http: httpx.Client) -> None:
+    """There are none, so a caller that wants to be allowed less is not served with more."""
+    answer = http.get("/", params={"query": "SELECT 1", "role": "reader"})
+    assert code(answer) == 511
+    assert http.get("/", params={"query": "SELECT 1", "role": ""}).text == "1\n"
 
 
 def test_settings_in_the_url(http: httpx.Client) -> None:

@@ -1,7 +1,8 @@
 """Facts to blocks, compared whole, and through ClickHouse and back."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -9,10 +10,13 @@ import pyarrow as pa
 import pytest
 
 from otel_llm.context import TenantTag
-from otel_llm.conventions import Table, Tables
-from otel_llm.exporters.clickhouse import schema
-from otel_llm.exporters.clickhouse.engine import Engine
-from otel_llm.exporters.clickhouse.rows import Block, arrow_schema, encode_blocks
+from otel_llm.conventions import ALL_TABLES, Table, Tables
+from otel_llm.exporters.clickhouse.rows import (
+    Block,
+    arrow_schema,
+    encode_blocks,
+    salvage_blocks,
+)
 from otel_llm.exporters.clickhouse.writer import insert_arrow_block
 from otel_llm.facts.joined import (
     Joined,
@@ -27,6 +31,7 @@ from otel_llm.facts.joined import (
     StepKernelNames,
     StepKernelSums,
 )
+from otel_llm.testing import Swallowed
 from tests.agent.builders import (
     ATTEMPT_SPAN_ID,
     ENGINE,
@@ -48,6 +53,7 @@ from tests.agent.builders import (
     scheduled,
     wall,
 )
+from tests.stores import opened
 
 WRITTEN = (
     Tables.CALLS, Tables.ATTEMPTS, Tables.REQUESTS, Tables.STEPS, Tables.EVENTS, Tables.KERNELS,
@@ -68,7 +74,7 @@ REQUEST = JoinedRequest(
 STEP = JoinedStep(
     ENGINE, anchor(), "done", scheduled(1, 3, (1, 2), drafts=[2, 1]),
     msgspec.structs.replace(done(1, 8, (1, 0)), accepted=[1, 0], cudagraph_mode="FULL"),
-    at(8), STEP_IDS,
+    at(8), STEP_IDS, parts=[999_999, 1],
 )  # fmt: skip
 ENGINE_ON_GPUS = msgspec.structs.replace(ENGINE, devices=["GPU-1", "GPU-2"], ranks=4)
 FACTS: list[Joined] = [
@@ -95,6 +101,7 @@ FACTS: list[Joined] = [
         kernel_ns=[40, 25],
         rank=2,
         incomplete=True,
+        bound=True,
     ),
     KernelTotals(
         producer=ENGINE,
@@ -146,7 +153,7 @@ STEP_ROW = {
     "running": 6, "waiting": 2, "kv_used": 30, "kv_total": 120,
     "prefill_tokens": 7, "decode_tokens": 1, "request_index": [1, 2], "phase": [0, 1],
     "tokens": [7, 1], "context": [4, 21], "emitted": [1, 0],
-    "drafts": [2, 1], "accepted": [1, 0], "cudagraph_mode": "FULL",
+    "drafts": [2, 1], "accepted": [1, 0], "cudagraph_mode": "FULL", "parts": [999_999, 1],
     "trace_id": "2" * 32, "span_id": "3" * 16, **CLOCK,
 }  # fmt: skip
 CALL_ROW = {
@@ -180,6 +187,7 @@ STEP_KERNELS_ROW = {
     **ENGINE_COLUMNS, **MODEL_COLUMNS, **GPU, "step_seq": 1, "start": wall(3.5), "span_ns": 90,
     "busy_ns": 60, "launch_gap_ns": 20, "wait_gap_ns": 10, "overlap_ns": 5,
     "class": ["gemm", "collective"], "kernels": [2, 1], "kernel_ns": [40, 25], "incomplete": True,
+    "busy_bound": True,
     **CLOCK,
 }  # fmt: skip
 TOTALS_ROWS = [
@@ -219,6 +227,34 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 }
 
 
+def _wide(name: str) -> Callable[[Any], Joined]:
+    """A fact with a number that no column holds."""
+    return lambda fact: msgspec.structs.replace(fact, **{name: -1})
+
+
+BAD: dict[type[Joined], Callable[[Any], Joined]] = {
+    JoinedCall: lambda fact: msgspec.structs.replace(
+        fact, call=msgspec.structs.replace(fact.call, chunks=-1)
+    ),
+    JoinedAttempt: lambda fact: msgspec.structs.replace(
+        fact, attempt=msgspec.structs.replace(fact.attempt, backoff_ns=-1)
+    ),
+    JoinedRequest: lambda fact: msgspec.structs.replace(
+        fact, arrived=msgspec.structs.replace(fact.arrived, prompt_tokens=-1)
+    ),
+    JoinedStep: lambda fact: msgspec.structs.replace(
+        fact, scheduled=msgspec.structs.replace(fact.scheduled, running=-1)
+    ),
+    JoinedKernels: lambda fact: msgspec.structs.replace(
+        fact, kernels=msgspec.structs.replace(fact.kernels, seq=-1)
+    ),
+    ProducerEvent: _wide("lost_records"),
+    StepKernelSums: _wide("span_ns"),
+    KernelTotals: _wide("rank"),
+    StepKernelNames: _wide("rank"),
+}
+
+
 def decoded(block: Block) -> list[dict[str, Any]]:
     """A block's rows, times as nanoseconds since the epoch."""
     table = pa.ipc.open_stream(block.body).read_all()
@@ -241,6 +277,47 @@ def test_blocks() -> None:
     assert {block.table.name: block.rows for block in blocks} == {
         name: len(rows) for name, rows in ROWS.items()
     }
+
+
+@pytest.mark.parametrize("fact", FACTS, ids=lambda fact: type(fact).__name__)
+def test_a_bad_fact_costs_itself_alone(fact: Joined, swallowed: Swallowed) -> None:
+    """Of whatever kind it is: its table keeps the others' rows, and it is counted."""
+    bad = BAD[type(fact)](fact)
+    [whole] = [block for block in encode_blocks([fact]) if block.table is not Tables.PRODUCERS]
+    (block, *_), lost = salvage_blocks([fact, bad, fact])
+    assert block.table is whole.table
+    assert block.rows == 2 * whole.rows
+    assert lost == {whole.table.name: 1}
+    assert {place for place, _ in swallowed} == {f"rows.{whole.table.name}"}
+    swallowed.clear()
+
+
+def test_nothing_is_left_of_a_kind(swallowed: Swallowed) -> None:
+    """Bad facts alone make no block."""
+    bad = BAD[JoinedRequest](REQUEST)
+    assert salvage_blocks([bad, bad]) == ([], {"llm_requests": 2})
+    swallowed.clear()
+
+
+def test_salvage_is_encoding_where_nothing_is_bad() -> None:
+    """The same blocks, byte for byte, so that one that is sent again is the same."""
+    assert salvage_blocks(FACTS) == (encode_blocks(FACTS), {})
+
+
+def test_an_import_has_an_identity() -> None:
+    """An import's facts find their row of `llm_producers` as an engine's do."""
+    births = [ProducerEvent(ENGINE, anchor(), name, at(1)) for name in ("started", "importing")]
+    counts = {block.table.name: block.rows for block in encode_blocks(births)}
+    assert counts == {"llm_engine_events": 2, "llm_producers": 2}
+
+
+def test_every_row_leads_to_an_identity() -> None:
+    """By the process that wrote it, or by the device and host that it is of."""
+    for table in ALL_TABLES:
+        names = set(table.column_names)
+        assert "instance_id" in names or {"host", "device", "mig"} <= names, table.name
+    assert {"instance_id", "k8s_pod"} <= set(Tables.PRODUCERS.column_names)
+    assert {"host", "device", "mig", "k8s_node"} <= set(Tables.GPU_DEVICES.column_names)
 
 
 @pytest.mark.parametrize("table", WRITTEN, ids=lambda table: table.name)
@@ -306,15 +383,12 @@ def test_the_largest_clock_error_fits() -> None:
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A client of an embedded store that holds every fact, each block inserted twice."""
-    engine = Engine(tmp_path_factory.mktemp("data"))
-    client = engine.client()
-    schema.apply(client)
-    for block in encode_blocks(FACTS):
-        for _ in range(2):
-            insert_arrow_block(client, block.table.name, block.body, f"token-{block.table.name}")
-    yield client
-    client.close()
-    engine.close()
+    with opened(tmp_path_factory.mktemp("data")) as engine, closing(engine.client()) as client:
+        for block in encode_blocks(FACTS):
+            for _ in range(2):
+                token = f"token-{block.table.name}"
+                insert_arrow_block(client, block.table.name, block.body, token)
+        yield client
 
 
 @pytest.mark.parametrize("table", WRITTEN, ids=lambda table: table.name)

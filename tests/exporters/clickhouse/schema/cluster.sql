@@ -984,8 +984,8 @@ CREATE TABLE IF NOT EXISTS llm_requests_1m_local ON CLUSTER 'blue'
 )
 ENGINE = ReplicatedAggregatingMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
 PARTITION BY toMonday(minute)
-ORDER BY (model, tenant, service, engine, engine_version, outcome, minute)
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
+ORDER BY (minute, model, tenant, service, engine, engine_version, outcome)
+SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
     replicated_deduplication_window = 10000;
 
 CREATE TABLE IF NOT EXISTS llm_requests_1m ON CLUSTER 'blue' AS llm_requests_1m_local
@@ -1063,8 +1063,8 @@ CREATE TABLE IF NOT EXISTS llm_gateway_calls_1m_local ON CLUSTER 'blue'
 )
 ENGINE = ReplicatedAggregatingMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
 PARTITION BY toMonday(minute)
-ORDER BY (model, tenant, service, outcome, status_code, minute)
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
+ORDER BY (minute, model, tenant, service, outcome, status_code)
+SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
     replicated_deduplication_window = 10000;
 
 CREATE TABLE IF NOT EXISTS llm_gateway_calls_1m ON CLUSTER 'blue' AS llm_gateway_calls_1m_local
@@ -1158,6 +1158,221 @@ ALTER TABLE llm_engine_events_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS r
 -- How many workers an engine has on devices, on all nodes.
 ALTER TABLE llm_engine_events ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS ranks UInt16 CODEC(ZSTD(1));
 
+-- What to do about an event.
+ALTER TABLE gpu_events_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS action LowCardinality(String) CODEC(ZSTD(1));
+
+-- What to do about an event.
+ALTER TABLE gpu_events ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS action LowCardinality(String) CODEC(ZSTD(1));
+
+-- What devices are and where: a row when one is first read, when it changes, and once a day.
+-- shard by cityHash64(device)
+-- keep 365 days by toDateTime(time)
+CREATE TABLE IF NOT EXISTS gpu_devices_local ON CLUSTER 'blue'
+(
+    host LowCardinality(String) CODEC(ZSTD(1)),
+    device LowCardinality(String) CODEC(ZSTD(1)),
+    mig LowCardinality(String) CODEC(ZSTD(1)),
+    time DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    kind LowCardinality(String) CODEC(ZSTD(1)),
+    name LowCardinality(String) CODEC(ZSTD(1)),
+    source LowCardinality(String) CODEC(ZSTD(1)),
+    device_index UInt16 CODEC(ZSTD(1)),
+    mig_profile LowCardinality(String) CODEC(ZSTD(1)),
+    pci LowCardinality(String) CODEC(ZSTD(1)),
+    memory_bytes Nullable(UInt64) CODEC(ZSTD(1)),
+    power_limit_mw Nullable(UInt32) CODEC(ZSTD(1)),
+    links Array(String) CODEC(ZSTD(1)),
+    driver_version LowCardinality(String) CODEC(ZSTD(1)),
+    cuda_version LowCardinality(String) CODEC(ZSTD(1)),
+    host_id LowCardinality(String) CODEC(ZSTD(1)),
+    host_arch LowCardinality(String) CODEC(ZSTD(1)),
+    k8s_node LowCardinality(String) CODEC(ZSTD(1)),
+    slurm_node LowCardinality(String) CODEC(ZSTD(1)),
+    cloud_provider LowCardinality(String) CODEC(ZSTD(1)),
+    cloud_region LowCardinality(String) CODEC(ZSTD(1)),
+    cloud_zone LowCardinality(String) CODEC(ZSTD(1)),
+    cloud_instance_type LowCardinality(String) CODEC(ZSTD(1)),
+    cloud_spot LowCardinality(String) CODEC(ZSTD(1)),
+    boot_id LowCardinality(String) CODEC(ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
+    clock_error_ns UInt32 CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
+PARTITION BY toYYYYMM(time)
+ORDER BY (device, mig, time)
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
+    replicated_deduplication_window = 10000;
+
+CREATE TABLE IF NOT EXISTS gpu_devices ON CLUSTER 'blue' AS gpu_devices_local
+ENGINE = Distributed('blue', 'otel', 'gpu_devices_local', cityHash64(device));
+
+-- Who has work on a device, one row per process and reading.
+-- shard by cityHash64(device)
+-- keep 30 days by toDateTime(time)
+CREATE TABLE IF NOT EXISTS gpu_processes_local ON CLUSTER 'blue'
+(
+    host LowCardinality(String) CODEC(ZSTD(1)),
+    device LowCardinality(String) CODEC(ZSTD(1)),
+    mig LowCardinality(String) CODEC(ZSTD(1)),
+    time DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    pid UInt32 CODEC(ZSTD(1)),
+    memory_bytes Nullable(UInt64) CODEC(ZSTD(1)),
+    utilization Nullable(UInt8) CODEC(ZSTD(1)),
+    boot_id LowCardinality(String) CODEC(ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
+    clock_error_ns UInt32 CODEC(ZSTD(1))
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
+PARTITION BY toDate(time)
+ORDER BY (device, mig, pid, time)
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
+    replicated_deduplication_window = 10000;
+
+CREATE TABLE IF NOT EXISTS gpu_processes ON CLUSTER 'blue' AS gpu_processes_local
+ENGINE = Distributed('blue', 'otel', 'gpu_processes_local', cityHash64(device));
+
+-- The machine's id.
+ALTER TABLE llm_producers_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS host_id LowCardinality(String) CODEC(ZSTD(1));
+
+-- The machine's id.
+ALTER TABLE llm_producers ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS host_id LowCardinality(String) CODEC(ZSTD(1));
+
+-- Slurm's cluster.
+ALTER TABLE llm_producers_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS slurm_cluster LowCardinality(String) CODEC(ZSTD(1));
+
+-- Slurm's cluster.
+ALTER TABLE llm_producers ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS slurm_cluster LowCardinality(String) CODEC(ZSTD(1));
+
+-- Account of Slurm's job.
+ALTER TABLE llm_producers_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS slurm_account LowCardinality(String) CODEC(ZSTD(1));
+
+-- Account of Slurm's job.
+ALTER TABLE llm_producers ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS slurm_account LowCardinality(String) CODEC(ZSTD(1));
+
+-- Job and task of an array of Slurm's.
+ALTER TABLE llm_producers_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS slurm_array_task String CODEC(ZSTD(1));
+
+-- Job and task of an array of Slurm's.
+ALTER TABLE llm_producers ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS slurm_array_task String CODEC(ZSTD(1));
+
+-- Ray's cluster.
+ALTER TABLE llm_producers_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS ray_cluster LowCardinality(String) CODEC(ZSTD(1));
+
+-- Ray's cluster.
+ALTER TABLE llm_producers ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS ray_cluster LowCardinality(String) CODEC(ZSTD(1));
+
+-- Ray's job.
+ALTER TABLE llm_producers_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS ray_job_id String CODEC(ZSTD(1));
+
+-- Ray's job.
+ALTER TABLE llm_producers ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS ray_job_id String CODEC(ZSTD(1));
+
+-- Who read the device of a line of the ledger.
+ALTER TABLE gpu_energy_ledger_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS source LowCardinality(String) CODEC(ZSTD(1));
+
+-- Who read the device of a line of the ledger.
+ALTER TABLE gpu_energy_ledger ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS source LowCardinality(String) CODEC(ZSTD(1));
+
+-- Where the busy time of steps in a line of the ledger comes from.
+ALTER TABLE gpu_energy_ledger_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS busy LowCardinality(String) CODEC(ZSTD(1));
+
+-- Where the busy time of steps in a line of the ledger comes from.
+ALTER TABLE gpu_energy_ledger ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS busy LowCardinality(String) CODEC(ZSTD(1));
+
+-- Who read the device of an amount.
+ALTER TABLE llm_request_energy_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS source LowCardinality(String) CODEC(ZSTD(1));
+
+-- Who read the device of an amount.
+ALTER TABLE llm_request_energy ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS source LowCardinality(String) CODEC(ZSTD(1));
+
+-- Where the busy time of steps in an amount comes from.
+ALTER TABLE llm_request_energy_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS busy LowCardinality(String) CODEC(ZSTD(1));
+
+-- Where the busy time of steps in an amount comes from.
+ALTER TABLE llm_request_energy ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS busy LowCardinality(String) CODEC(ZSTD(1));
+
+-- Device time of a request, for prices by the hour.
+ALTER TABLE llm_request_energy_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS device_ns UInt64 CODEC(T64, ZSTD(1));
+
+-- Device time of a request, for prices by the hour.
+ALTER TABLE llm_request_energy ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS device_ns UInt64 CODEC(T64, ZSTD(1));
+
+-- Whether a step's busy time is only a bound.
+ALTER TABLE llm_step_kernels_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS busy_bound Bool CODEC(ZSTD(1));
+
+-- Whether a step's busy time is only a bound.
+ALTER TABLE llm_step_kernels ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS busy_bound Bool CODEC(ZSTD(1));
+
+-- What kind of device a line of the ledger is of. Lines from before have none, and are of GPUs.
+ALTER TABLE gpu_energy_ledger_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS kind LowCardinality(String) CODEC(ZSTD(1));
+
+-- What kind of device a line of the ledger is of. Lines from before have none, and are of GPUs.
+ALTER TABLE gpu_energy_ledger ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS kind LowCardinality(String) CODEC(ZSTD(1));
+
+-- Which windows an amount was charged in.
+ALTER TABLE llm_request_energy_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS window_ended_ns Array(UInt64) CODEC(Delta, ZSTD(1));
+
+-- Which windows an amount was charged in.
+ALTER TABLE llm_request_energy ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS window_ended_ns Array(UInt64) CODEC(Delta, ZSTD(1));
+
+-- What was charged in each of them.
+ALTER TABLE llm_request_energy_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS window_mj Array(UInt64) CODEC(T64, ZSTD(1));
+
+-- What was charged in each of them.
+ALTER TABLE llm_request_energy ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS window_mj Array(UInt64) CODEC(T64, ZSTD(1));
+
+-- What part of a step is each member's, where the energy of some of its ranks is metered elsewhere.
+ALTER TABLE llm_steps_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS parts Array(UInt32) CODEC(ZSTD(3));
+
+-- What part of a step is each member's, where the energy of some of its ranks is metered elsewhere.
+ALTER TABLE llm_steps ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS parts Array(UInt32) CODEC(ZSTD(3));
+
+-- Energy of a step on a device whose engine is on another node, in amounts that add up.
+-- shard by cityHash64(instance_id)
+-- keep 90 days by toDateTime(started)
+CREATE TABLE IF NOT EXISTS llm_step_energy_local ON CLUSTER 'blue'
+(
+    instance_id String CODEC(ZSTD(3)),
+    service LowCardinality(String) CODEC(ZSTD(1)),
+    host LowCardinality(String) CODEC(ZSTD(1)),
+    engine LowCardinality(String) CODEC(ZSTD(1)),
+    engine_version LowCardinality(String) CODEC(ZSTD(1)),
+    model LowCardinality(String) CODEC(ZSTD(1)),
+    dp_rank UInt16 CODEC(ZSTD(1)),
+    rank UInt16 CODEC(ZSTD(1)),
+    step_seq UInt64 CODEC(DoubleDelta, ZSTD(1)),
+    device LowCardinality(String) CODEC(ZSTD(1)),
+    started DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    energy_mj UInt64 CODEC(T64, ZSTD(1)),
+    error_mj UInt64 CODEC(T64, ZSTD(1)),
+    method LowCardinality(String) CODEC(ZSTD(1)),
+    scope LowCardinality(String) CODEC(ZSTD(1)),
+    busy LowCardinality(String) CODEC(ZSTD(1)),
+    source LowCardinality(String) CODEC(ZSTD(1)),
+    device_ns UInt64 CODEC(T64, ZSTD(1)),
+    window_ended_ns Array(UInt64) CODEC(Delta, ZSTD(1)),
+    window_mj Array(UInt64) CODEC(T64, ZSTD(1)),
+    incomplete Bool CODEC(ZSTD(1)),
+    boot_id LowCardinality(String) CODEC(ZSTD(1)),
+    clock_offset_ns Int64 CODEC(ZSTD(1)),
+    clock_error_ns UInt32 CODEC(ZSTD(1)),
+    INDEX idx_started started TYPE minmax GRANULARITY 1
+)
+ENGINE = ReplicatedMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')
+PARTITION BY toDate(started)
+ORDER BY (instance_id, dp_rank, step_seq)
+SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1, materialize_ttl_recalculate_only = 1,
+    replicated_deduplication_window = 10000;
+
+CREATE TABLE IF NOT EXISTS llm_step_energy ON CLUSTER 'blue' AS llm_step_energy_local
+ENGINE = Distributed('blue', 'otel', 'llm_step_energy_local', cityHash64(instance_id));
+
+-- Who told of the event: a recording says that it is one.
+ALTER TABLE gpu_events_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS source LowCardinality(String) CODEC(ZSTD(1));
+
+-- Who told of the event: a recording says that it is one.
+ALTER TABLE gpu_events ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS source LowCardinality(String) CODEC(ZSTD(1));
+
 ALTER TABLE otel_traces_local ON CLUSTER 'blue' MODIFY TTL toDateTime(Timestamp) + toIntervalDay(30);
 
 ALTER TABLE otel_traces_trace_id_ts_local ON CLUSTER 'blue' MODIFY TTL Start + toIntervalDay(30);
@@ -1205,6 +1420,12 @@ ALTER TABLE llm_requests_1m_local ON CLUSTER 'blue' MODIFY TTL minute + toInterv
 ALTER TABLE llm_gateway_calls_1m_local ON CLUSTER 'blue' MODIFY TTL minute + toIntervalDay(400);
 
 ALTER TABLE llm_producers_local ON CLUSTER 'blue' MODIFY TTL toDateTime(time) + toIntervalDay(365);
+
+ALTER TABLE gpu_devices_local ON CLUSTER 'blue' MODIFY TTL toDateTime(time) + toIntervalDay(365);
+
+ALTER TABLE gpu_processes_local ON CLUSTER 'blue' MODIFY TTL toDateTime(time) + toIntervalDay(30);
+
+ALTER TABLE llm_step_energy_local ON CLUSTER 'blue' MODIFY TTL toDateTime(started) + toIntervalDay(90);
 
 ALTER TABLE otel_traces_local ON CLUSTER 'blue' REMOVE TTL;
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from itertools import count
 
 import pytest
@@ -87,25 +88,25 @@ def test_applying_again_does_nothing(empty: Client) -> None:
     assert schema.apply(empty) == ()
 
 
-@pytest.mark.parametrize("done", range(len(schema.statements())))
 def test_a_run_killed_between_two_steps_is_taken_up(
-    empty: Client, monkeypatch: pytest.MonkeyPatch, done: int
+    empty: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed after a statement and before it was recorded, the next run goes on from there."""
-    command = empty.command
-    todo = schema.statements()[done]
+    """Killed after each statement in turn, before it was recorded: the next run goes on there."""
+    command, files = empty.command, schema.statements()
 
-    def killing(sql: str) -> object:
-        if sql.startswith("INSERT") and f"'{todo.name}'" in sql:
+    def killing(name: str, sql: str) -> object:
+        if sql.startswith("INSERT") and f"'{name}'" in sql:
             raise KeyboardInterrupt
         return command(sql)
 
-    monkeypatch.setattr(empty, "command", killing)
-    with pytest.raises(KeyboardInterrupt):
-        schema.apply(empty)
-    monkeypatch.setattr(empty, "command", command)
-    assert schema.apply(empty) == schema.statements()[done:]
-    assert schema.pending(empty) == ()
+    for done, todo in enumerate(files):
+        monkeypatch.setattr(empty, "command", partial(killing, todo.name))
+        with pytest.raises(KeyboardInterrupt):
+            schema.apply(empty)
+        monkeypatch.setattr(empty, "command", command)
+        assert schema.pending(empty) == files[done:]
+    assert schema.apply(empty) == files[-1:]
+    assert (schema.pending(empty), schema.differences(empty)) == ((), ())
 
 
 def test_a_failure_names_the_file(empty: Client, monkeypatch: pytest.MonkeyPatch) -> None:

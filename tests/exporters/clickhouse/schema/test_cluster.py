@@ -150,7 +150,7 @@ def test_what_a_server_lacks_or_has_otherwise_is_told(client: Client, ran: list[
     for name in ("llm_kernels", "llm_steps_local", "llm_requests_1m_mv"):
         client.command(f"DROP TABLE {name}")
     missing = [each.table for each in schema.pending(client, "blue")]
-    assert missing == ["llm_steps", "llm_kernels", "llm_requests_1m_mv"]
+    assert missing == ["llm_steps", "llm_kernels", "llm_requests_1m_mv", "llm_steps"]
     schema.apply(client, "blue")
     window = "MODIFY SETTING replicated_deduplication_window"
     client.command(f"ALTER TABLE otel_logs_local {window} = 9")

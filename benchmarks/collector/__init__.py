@@ -1,0 +1,1 @@
+"""Our receiver beside the real OpenTelemetry Collector, into one store."""

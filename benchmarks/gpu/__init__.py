@@ -1,0 +1,1 @@
+"""The CUPTI shim and the device sampler on a real GPU; see README.md."""

@@ -1,0 +1,1 @@
+"""Grafana's JSON, typed: grafanalib for what it has, our own for what it lacks (ADR 16)."""

@@ -1,0 +1,1 @@
+"""Texts of queries: SQL from the query layer, PromQL from the declared metrics."""

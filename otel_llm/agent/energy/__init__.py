@@ -1,0 +1,1 @@
+"""Joules of requests, from readings of devices and joined steps."""

@@ -1,0 +1,290 @@
+"""Requests that have ended and wait for their last window of energy."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+
+import msgspec
+
+from otel_llm.agent.open_facts import Change, Kept, Key
+from otel_llm.energy.account import Amount
+from otel_llm.facts.energy import BUSY, METERED, SHARED, RequestJoules
+from otel_llm.facts.joined import JoinedRequest
+
+HOLD_NS = 3_000_000_000
+"""Longest wait of a request for its energy, from its end (design decision 13)."""
+LATE_WINDOWS = 2
+"""So many windows after its end a request is remembered: a step may still have had it in."""
+GIVE_UP_NS = 60_000_000_000
+"""A device that has told nothing for so long is not waited for."""
+
+KIND, STATES = "energy.requests", "energy.states"
+_ALONE = "energy.request"
+"""What agents wrote before: a row for each request."""
+CHUNK_BITS = 8
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Held(msgspec.Struct):
+    """A request, and where its energy is still to come from.
+
+    Attributes:
+        request: the fact.
+        number: its number on this node.
+        finished_ns: its end, in monotonic nanoseconds of this host.
+        open: devices whose window with its end is not closed.
+        late: devices that may charge it for a step that was in flight at its end.
+        joules: what it was charged so far.
+        told: its row and span are out.
+    """
+
+    request: JoinedRequest
+    number: int
+    finished_ns: int
+    open: list[str]
+    late: list[str]
+    joules: RequestJoules
+    told: bool = False
+
+
+class State(msgspec.Struct, array_like=True):
+    """What changes of a held request, with its number; fields as in `Held`."""
+
+    number: int
+    finished_ns: int
+    open: list[str]
+    late: list[str]
+    joules: RequestJoules
+    told: bool
+
+
+_Numbered = tuple[int, JoinedRequest]
+_Row = tuple[str, Key]
+_decode_requests = msgspec.msgpack.Decoder(list[_Numbered]).decode
+_decode_alone = msgspec.msgpack.Decoder(JoinedRequest).decode
+_decode_states = msgspec.msgpack.Decoder(list[State]).decode
+
+
+class HeldRequests(Kept[Held]):
+    """All of them, by number; past `most` the oldest is given up.
+
+    In the checkpoint those that came between two saves have one row, written once, which goes when
+    the last of them has gone: none stays for long. What changes of them stands in rows of requests
+    whose numbers follow one another, and says which of them are still held.
+    """
+
+    def __init__(self, most: int) -> None:
+        super().__init__(KIND, Held, most)
+        self._chunks: defaultdict[int, dict[int, Held]] = defaultdict(dict)
+        self._rows: dict[_Row, set[int]] = {}
+        self._written: dict[int, _Row] = {}
+        self._saves = 0
+        self._fresh: dict[int, None] = {}
+        self._by_device: defaultdict[str, dict[int, Held]] = defaultdict(dict)
+        self._untold: dict[int, Held] = {}
+        self._over: list[Held] = []
+
+    def hold(self, held: Held) -> Held | None:
+        """Keep one; returns one that had to make room."""
+        self._unwrite(held.number)
+        self._fresh[held.number] = None
+        oldest = self.put(held.number, held)
+        self._index(held)
+        if oldest is not None:
+            self._let_go(oldest)
+        return oldest
+
+    def closed(self, device: str, closed_ns: int, late_ns: int) -> list[int]:
+        """A device's window is closed: numbers of requests that ended before its end.
+
+        Args:
+            device: which.
+            closed_ns: end of the window.
+            late_ns: how long after their end requests are remembered.
+        """
+        numbers = []
+        for number, held in list(self._by_device[device].items()):
+            if held.finished_ns > closed_ns:
+                continue
+            numbers.append(number)
+            if device in held.open:
+                held.open.remove(device)
+                self.touch(number)
+            if held.finished_ns + late_ns <= closed_ns:
+                held.late.remove(device)
+                if not held.late:
+                    self._over.append(held)
+                del self._by_device[device][number]
+                self.touch(number)
+        return numbers
+
+    def charge(self, amount: Amount) -> Held | None:
+        """Add an amount to a request; None if it is not here."""
+        held = self.get(amount.request)
+        if held is not None:
+            held.joules = added(held.joules, amount)
+            self.touch(held.number)
+        return held
+
+    def ready(self, now_ns: int) -> Iterator[JoinedRequest]:
+        """Requests to tell now: closed on all devices, or held for long enough."""
+        for number, held in list(self._untold.items()):
+            waited_ns = now_ns - held.finished_ns
+            # An end of another boot, or one far in the future, is not waited for either.
+            if held.open and abs(waited_ns) < HOLD_NS:
+                continue
+            del self._untold[number]
+            yield self._tell(held)
+
+    def flush(self) -> list[JoinedRequest]:
+        """All that are not told, as they stand."""
+        untold, self._untold = self._untold, {}
+        return [self._tell(held) for held in untold.values()]
+
+    def finish(self, now_ns: int) -> None:
+        """Forget those that nothing more can come for, and those that were waited for too long."""
+        over, self._over = self._over, []
+        for held in self:
+            if now_ns - held.finished_ns <= GIVE_UP_NS:
+                break  # the oldest are first, but for a few
+            over.append(held)
+        for held in over:
+            if held.told:
+                self.take(held.number)
+            else:
+                self._over.append(held)
+
+    def changes(self) -> list[Change]:
+        """Those that came since the last `saved`, rows of which none is left, and states."""
+        came = [(number, self._facts[number].request) for number in self._fresh]
+        rows: list[Change] = [(*row, None) for row, numbers in self._rows.items() if not numbers]
+        if came:
+            rows.append((KIND, self._saves, _encode(came)))
+        return rows + [self._state(chunk) for chunk in {_chunk(key) for key in self._changed}]
+
+    def saved(self) -> None:
+        """What `changes` returned is safe."""
+        self._rows = {row: numbers for row, numbers in self._rows.items() if numbers}
+        came, self._fresh = list(self._fresh), {}
+        if came:
+            self._write((KIND, self._saves), came)
+        self._changed.clear()
+
+    def take(self, key: Key) -> Held | None:
+        """As `Kept.take`."""
+        held = super().take(key)
+        if held is not None:
+            self._let_go(held)
+        return held
+
+    def restore(self, saved: Iterable[tuple[str, Key, bytes]]) -> None:
+        """As `Kept.restore`."""
+        requests: dict[int, JoinedRequest] = {}
+        states: dict[int, State] = {}
+        for kind, key, body in saved:
+            if kind == STATES:
+                states |= {one.number: one for one in _decode_states(body)}
+            elif kind in (KIND, _ALONE):
+                whole = kind == KIND
+                found = dict(_decode_requests(body)) if whole else {int(key): _decode_alone(body)}
+                requests |= found
+                self._write((kind, key), found)
+        for number, request in requests.items():
+            if number in states:
+                self._facts[number] = Held(request, *msgspec.structs.astuple(states[number]))
+            else:
+                self._unwrite(number)
+        for held in self:
+            self._index(held)
+
+    def _write(self, row: _Row, numbers: Collection[int]) -> None:
+        """A row has these requests, and each of them is in no other."""
+        for number in numbers:
+            self._unwrite(number)
+        self._written |= dict.fromkeys(numbers, row)
+        self._rows[row] = set(numbers)
+        self._saves = max(self._saves, int(row[1]) + 1) if row[0] == KIND else self._saves
+
+    def _unwrite(self, number: int) -> None:
+        """What its row says of a request counts no more."""
+        self._fresh.pop(number, None)
+        row = self._written.pop(number, None)
+        if row is not None:
+            self._rows[row].discard(number)
+
+    def _state(self, chunk: int) -> Change:
+        held = self._chunks.get(chunk)
+        if not held:
+            return (STATES, chunk, None)
+        states = [
+            (o.number, o.finished_ns, o.open, o.late, o.joules, o.told) for o in held.values()
+        ]
+        return (STATES, chunk, _encode(states))
+
+    def _tell(self, held: Held) -> JoinedRequest:
+        held.told = True
+        self.touch(held.number)
+        joules = held.joules
+        if held.open:
+            joules = msgspec.structs.replace(joules, incomplete=True)
+        return msgspec.structs.replace(held.request, energy=joules)
+
+    def _index(self, held: Held) -> None:
+        self._chunks[_chunk(held.number)][held.number] = held
+        for device in held.late:
+            self._by_device[device][held.number] = held
+        if not held.told:
+            self._untold[held.number] = held
+        if not held.late:
+            self._over.append(held)
+
+    def _let_go(self, held: Held) -> None:
+        self._unwrite(held.number)
+        chunk = self._chunks[_chunk(held.number)]
+        if chunk.get(held.number) is held:
+            del chunk[held.number]
+        if not chunk:
+            del self._chunks[_chunk(held.number)]
+        self._untold.pop(held.number, None)
+        for device in held.late:
+            self._by_device[device].pop(held.number, None)
+
+
+def _chunk(key: Key) -> int:
+    return int(key) >> CHUNK_BITS
+
+
+def joules_of(amount: Amount) -> RequestJoules:
+    """One amount."""
+    return RequestJoules(
+        prefill_mj=amount.prefill_mj,
+        decode_mj=amount.decode_mj,
+        error_mj=amount.error_mj,
+        method=amount.method,
+        sharing=amount.sharing,
+        busy=amount.busy,
+        batch=amount.batch,
+        incomplete=amount.incomplete,
+    )
+
+
+def added(joules: RequestJoules, amount: Amount) -> RequestJoules:
+    """A sum with one amount more. Bounds add up too: their errors may hang together."""
+    if not joules.total_mj:
+        return msgspec.structs.replace(
+            joules_of(amount),
+            scope=joules.scope,
+            incomplete=joules.incomplete or amount.incomplete,
+        )
+    decode = joules.decode_mj + amount.decode_mj
+    crowd = joules.decode_mj * joules.batch + amount.decode_mj * amount.batch
+    return RequestJoules(
+        prefill_mj=joules.prefill_mj + amount.prefill_mj,
+        decode_mj=decode,
+        error_mj=joules.error_mj + amount.error_mj,
+        method=max(joules.method, amount.method, key=METERED.index),
+        sharing=max(joules.sharing, amount.sharing, key=SHARED.index),
+        busy=max(joules.busy, amount.busy, key=BUSY.index),
+        scope=joules.scope,
+        batch=crowd / decode if decode else 0.0,
+        incomplete=joules.incomplete or amount.incomplete,
+    )

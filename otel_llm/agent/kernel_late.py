@@ -1,0 +1,129 @@
+"""Late keeping: steps of requests that ended slow, failed or expensive are kept in detail."""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from otel_llm.clock import MonotonicNs
+from otel_llm.facts.joined import Joined, JoinedRequest, JoinedStep
+from otel_llm.settings import Settings
+
+MOST_STEPS = 4_096
+"""Steps of one engine whose members are remembered: 40 s at 100 steps/s, longer than any ring."""
+MOST_ENGINES = 256
+BURST_S = 60.0
+"""Over how long the rate is measured, in seconds."""
+
+
+class Thresholds(NamedTuple):
+    """When a request is kept, and how much of it; see `otel_llm.settings`. 0 never."""
+
+    slow_s: float = 30.0
+    slow_ttft_s: float = 5.0
+    expensive_tokens: int = 32_768
+    expensive_joules: float = 0.0
+    steps: int = 16
+    rate: float = 4.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Thresholds":
+        """Those of the settings."""
+        return cls(
+            settings.keep_slow_s,
+            settings.keep_slow_ttft_s,
+            settings.keep_expensive_tokens,
+            settings.keep_expensive_joules,
+            settings.keep_late_steps,
+            settings.keep_late_steps_per_s,
+        )
+
+
+class LateKeeping:
+    """Remembers which requests took part in which steps, and names steps to keep.
+
+    Args:
+        thresholds: settings.
+
+    Attributes:
+        over: steps left out because of the rate, since the caller last took it.
+    """
+
+    def __init__(self, thresholds: Thresholds) -> None:
+        self._thresholds = thresholds
+        self._steps: dict[str, deque[tuple[int, Sequence[int]]]] = {}
+        self._room = thresholds.rate * BURST_S
+        self._filled_ns: MonotonicNs | None = None
+        self.over = 0
+
+    def take(self, facts: Iterable[Joined], now_ns: MonotonicNs) -> list[tuple[str, int, str]]:
+        """Take in what was joined.
+
+        Args:
+            facts: steps before the requests that end in them.
+            now_ns: the machine's clock, for the rate.
+
+        Returns:
+            Instance id of the engine, number of the step and why, once for each step.
+        """
+        self._refill(now_ns)
+        wanted: dict[tuple[str, int], str] = {}
+        for fact in facts:
+            if isinstance(fact, JoinedStep):
+                self._remember(fact)
+            elif isinstance(fact, JoinedRequest):
+                why = reason(fact, self._thresholds)
+                for seq in self._last(fact) if why else ():
+                    wanted.setdefault((fact.producer.instance_id, seq), why)
+        return self._within(wanted)
+
+    def _remember(self, fact: JoinedStep) -> None:
+        steps = self._steps.get(fact.producer.instance_id)
+        if steps is None:
+            steps = self._steps[fact.producer.instance_id] = deque(maxlen=MOST_STEPS)
+            if len(self._steps) > MOST_ENGINES:
+                del self._steps[next(iter(self._steps))]
+        steps.append((fact.scheduled.seq, fact.scheduled.request_index))
+
+    def _last(self, fact: JoinedRequest) -> list[int]:
+        """Its last steps, the latest first."""
+        found: list[int] = []
+        index, most = fact.arrived.index, self._thresholds.steps
+        for seq, members in reversed(self._steps.get(fact.producer.instance_id, ())):
+            if len(found) >= most:
+                break
+            if index in members:
+                found.append(seq)
+        return found
+
+    def _refill(self, now_ns: MonotonicNs) -> None:
+        rate = self._thresholds.rate
+        before = now_ns if self._filled_ns is None else self._filled_ns
+        self._filled_ns = now_ns
+        self._room = min(rate * BURST_S, self._room + rate * max(0, now_ns - before) / 1e9)
+
+    def _within(self, wanted: dict[tuple[str, int], str]) -> list[tuple[str, int, str]]:
+        most = min(len(wanted), int(self._room))
+        self._room -= most
+        self.over += len(wanted) - most
+        return [(engine, seq, why) for (engine, seq), why in list(wanted.items())[:most]]
+
+
+def reason(fact: JoinedRequest, thresholds: Thresholds) -> str:
+    """Why a request's steps are kept: failed, slow or expensive, the first that is true; or empty.
+
+    A request that its caller gave up is none of these for that alone.
+    """
+    end = fact.finished
+    if fact.outcome in ("failed", "engine_died"):
+        return "failed"
+    took_s = (end.finished_ns - fact.arrived.arrival_ns) / 1e9
+    first = end.first_output_ns
+    ttft_s = 0.0 if first is None else (first - fact.arrived.arrival_ns) / 1e9
+    if 0 < thresholds.slow_s < took_s or 0 < thresholds.slow_ttft_s < ttft_s:
+        return "slow"
+    computed = fact.arrived.prompt_tokens - end.cached_tokens + end.output_tokens
+    joules = 0.0 if fact.energy is None else fact.energy.total_mj / 1000
+    many = 0 < thresholds.expensive_tokens < computed + end.recomputed_tokens
+    if many or 0 < thresholds.expensive_joules < joules:
+        return "expensive"
+    return ""

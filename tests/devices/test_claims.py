@@ -1,0 +1,202 @@
+"""Who reads a device: one agent of the host, whoever dies, removes files or plants them."""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from otel_llm.devices.claims import AGAIN_NS, Claims
+from otel_llm.devices.sampler import Sampler
+from otel_llm.devices.source import Reading
+from otel_llm.testing import FakeClock
+from tests.devices.facts import GPU, event, sample
+
+PART = msgspec.structs.replace(GPU, mig="MIG-a")
+OTHER = msgspec.structs.replace(GPU, id="GPU-1")
+NAME = "meter-GPU-0"
+Make = Callable[[str], Claims]
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """What all agents share; nobody has made it yet."""
+    return tmp_path / "shared"
+
+
+@pytest.fixture
+def make(tmp_path: Path, shared: Path, clock: FakeClock) -> Make:
+    """An agent's claims, by its name."""
+
+    def made(name: str) -> Claims:
+        (tmp_path / name).mkdir(exist_ok=True)
+        return Claims(shared, tmp_path / name, clock)
+
+    return made
+
+
+def test_one_of_two(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """The second is told once what is wrong and what to do; other devices are free."""
+    first, second = make("a"), make("b")
+    assert first.holds(GPU)
+    assert [second.holds(each) for each in (GPU, PART, OTHER, GPU)] == [False, False, True, False]
+    assert not first.holds(OTHER)
+    assert (first.elsewhere, second.elsewhere) == ([OTHER], [GPU])
+    told = [record.getMessage() for record in caplog.records if "GPU-0" in record.getMessage()]
+    assert told == [
+        f"GPU-0 is read by another agent on this host (pid {os.getpid()}). Stop one of both, or "
+        "set OTEL_LLM_DEVICES=none for it. Until then this agent does not read it, for its energy "
+        "would be charged twice; requests of its engines have none of it. It is tried again every "
+        "5 s"
+    ]
+
+
+def test_the_second_takes_over(
+    make: Make, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At the next try, not before; it says so, and that somebody else has metered."""
+    first, second = make("a"), make("b")
+    assert first.holds(GPU)
+    assert not second.holds(GPU)
+    first.release()
+    clock.advance(AGAIN_NS - 1)
+    assert not first.holds(GPU)
+    assert not second.holds(GPU)
+    clock.advance(1)
+    caplog.clear()
+    assert second.holds(GPU)
+    assert (second.elsewhere, second.take_over(), second.take_over()) == ([], ["GPU-0"], [])
+    assert caplog.messages == ["GPU-0 is read by this agent from now on"]
+    assert not make("a").holds(GPU)
+    second.release()
+    clock.advance(AGAIN_NS)
+    assert not first.holds(GPU)
+
+
+def test_who_comes_back(make: Make) -> None:
+    """After a restart it goes on with its meters, unless somebody else had the device since."""
+    for name, before in [("a", []), ("a", []), ("b", ["GPU-0"]), ("a", ["GPU-0"]), ("a", [])]:
+        claims = make(name)
+        assert claims.holds(GPU)
+        assert claims.take_over() == before
+        claims.release()
+
+
+def _hold(shared: Path, state_dir: Path, told: Connection) -> None:
+    claims = Claims(shared, state_dir, FakeClock())
+    told.send(claims.holds(GPU))
+    told.recv()
+
+
+def test_killed(make: Make, tmp_path: Path, shared: Path, clock: FakeClock) -> None:
+    """Another process has the claim until it is killed: nothing is left to clean up."""
+    (tmp_path / "a").mkdir()
+    told, theirs = multiprocessing.Pipe()
+    other = multiprocessing.get_context("fork").Process(
+        target=_hold, args=(shared, tmp_path / "a", theirs)
+    )
+    other.start()
+    assert told.recv() is True
+    claims = make("b")
+    assert not claims.holds(GPU)
+    other.kill()
+    other.join()
+    clock.advance(AGAIN_NS)
+    assert claims.holds(GPU)
+
+
+def test_recordings_are_nobodys(make: Make, shared: Path) -> None:
+    """Two demos that play one file do not disturb each other."""
+    replayed = msgspec.structs.replace(GPU, source="replay")
+    assert [make(name).holds(replayed) for name in "ab"] == [True, True]
+    assert not shared.exists()
+
+
+def test_for_agents_of_all_users(make: Make, shared: Path) -> None:
+    """Whatever the umask: all may claim, and nobody may remove another's file."""
+    before = os.umask(0o077)
+    try:
+        make("a").holds(GPU)
+    finally:
+        os.umask(before)
+    assert shared.stat().st_mode & 0o7777 == 0o1777
+    assert (shared / NAME).stat().st_mode & 0o777 == 0o666
+
+
+def test_a_file_that_is_removed(make: Make, shared: Path, clock: FakeClock) -> None:
+    """It is made again at the next look; if another agent was faster, the device is its."""
+    first, second = make("a"), make("b")
+    assert first.holds(GPU)
+    (shared / NAME).unlink()
+    clock.advance(AGAIN_NS)
+    assert first.holds(GPU)
+    assert not second.holds(GPU)
+    (shared / NAME).unlink()
+    clock.advance(AGAIN_NS)
+    assert second.holds(GPU)
+    assert not first.holds(GPU)
+    assert first.elsewhere == [GPU]
+
+
+@pytest.mark.parametrize("planted", ["link", "hard link", "pipe", "directory", "linked directory"])
+def test_what_others_plant(planted: str, make: Make, shared: Path, tmp_path: Path) -> None:
+    """Nothing is followed, written to or waited for; the device is not read, and it is said."""
+    victim, there = tmp_path / "victim", tmp_path / "there"
+    victim.write_text("precious")
+    there.mkdir()
+    if planted == "linked directory":
+        shared.symlink_to(there)
+    else:
+        shared.mkdir()
+    if planted == "link":
+        (shared / NAME).symlink_to(victim)
+    elif planted == "hard link":
+        (shared / NAME).hardlink_to(victim)
+    elif planted == "pipe":
+        os.mkfifo(shared / NAME)
+    elif planted == "directory":
+        (shared / NAME).mkdir()
+    claims = make("a")
+    assert not claims.holds(GPU)
+    assert claims.elsewhere == [GPU]
+    assert (victim.read_text(), list(there.iterdir())) == ("precious", [])
+
+
+def test_a_directory_that_cannot_be_used(
+    make: Make, shared: Path, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Better unread than read twice: it is said, with the mend, and tried again."""
+    shared.write_text("a file")
+    claims = make("a")
+    assert not claims.holds(GPU)
+    assert f"GPU-0 cannot be claimed: {shared / NAME} cannot be used (Not a dir" in caplog.text
+    assert "OTEL_LLM_DEVICE_CLAIM_DIR" in caplog.text
+    shared.unlink()
+    clock.advance(AGAIN_NS)
+    assert claims.holds(GPU)
+
+
+def test_what_an_owner_wrote_is_not_believed(
+    make: Make, shared: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Any user may write there: no text of theirs gets into the log."""
+    first = make("a")
+    assert first.holds(GPU)
+    (shared / NAME).write_bytes(b"x pid 7\x1b[31m" + b"y" * 10_000)
+    assert not make("b").holds(GPU)
+    assert "(pid unknown)" in caplog.text
+
+
+def test_the_sampler_hands_over_what_is_ours(make: Make, clock: FakeClock) -> None:
+    """Of a device that is another agent's neither samples, rows nor events."""
+    first, second = (Sampler((), clock, 0.1, 1.0, make(name)) for name in "ab")
+    both = Reading([sample(1), sample(1, OTHER)], [event("xid", 79)])
+    first.hand_over(Reading([sample(1)]), full=True)
+    second.hand_over(both, full=True)
+    taken = second.take()
+    assert [each.device.id for each in taken.samples] == ["GPU-1"]
+    assert [each.device.id for each in taken.rows] == ["GPU-1"]
+    assert (taken.events, taken.elsewhere, taken.taken_over) == ([], [GPU], [])
