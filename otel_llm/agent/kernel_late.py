@@ -1,10 +1,11 @@
 """Late keeping: steps of requests that ended slow, failed or expensive are kept in detail."""
 
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from otel_llm.clock import MonotonicNs
+from otel_llm.facts import RequestArrived
 from otel_llm.facts.joined import Joined, JoinedRequest, JoinedStep
 from otel_llm.settings import Settings
 
@@ -13,6 +14,14 @@ MOST_STEPS = 4_096
 MOST_ENGINES = 256
 BURST_S = 60.0
 """Over how long the rate is measured, in seconds."""
+
+
+class _Step(NamedTuple):
+    """What is remembered of a step."""
+
+    seq: int
+    schedule_ns: MonotonicNs
+    members: Sequence[int]
 
 
 class Thresholds(NamedTuple):
@@ -50,7 +59,7 @@ class LateKeeping:
 
     def __init__(self, thresholds: Thresholds) -> None:
         self._thresholds = thresholds
-        self._steps: dict[str, deque[tuple[int, Sequence[int]]]] = {}
+        self._steps: dict[str, deque[_Step]] = {}
         self._room = thresholds.rate * BURST_S
         self._filled_ns: MonotonicNs | None = None
         self.over = 0
@@ -66,14 +75,18 @@ class LateKeeping:
             Instance id of the engine, number of the step and why, once for each step.
         """
         self._refill(now_ns)
-        wanted: dict[tuple[str, int], str] = {}
+        kept: defaultdict[str, list[tuple[RequestArrived, str]]] = defaultdict(list)
         for fact in facts:
             if isinstance(fact, JoinedStep):
                 self._remember(fact)
-            elif isinstance(fact, JoinedRequest):
-                why = reason(fact, self._thresholds)
-                for seq in self._last(fact) if why else ():
-                    wanted.setdefault((fact.producer.instance_id, seq), why)
+            elif isinstance(fact, JoinedRequest) and (why := reason(fact, self._thresholds)):
+                kept[fact.producer.instance_id].append((fact.arrived, why))
+        wanted: dict[tuple[str, int], str] = {}
+        for engine, requests in kept.items():
+            last = self._last(engine, {one.index: one.arrival_ns for one, _ in requests})
+            for arrived, why in requests:
+                for seq in last[arrived.index]:
+                    wanted.setdefault((engine, seq), why)
         return self._within(wanted)
 
     def _remember(self, fact: JoinedStep) -> None:
@@ -82,17 +95,24 @@ class LateKeeping:
             steps = self._steps[fact.producer.instance_id] = deque(maxlen=MOST_STEPS)
             if len(self._steps) > MOST_ENGINES:
                 del self._steps[next(iter(self._steps))]
-        steps.append((fact.scheduled.seq, fact.scheduled.request_index))
+        batch = fact.scheduled
+        steps.append(_Step(batch.seq, batch.schedule_ns, batch.request_index))
 
-    def _last(self, fact: JoinedRequest) -> list[int]:
-        """Its last steps, the latest first."""
-        found: list[int] = []
-        index, most = fact.arrived.index, self._thresholds.steps
-        for seq, members in reversed(self._steps.get(fact.producer.instance_id, ())):
-            if len(found) >= most:
+    def _last(self, engine: str, arrivals: Mapping[int, MonotonicNs]) -> dict[int, list[int]]:
+        """The last steps of requests, by index, the latest first.
+
+        All of them in one look: an engine that dies ends thousands at once, and those that waited
+        in its queue are in none of the steps since they arrived.
+        """
+        found: dict[int, list[int]] = {index: [] for index in arrivals}
+        left, since_ns = set(arrivals), min(arrivals.values())
+        for seq, schedule_ns, members in reversed(self._steps.get(engine, ())):
+            if not left or schedule_ns < since_ns:
                 break
-            if index in members:
-                found.append(seq)
+            for index in left.intersection(members):
+                found[index].append(seq)
+                if len(found[index]) >= self._thresholds.steps:
+                    left.discard(index)
         return found
 
     def _refill(self, now_ns: MonotonicNs) -> None:

@@ -1,5 +1,7 @@
 """Which steps are kept because of the requests in them."""
 
+from collections.abc import Iterator
+
 import msgspec
 import pytest
 
@@ -73,6 +75,45 @@ def test_its_last_steps_are_kept() -> None:
         (ENGINE_ID, seq, "failed") for seq in (5, 4, 2, 6, 3)
     ]
     assert late.take([request(3)], NOW) == []
+
+
+class Batch(list[int]):
+    """Members of a step, which count how often they are looked at."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[int]:
+        """Look at all of them."""
+        self.looks += 1
+        return super().__iter__()
+
+    def __contains__(self, key: object) -> bool:
+        """Look for one."""
+        self.looks += 1
+        return super().__contains__(key)
+
+
+def test_those_that_end_together_are_looked_for_once() -> None:
+    """An engine that dies with thousands in its queue does not stop the agent for minutes."""
+    late = LateKeeping(Thresholds(steps=2))
+    batches = [Batch((1, 2)) for _ in range(6)]
+    late.take(
+        [
+            JoinedStep(
+                ENGINE, anchor(), "done",
+                msgspec.structs.replace(scheduled(seq, seq), request_index=batch), None, at(seq),
+            )
+            for seq, batch in enumerate(batches)
+        ],
+        NOW,
+    )  # fmt: skip
+    waiting = [request(index, "engine_died") for index in range(1, 100)]
+    arrived_late = [
+        msgspec.structs.replace(one, arrived=msgspec.structs.replace(one.arrived, arrival_ns=at(2)))
+        for one in waiting
+    ]
+    assert [seq for _, seq, _ in late.take(arrived_late, NOW)] == [5, 4]
+    assert [batch.looks for batch in batches] == [0, 0, 1, 1, 1, 1]
 
 
 def test_the_rate_is_bounded() -> None:
