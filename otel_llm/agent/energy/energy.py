@@ -10,8 +10,8 @@ import numpy as np
 from otel_llm.agent.energy import told
 from otel_llm.agent.energy.device import MeteredDevice
 from otel_llm.agent.energy.engines import INDEX_BITS
-from otel_llm.agent.energy.registry import Host, Registry
-from otel_llm.agent.energy.requests import LATE_WINDOWS, Held, HeldRequests
+from otel_llm.agent.energy.registry import Host, Registry, Terms
+from otel_llm.agent.energy.requests import LATE_WINDOWS, Held, HeldRequests, joules_of
 from otel_llm.agent.energy.steps import AHEAD_NS, WINDOW_NS, EngineSteps, Joins
 from otel_llm.agent.energy.visiting import Visits, stand_in
 from otel_llm.agent.energy.waiting import WaitingSteps
@@ -21,7 +21,7 @@ from otel_llm.energy.account import Amount
 from otel_llm.energy.shape import DevicePeak, device_peak
 from otel_llm.facts import Producer
 from otel_llm.facts.device import Device, DeviceEvent, DeviceSample
-from otel_llm.facts.energy import RequestEnergy, RequestJoules, StepEnergy
+from otel_llm.facts.energy import RequestEnergy, StepEnergy
 from otel_llm.facts.joined import (
     Joined,
     JoinedRequest,
@@ -100,13 +100,15 @@ class Energy:
     def joined(self, facts: Sequence[Joined]) -> list[Joined]:
         """Facts were joined. Requests of metered engines are held; all else passes."""
         out: list[Joined] = []
+        terms: dict[str, Terms | None] = {}
         for fact in self._steps.with_parts(facts):
-            if isinstance(fact, JoinedStep | StepKernelSums):
+            if isinstance(fact, JoinedRequest):
+                if fact.energy is None and self._holds(fact, terms):
+                    continue
+            elif type(fact) is JoinedStep or type(fact) is StepKernelSums:
                 self._steps.take(fact)
             elif isinstance(fact, ProducerEvent):
                 self._registry.engine(fact.producer)
-            elif isinstance(fact, JoinedRequest) and fact.energy is None and self._holds(fact):
-                continue
             out.append(fact)
         return out
 
@@ -151,7 +153,7 @@ class Energy:
 
     def flush(self) -> list[Joined]:
         """The agent stops: give every request that is held, as it stands."""
-        return list(self._held.flush())
+        return [*self._held.flush()]
 
     # -- the checkpoint
 
@@ -239,22 +241,25 @@ class Energy:
 
     # -- requests
 
-    def _holds(self, fact: JoinedRequest) -> bool:
-        engine = self._registry.engine(fact.producer)
-        if engine is None:
+    def _holds(self, fact: JoinedRequest, known: dict[str, Terms | None]) -> bool:
+        """Whether a request waits for energy; `known` are its engine's terms of this turn."""
+        instance = fact.producer.instance_id
+        if instance not in known:
+            known[instance] = self._registry.terms(fact.producer)
+        terms = known[instance]
+        if terms is None:
             return False
-        names = self._registry.answering(engine)
-        if not names:
-            return False
-        shift = self._registry.shift_ns(fact.producer, fact.anchor)
-        held = Held(
-            fact,
-            engine.request(fact.arrived.index),
-            fact.finished.finished_ns + shift,
-            list(names),
-            list(names),
-            RequestJoules(scope=self._registry.scope(engine), incomplete=fact.incomplete),
-        )
+        number = terms.engine.request(fact.arrived.index)
+        before = self._held.get(number)
+        if before is not None and not before.told:
+            return False  # two requests of one number: this one goes without an account
+        finished_ns: int = fact.finished.finished_ns
+        if terms.is_shifted:
+            finished_ns += self._registry.shift_ns(fact.producer, fact.anchor)
+        joules = terms.joules
+        if fact.incomplete:
+            joules = msgspec.structs.replace(joules, incomplete=True)
+        held = Held(fact, number, finished_ns, terms.names, terms.names, joules)
         oldest = self._held.hold(held)
         if oldest is not None and not oldest.told:
             self.lost["state_full"] += 1
@@ -288,9 +293,11 @@ class Energy:
                 engine, amount.request, closed_ns
             )
             return told.step(amount, visit, device)
-        held = self._held.charge(amount)
+        held = self._held.get(amount.request)
         if held is not None:
-            return told.held(amount, held, device)
+            joules = joules_of(amount, held.joules.scope)
+            self._held.charge(amount.request, joules)
+            return told.held(amount, joules, held.request, device)
         anchor = self._registry.anchor or Anchor(0, MonotonicNs(0), 0)  # type: ignore[arg-type]
         whose = told.Unended(engine, joins.get(engine.instance_id), self._registry.scope(engine))
         return told.unended(amount, whose, device, anchor, closed_ns)

@@ -12,7 +12,7 @@ from otel_llm.clock import Anchor
 from otel_llm.energy.shape import DevicePeak
 from otel_llm.facts import Producer
 from otel_llm.facts.device import DeviceSample
-from otel_llm.facts.energy import Scope
+from otel_llm.facts.energy import RequestJoules, Scope
 
 MOST_ENGINES = 4_096
 """Engines remembered, those that are gone included."""
@@ -26,6 +26,22 @@ class Host(NamedTuple):
     name: str
     boot_id: str
     time_namespace: int
+
+
+class Terms(NamedTuple):
+    """On which requests of an engine are held.
+
+    Attributes:
+        engine: whose.
+        names: ids of its metered devices and MIG instances that answer now; at least one.
+        joules: what a request is charged to begin with: nothing.
+        is_shifted: the engine's clock is not this host's.
+    """
+
+    engine: Engine
+    names: tuple[str, ...]
+    joules: RequestJoules
+    is_shifted: bool
 
 
 class Registry:
@@ -143,6 +159,15 @@ class Registry:
         named = set(engine.producer.devices)
         whole = not engine.is_split and len(self.answering(engine)) == len(named)
         return "all" if whole and named else "local"
+
+    def terms(self, producer: Producer) -> Terms | None:
+        """On which this engine's requests are held; None if there is nothing to wait for."""
+        engine = self.engine(producer)
+        names = self.answering(engine) if engine is not None else []
+        if engine is None or not names:
+            return None
+        shifted = producer.time_namespace not in (0, self._host.time_namespace)
+        return Terms(engine, tuple(names), RequestJoules(scope=self.scope(engine)), shifted)
 
     def on(self, device: MeteredDevice) -> list[Engine]:
         """Engines on a device."""

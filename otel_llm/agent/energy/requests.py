@@ -1,13 +1,13 @@
 """Requests that have ended and wait for their last window of energy."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 
 import msgspec
 
 from otel_llm.agent.open_facts import Change, Kept, Key
 from otel_llm.energy.account import Amount
-from otel_llm.facts.energy import BUSY, METERED, SHARED, RequestJoules
+from otel_llm.facts.energy import BUSY, METERED, SHARED, RequestJoules, Scope
 from otel_llm.facts.joined import JoinedRequest
 
 HOLD_NS = 3_000_000_000
@@ -40,8 +40,8 @@ class Held(msgspec.Struct):
     request: JoinedRequest
     number: int
     finished_ns: int
-    open: list[str]
-    late: list[str]
+    open: tuple[str, ...]
+    late: tuple[str, ...]
     joules: RequestJoules
     told: bool = False
 
@@ -51,8 +51,8 @@ class State(msgspec.Struct, array_like=True):
 
     number: int
     finished_ns: int
-    open: list[str]
-    late: list[str]
+    open: tuple[str, ...]
+    late: tuple[str, ...]
     joules: RequestJoules
     told: bool
 
@@ -74,7 +74,6 @@ class HeldRequests(Kept[Held]):
 
     def __init__(self, most: int) -> None:
         super().__init__(KIND, Held, most)
-        self._chunks: defaultdict[int, dict[int, Held]] = defaultdict(dict)
         self._rows: dict[_Row, set[int]] = {}
         self._written: dict[int, _Row] = {}
         self._saves = 0
@@ -84,8 +83,12 @@ class HeldRequests(Kept[Held]):
         self._over: list[Held] = []
 
     def hold(self, held: Held) -> Held | None:
-        """Keep one; returns one that had to make room."""
-        self._unwrite(held.number)
+        """Keep one; returns one that had to make room.
+
+        Of one number the later stays: ask for the one before it, which may not be told.
+        """
+        if held.number in self._facts:
+            self.take(held.number)
         self._fresh[held.number] = None
         oldest = self.put(held.number, held)
         self._index(held)
@@ -101,39 +104,37 @@ class HeldRequests(Kept[Held]):
             closed_ns: end of the window.
             late_ns: how long after their end requests are remembered.
         """
-        numbers = []
-        for number, held in list(self._by_device[device].items()):
-            if held.finished_ns > closed_ns:
-                continue
-            numbers.append(number)
+        there = self._by_device[device]
+        ended = [held for held in there.values() if held.finished_ns <= closed_ns]
+        for held in ended:
             if device in held.open:
-                held.open.remove(device)
-                self.touch(number)
+                held.open = _without(held.open, device)
+                self.touch(held.number)
             if held.finished_ns + late_ns <= closed_ns:
-                held.late.remove(device)
+                held.late = _without(held.late, device)
                 if not held.late:
                     self._over.append(held)
-                del self._by_device[device][number]
-                self.touch(number)
-        return numbers
+                del there[held.number]
+                self.touch(held.number)
+        return [held.number for held in ended]
 
-    def charge(self, amount: Amount) -> Held | None:
-        """Add an amount to a request; None if it is not here."""
-        held = self.get(amount.request)
-        if held is not None:
-            held.joules = added(held.joules, amount)
-            self.touch(held.number)
-        return held
+    def charge(self, number: int, joules: RequestJoules) -> None:
+        """Add an amount to one that is held."""
+        held = self._facts[number]
+        held.joules = added(held.joules, joules)
+        self.touch(number)
 
-    def ready(self, now_ns: int) -> Iterator[JoinedRequest]:
+    def ready(self, now_ns: int) -> list[JoinedRequest]:
         """Requests to tell now: closed on all devices, or held for long enough."""
-        for number, held in list(self._untold.items()):
-            waited_ns = now_ns - held.finished_ns
-            # An end of another boot, or one far in the future, is not waited for either.
-            if held.open and abs(waited_ns) < HOLD_NS:
-                continue
-            del self._untold[number]
-            yield self._tell(held)
+        # An end of another boot, or one far in the future, is not waited for either.
+        due = [
+            held
+            for held in self._untold.values()
+            if not held.open or abs(now_ns - held.finished_ns) >= HOLD_NS
+        ]
+        for held in due:
+            del self._untold[held.number]
+        return [self._tell(held) for held in due]
 
     def flush(self) -> list[JoinedRequest]:
         """All that are not told, as they stand."""
@@ -148,10 +149,10 @@ class HeldRequests(Kept[Held]):
                 break  # the oldest are first, but for a few
             over.append(held)
         for held in over:
-            if held.told:
-                self.take(held.number)
-            else:
+            if not held.told:
                 self._over.append(held)
+            elif self._facts.get(held.number) is held:
+                self.take(held.number)
 
     def changes(self) -> list[Change]:
         """Those that came since the last `saved`, rows of which none is left, and states."""
@@ -159,7 +160,9 @@ class HeldRequests(Kept[Held]):
         rows: list[Change] = [(*row, None) for row, numbers in self._rows.items() if not numbers]
         if came:
             rows.append((KIND, self._saves, _encode(came)))
-        return rows + [self._state(chunk) for chunk in {_chunk(key) for key in self._changed}]
+        return rows + [
+            self._state(chunk) for chunk in {int(o) >> CHUNK_BITS for o in self._changed}
+        ]
 
     def saved(self) -> None:
         """What `changes` returned is safe."""
@@ -212,13 +215,13 @@ class HeldRequests(Kept[Held]):
             self._rows[row].discard(number)
 
     def _state(self, chunk: int) -> Change:
-        held = self._chunks.get(chunk)
-        if not held:
-            return (STATES, chunk, None)
+        facts = self._facts
+        numbers = range(chunk << CHUNK_BITS, (chunk + 1) << CHUNK_BITS)
         states = [
-            (o.number, o.finished_ns, o.open, o.late, o.joules, o.told) for o in held.values()
+            (o.number, o.finished_ns, o.open, o.late, o.joules, o.told)
+            for o in [facts[number] for number in numbers if number in facts]
         ]
-        return (STATES, chunk, _encode(states))
+        return (STATES, chunk, _encode(states) if states else None)
 
     def _tell(self, held: Held) -> JoinedRequest:
         held.told = True
@@ -229,7 +232,6 @@ class HeldRequests(Kept[Held]):
         return msgspec.structs.replace(held.request, energy=joules)
 
     def _index(self, held: Held) -> None:
-        self._chunks[_chunk(held.number)][held.number] = held
         for device in held.late:
             self._by_device[device][held.number] = held
         if not held.told:
@@ -239,22 +241,17 @@ class HeldRequests(Kept[Held]):
 
     def _let_go(self, held: Held) -> None:
         self._unwrite(held.number)
-        chunk = self._chunks[_chunk(held.number)]
-        if chunk.get(held.number) is held:
-            del chunk[held.number]
-        if not chunk:
-            del self._chunks[_chunk(held.number)]
         self._untold.pop(held.number, None)
         for device in held.late:
             self._by_device[device].pop(held.number, None)
 
 
-def _chunk(key: Key) -> int:
-    return int(key) >> CHUNK_BITS
+def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return tuple(one for one in names if one != name)
 
 
-def joules_of(amount: Amount) -> RequestJoules:
-    """One amount."""
+def joules_of(amount: Amount, scope: Scope = "all", *, incomplete: bool = False) -> RequestJoules:
+    """One amount; `incomplete` if that is known from elsewhere."""
     return RequestJoules(
         prefill_mj=amount.prefill_mj,
         decode_mj=amount.decode_mj,
@@ -262,29 +259,29 @@ def joules_of(amount: Amount) -> RequestJoules:
         method=amount.method,
         sharing=amount.sharing,
         busy=amount.busy,
+        scope=scope,
         batch=amount.batch,
-        incomplete=amount.incomplete,
+        incomplete=incomplete or amount.incomplete,
     )
 
 
-def added(joules: RequestJoules, amount: Amount) -> RequestJoules:
+def added(joules: RequestJoules, more: RequestJoules) -> RequestJoules:
     """A sum with one amount more. Bounds add up too: their errors may hang together."""
+    incomplete = joules.incomplete or more.incomplete
     if not joules.total_mj:
-        return msgspec.structs.replace(
-            joules_of(amount),
-            scope=joules.scope,
-            incomplete=joules.incomplete or amount.incomplete,
-        )
-    decode = joules.decode_mj + amount.decode_mj
-    crowd = joules.decode_mj * joules.batch + amount.decode_mj * amount.batch
+        if incomplete == more.incomplete and joules.scope == more.scope:
+            return more
+        return msgspec.structs.replace(more, scope=joules.scope, incomplete=incomplete)
+    decode = joules.decode_mj + more.decode_mj
+    crowd = joules.decode_mj * joules.batch + more.decode_mj * more.batch
     return RequestJoules(
-        prefill_mj=joules.prefill_mj + amount.prefill_mj,
+        prefill_mj=joules.prefill_mj + more.prefill_mj,
         decode_mj=decode,
-        error_mj=joules.error_mj + amount.error_mj,
-        method=max(joules.method, amount.method, key=METERED.index),
-        sharing=max(joules.sharing, amount.sharing, key=SHARED.index),
-        busy=max(joules.busy, amount.busy, key=BUSY.index),
+        error_mj=joules.error_mj + more.error_mj,
+        method=max(joules.method, more.method, key=METERED.index),
+        sharing=max(joules.sharing, more.sharing, key=SHARED.index),
+        busy=max(joules.busy, more.busy, key=BUSY.index),
         scope=joules.scope,
         batch=crowd / decode if decode else 0.0,
-        incomplete=joules.incomplete or amount.incomplete,
+        incomplete=incomplete,
     )

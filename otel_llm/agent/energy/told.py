@@ -1,20 +1,19 @@
 """Facts of energy: lines of the ledger, and amounts of requests and steps."""
 
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from otel_llm.agent.energy.device import Closed
 from otel_llm.agent.energy.engines import MAX_INDEX, Engine
 from otel_llm.agent.energy.registry import Host
-from otel_llm.agent.energy.requests import Held, joules_of
+from otel_llm.agent.energy.requests import joules_of
 from otel_llm.agent.energy.visiting import Visit
 from otel_llm.agent.engine_join import EngineJoin
 from otel_llm.clock import Anchor, MonotonicNs
 from otel_llm.context import TenantTag
 from otel_llm.energy.account import Amount
 from otel_llm.facts.device import Device
-from otel_llm.facts.energy import EnergyWindow, RequestEnergy, Scope, StepEnergy
+from otel_llm.facts.energy import EnergyWindow, RequestEnergy, RequestJoules, Scope, StepEnergy
+from otel_llm.facts.joined import JoinedRequest
 
 
 def ledger(closed: Closed, host: Host, anchor: Anchor) -> EnergyWindow:
@@ -42,8 +41,6 @@ def ledger(closed: Closed, host: Host, anchor: Anchor) -> EnergyWindow:
 
 def step(amount: Amount, visit: Visit, device: Device) -> StepEnergy:
     """An amount of a step whose engine is on another node."""
-    joules = joules_of(amount)
-    incomplete = joules.incomplete or visit.incomplete
     return StepEnergy(
         producer=visit.producer,
         anchor=visit.anchor,
@@ -51,14 +48,17 @@ def step(amount: Amount, visit: Visit, device: Device) -> StepEnergy:
         rank=visit.rank,
         device=device,
         started_ns=MonotonicNs(visit.start_ns),
-        joules=msgspec.structs.replace(joules, scope="local", incomplete=incomplete),
-        **_parts(amount),
+        joules=joules_of(amount, "local", incomplete=visit.incomplete),
+        device_ns=amount.device_ns,
+        window_ended_ns=amount.ended_ns,
+        window_mj=amount.window_mj,
     )
 
 
-def held(amount: Amount, request: Held, device: Device) -> RequestEnergy:
-    """An amount of a request that has ended."""
-    fact = request.request
+def held(
+    amount: Amount, joules: RequestJoules, fact: JoinedRequest, device: Device
+) -> RequestEnergy:
+    """An amount of a request that has ended, and the same as joules."""
     return RequestEnergy(
         producer=fact.producer,
         anchor=fact.anchor,
@@ -70,8 +70,10 @@ def held(amount: Amount, request: Held, device: Device) -> RequestEnergy:
         outcome=fact.outcome,
         finished_ns=fact.finished.finished_ns,
         device=device,
-        joules=msgspec.structs.replace(joules_of(amount), scope=request.joules.scope),
-        **_parts(amount),
+        joules=joules,
+        device_ns=amount.device_ns,
+        window_ended_ns=amount.ended_ns,
+        window_mj=amount.window_mj,
     )
 
 
@@ -102,14 +104,8 @@ def unended(
         outcome="open" if request else "unknown",
         finished_ns=MonotonicNs(closed_ns),
         device=device,
-        joules=msgspec.structs.replace(joules_of(amount), scope=scope),
-        **_parts(amount),
+        joules=joules_of(amount, scope),
+        device_ns=amount.device_ns,
+        window_ended_ns=amount.ended_ns,
+        window_mj=amount.window_mj,
     )
-
-
-def _parts(amount: Amount) -> dict[str, Any]:
-    return {
-        "device_ns": amount.device_ns,
-        "window_ended_ns": amount.ended_ns,
-        "window_mj": amount.window_mj,
-    }

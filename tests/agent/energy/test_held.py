@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_llm.agent.energy.requests import KIND, Held, HeldRequests
+from otel_llm.agent.energy.requests import KIND, Held, HeldRequests, joules_of
 from otel_llm.energy.account import Amount
 from otel_llm.facts.energy import RequestJoules
 from otel_llm.facts.joined import JoinedRequest, SpanIds
@@ -23,7 +23,7 @@ def held(number: int = 7, tenant_index: int = 1) -> Held:
         ENGINE, anchor(), "finished", arrived(tenant_index), finished(tenant_index),
         SpanIds("1" * 32, "1" * 16),
     )  # fmt: skip
-    return Held(fact, number, 100, ["GPU-a"], ["GPU-a"], RequestJoules())
+    return Held(fact, number, 100, ("GPU-a",), ("GPU-a",), RequestJoules())
 
 
 def save(requests: HeldRequests, store: Store) -> list[Any]:
@@ -50,7 +50,7 @@ def test_a_request_is_written_once() -> None:
     requests.hold(held())
     save(requests, store)
     before = store[KIND, 0]
-    requests.charge(AMOUNT)
+    requests.charge(7, joules_of(AMOUNT))
     assert [kind for kind, _ in save(requests, store)] == ["energy.states"]
     assert store[KIND, 0] is before
     [again] = restored(store)
@@ -67,6 +67,18 @@ def test_one_that_is_held_again_is_written_again() -> None:
     save(requests, store)
     [again] = restored(store)
     assert again.request.arrived.index == 2
+
+
+def test_one_that_is_held_again_does_not_go_with_the_one_before() -> None:
+    """What was over of the first does not end the second, which is told like any other."""
+    requests = HeldRequests(10)
+    requests.hold(held())
+    requests.closed("GPU-a", 1_000, 10)
+    assert len(requests.ready(1_000)) == 1
+    requests.hold(held(tenant_index=2))
+    requests.finish(1_000)
+    requests.closed("GPU-a", 1_000, 10)
+    assert [fact.arrived.index for fact in requests.ready(1_000)] == [2]
 
 
 def test_nothing_stays_of_those_that_are_over() -> None:
@@ -153,7 +165,8 @@ def test_what_is_saved_is_what_is_held(most: int, turns: list[tuple[str, int]]) 
         elif what == "take":
             requests.take(number)
         elif what == "charge":
-            requests.charge(AMOUNT._replace(request=number))
+            if requests.get(number) is not None:
+                requests.charge(number, joules_of(AMOUNT))
         elif what == "fail":
             requests.changes()
         elif what == "die":
