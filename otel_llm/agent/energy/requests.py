@@ -1,11 +1,12 @@
 """Requests that have ended and wait for their last window of energy."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Sequence
 
 import msgspec
 
 from otel_llm.agent.open_facts import Change, Kept, Key
+from otel_llm.agent.shared_rows import SharedRows
 from otel_llm.energy.account import Amount
 from otel_llm.facts.energy import BUSY, METERED, SHARED, RequestJoules, Scope
 from otel_llm.facts.joined import JoinedRequest
@@ -57,27 +58,19 @@ class State(msgspec.Struct, array_like=True):
     told: bool
 
 
-_Numbered = tuple[int, JoinedRequest]
-_Row = tuple[str, Key]
-_decode_requests = msgspec.msgpack.Decoder(list[_Numbered]).decode
-_decode_alone = msgspec.msgpack.Decoder(JoinedRequest).decode
 _decode_states = msgspec.msgpack.Decoder(list[State]).decode
 
 
 class HeldRequests(Kept[Held]):
     """All of them, by number; past `most` the oldest is given up.
 
-    In the checkpoint those that came between two saves have one row, written once, which goes when
-    the last of them has gone: none stays for long. What changes of them stands in rows of requests
+    In the checkpoint the facts are in shared rows. What changes of them stands in rows of requests
     whose numbers follow one another, and says which of them are still held.
     """
 
     def __init__(self, most: int) -> None:
         super().__init__(KIND, Held, most)
-        self._rows: dict[_Row, set[int]] = {}
-        self._written: dict[int, _Row] = {}
-        self._saves = 0
-        self._fresh: dict[int, None] = {}
+        self._rows = SharedRows(KIND, _ALONE, JoinedRequest)
         self._by_device: defaultdict[str, dict[int, Held]] = defaultdict(dict)
         self._untold: dict[int, Held] = {}
         self._over: list[Held] = []
@@ -89,7 +82,7 @@ class HeldRequests(Kept[Held]):
         """
         if held.number in self._facts:
             self.take(held.number)
-        self._fresh[held.number] = None
+        self._rows.add(held.number)
         oldest = self.put(held.number, held)
         self._index(held)
         if oldest is not None:
@@ -156,20 +149,13 @@ class HeldRequests(Kept[Held]):
 
     def changes(self) -> list[Change]:
         """Those that came since the last `saved`, rows of which none is left, and states."""
-        came = [(number, self._facts[number].request) for number in self._fresh]
-        rows: list[Change] = [(*row, None) for row, numbers in self._rows.items() if not numbers]
-        if came:
-            rows.append((KIND, self._saves, _encode(came)))
-        return rows + [
-            self._state(chunk) for chunk in {int(o) >> CHUNK_BITS for o in self._changed}
-        ]
+        chunks = {int(number) >> CHUNK_BITS for number in self._changed}
+        rows = self._rows.changes(lambda number: self._facts[number].request)
+        return rows + [self._state(chunk) for chunk in chunks]
 
     def saved(self) -> None:
         """What `changes` returned is safe."""
-        self._rows = {row: numbers for row, numbers in self._rows.items() if numbers}
-        came, self._fresh = list(self._fresh), {}
-        if came:
-            self._write((KIND, self._saves), came)
+        self._rows.saved()
         self._changed.clear()
 
     def take(self, key: Key) -> Held | None:
@@ -179,40 +165,20 @@ class HeldRequests(Kept[Held]):
             self._let_go(held)
         return held
 
-    def restore(self, saved: Iterable[tuple[str, Key, bytes]]) -> None:
+    def restore(self, saved: Sequence[tuple[str, Key, bytes]]) -> None:
         """As `Kept.restore`."""
-        requests: dict[int, JoinedRequest] = {}
         states: dict[int, State] = {}
-        for kind, key, body in saved:
+        for kind, _, body in saved:
             if kind == STATES:
                 states |= {one.number: one for one in _decode_states(body)}
-            elif kind in (KIND, _ALONE):
-                whole = kind == KIND
-                found = dict(_decode_requests(body)) if whole else {int(key): _decode_alone(body)}
-                requests |= found
-                self._write((kind, key), found)
-        for number, request in requests.items():
+        for number, request in self._rows.restore(saved).items():
             if number in states:
-                self._facts[number] = Held(request, *msgspec.structs.astuple(states[number]))
+                state = msgspec.structs.astuple(states[int(number)])
+                self._facts[number] = Held(request, *state)
             else:
-                self._unwrite(number)
+                self._rows.discard(number)
         for held in self:
             self._index(held)
-
-    def _write(self, row: _Row, numbers: Collection[int]) -> None:
-        """A row has these requests, and each of them is in no other."""
-        for number in numbers:
-            self._unwrite(number)
-        self._written |= dict.fromkeys(numbers, row)
-        self._rows[row] = set(numbers)
-        self._saves = max(self._saves, int(row[1]) + 1) if row[0] == KIND else self._saves
-
-    def _unwrite(self, number: int) -> None:
-        """What its row says of a request counts no more."""
-        self._fresh.pop(number, None)
-        row = self._written.pop(number, None)
-        if row is not None:
-            self._rows[row].discard(number)
 
     def _state(self, chunk: int) -> Change:
         facts = self._facts
@@ -240,7 +206,7 @@ class HeldRequests(Kept[Held]):
             self._over.append(held)
 
     def _let_go(self, held: Held) -> None:
-        self._unwrite(held.number)
+        self._rows.discard(held.number)
         self._untold.pop(held.number, None)
         for device in held.late:
             self._by_device[device].pop(held.number, None)

@@ -247,6 +247,16 @@ def test_an_index_no_engine_counts_to(rig: Rig) -> None:
     assert sum(row["energy_mj"] for row in mine) == pytest.approx(150_000, rel=0.1)
 
 
+def test_two_requests_of_one_number(rig: Rig) -> None:
+    """Neither is lost where indexes meet in the number that accounts know a request by."""
+    liar = rig.engine()
+    serve(liar, 2.0, 0.5, index=1)
+    serve(liar, 2.5, 0.5, index=(1 << 40) + 1, seq=50)
+    rig.run(1.0, 6.0)
+    assert rig.closes()
+    assert rig.rows.items["llm_requests"] == 2
+
+
 reading = st.tuples(
     st.integers(1, 4000),
     st.none() | st.integers(-(10**6), 10**9),
