@@ -198,9 +198,11 @@ class Account:
         if parts > 0:  # those of the oldest windows; an eighth more, for it costs a pass over all
             oldest = self._parts["request"][: parts + MOST_PARTS // 8]
             chosen |= np.isin(self._held["request"], oldest)
-        return self._take(chosen) if chosen.any() else []
+        return self._take(chosen)
 
     def _take(self, chosen: np.typing.NDArray[np.bool_]) -> list[Amount]:
+        if not chosen.any():
+            return []
         taken = {name: array[chosen] for name, array in self._held.items()}
         self._held = {name: array[~chosen] for name, array in self._held.items()}
         energy = taken["prefill"] + taken["decode"]
