@@ -146,9 +146,18 @@ class Join(ABC):
 
     def _taken(self, left: Iterator[Record], joined: list[Joined]) -> bool:
         """Take in what is left, up to the first record that fails; whether none did."""
+        ways, state = self._ways, self.state
         with self._guard:
             for record in left:
-                joined += self._take(record)
+                way = ways.get(type(record))
+                whole = record if way is None or way.holds(record) else clean(record, self.breaches)
+                if way is None or whole is None:
+                    self._note_undecodable()
+                    continue
+                stamp = way.written_at(whole)
+                if stamp > state.last_ns:
+                    state.last_ns = stamp
+                joined += way.handle(whole)
             return True
         return False
 
@@ -203,17 +212,6 @@ class Join(ABC):
     @abstractmethod
     def _in_flight(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
         """Steps, and ids of requests or calls, in flight."""
-
-    def _take(self, record: Record) -> list[Joined]:
-        way = self._ways.get(type(record))
-        cleaned = record if way is None or way.holds(record) else clean(record, self.breaches)
-        if way is None or cleaned is None:
-            self._note_undecodable()
-            return []
-        stamp = way.written_at(cleaned)
-        if stamp > self.state.last_ns:
-            self.state.last_ns = stamp
-        return way.handle(cleaned)
 
     def _anchored(self, anchor: Anchor) -> list[Joined]:
         self.state.anchor = anchor

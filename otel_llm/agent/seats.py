@@ -4,6 +4,7 @@ A batch has hundreds of members and comes a hundred times a second, so Python se
 those without a seat and those that are resumed. The rest is done in C (`native/seats.h`).
 """
 
+from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -146,4 +147,4 @@ class Seats:
 
 
 def _bytes(numbers: Numbers) -> bytes:
-    return packed(numbers).tobytes()
+    return (numbers if isinstance(numbers, array) else packed(numbers)).tobytes()
