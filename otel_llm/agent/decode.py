@@ -13,7 +13,7 @@ import msgspec
 from otel_llm.agent import _native
 from otel_llm.clock import MonotonicNs
 from otel_llm.facts import PHASE_DECODE, StepScheduled
-from otel_llm.facts.step import ones
+from otel_llm.facts.step import MAX_MEMBERS, ones
 from otel_llm.journal.reader import DECODE, Decode
 from otel_llm.journal.records import KIND_OF, Record
 
@@ -54,8 +54,10 @@ def _step(payload: memoryview) -> Record:
         return _listed_step(payload)
     step = _packed_step(packed)
     index = array("q", step.request_index)
-    if step.short:
+    if step.short and len(index) <= MAX_MEMBERS:
         phase, tokens = _phases(len(index)), ones(len(index))
+    elif step.short:  # the rules drop it
+        return _listed_step(payload)
     else:
         phase, tokens = step.phase, array("q", step.tokens)
     return StepScheduled(

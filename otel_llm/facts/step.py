@@ -47,9 +47,13 @@ def packed(numbers: Numbers) -> "array[int]":
         return array("q", numbers)  # says what is wrong with them
 
 
-@functools.lru_cache(maxsize=16)
 def ones(count: int) -> "array[int]":
     """One for each of so many members. Many steps share it, so nobody may change it."""
+    return _shared_ones(count) if count <= MAX_MEMBERS else array("q", (1,)) * count
+
+
+@functools.lru_cache(maxsize=16)
+def _shared_ones(count: int) -> "array[int]":
     return array("q", (1,)) * count
 
 

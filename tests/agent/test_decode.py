@@ -1,5 +1,6 @@
 """Records as the agent decodes them: what the journal's reader reads, with arrays in steps."""
 
+import tracemalloc
 from array import array
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from otel_llm.agent.decode import RECORDS, PackedStep
 from otel_llm.facts import StepScheduled
+from otel_llm.facts.step import MAX_MEMBERS
 from otel_llm.journal.reader import DECODE, Decode
 from otel_llm.journal.records import KIND_OF, Record
 from tests.agent.builders import at
@@ -75,6 +77,24 @@ def test_lists_of_every_length(count: int) -> None:
     numbers = list(range(count))
     step = StepScheduled(7, at(3), numbers, b"", [], numbers, short=True)
     agree(msgspec.msgpack.encode(step))
+
+
+def test_batches_longer_than_any_leave_nothing_behind() -> None:
+    """What short steps share is kept only for lengths that a batch may have."""
+    payloads = [
+        msgspec.msgpack.encode(
+            StepScheduled(7, at(3), [1] * (4 * MAX_MEMBERS + more), b"", [], [], short=True)
+        )
+        for more in range(8)
+    ]
+    tracemalloc.start()
+    try:
+        for payload in payloads:
+            RECORDS[KIND](memoryview(payload))
+        left = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert left < 1 << 20
 
 
 @given(st.lists(VALUES | NUMBERS, max_size=14))
