@@ -229,7 +229,7 @@ class RingReader(Generic[Item]):
         Returns:
             Whether there was one.
         """
-        at, end = 0, len(chunk) - FRAME_BYTES
+        at, end, decode = 0, len(chunk) - FRAME_BYTES, self._decode
         while at <= end and len(records) < limit:
             check, length, word = FRAME.unpack_from(chunk, at)
             if word >> 8 != self._seq or not FRAME_BYTES <= length <= len(chunk) - at:
@@ -237,7 +237,7 @@ class RingReader(Generic[Item]):
             payload = chunk[at + FRAME_BYTES : at + length]
             if checksum(word, payload) != check:
                 break
-            item = self._decode(word & 0xFF, payload)
+            item = decode(word & 0xFF, payload)
             if item is None:
                 self._undecodable += 1
             else:

@@ -27,13 +27,13 @@ def is_sampled(hex_id: str, ratio: float) -> bool:
 
 
 def _digest(size: int, names: tuple[object, ...]) -> str:
-    digest = _begun(size, *names[:-1]).copy()
+    digest = _begun(size, names[:-1]).copy()
     digest.update(str(names[-1]).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 
 @functools.lru_cache(maxsize=1024)
-def _begun(size: int, *names: object) -> "hashlib.blake2b":
+def _begun(size: int, names: tuple[object, ...]) -> "hashlib.blake2b":
     """A digest of names that more follow: many ids differ in their last name alone."""
     text = "".join([f"{name}\0" for name in names])
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size)
