@@ -21,8 +21,9 @@ help: ## Show this list
 
 venv: $(STAMP) ## Make the virtual environment with everything in it
 
-# Decoder and CUPTI shim are compiled by the installation, so their sources belong to it.
-$(STAMP): pyproject.toml setup.py $(wildcard otel_llm/collector/decoder/native/*) \
+# What is compiled by the installation belongs to it.
+$(STAMP): pyproject.toml setup.py $(wildcard otel_llm/agent/native/*) \
+		$(wildcard otel_llm/collector/decoder/native/*) \
 		$(wildcard otel_llm/kernels/shim/*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip

@@ -1,21 +1,28 @@
-"""The part of the build that pyproject.toml cannot say: the OTLP decoder and the CUPTI shim."""
+"""The part of the build that pyproject.toml cannot say: what is compiled."""
 
 from pathlib import Path
 
 from setuptools import Extension, setup
 
-_NATIVE = Path("otel_llm/collector/decoder/native")
 _SHIM = Path("otel_llm/kernels/shim")
+
+
+def _module(package: str) -> Extension:
+    """The module `_native` of a package, from what is in its folder `native`."""
+    folder = Path(*package.split("."), "native")
+    return Extension(
+        f"{package}._native",
+        sources=sorted(map(str, folder.glob("*.c"))),
+        depends=sorted(map(str, folder.glob("*.h"))),
+        extra_compile_args=["-std=c11", "-O3", "-Wall", "-Wextra", "-fvisibility=hidden"],
+        py_limited_api=True,
+    )
+
 
 setup(
     ext_modules=[
-        Extension(
-            "otel_llm.collector.decoder._native",
-            sources=sorted(map(str, _NATIVE.glob("*.c"))),
-            depends=sorted(map(str, _NATIVE.glob("*.h"))),
-            extra_compile_args=["-std=c11", "-O3", "-Wall", "-Wextra", "-fvisibility=hidden"],
-            py_limited_api=True,
-        ),
+        _module("otel_llm.collector.decoder"),
+        _module("otel_llm.agent"),
         # No module: a shared library for CUDA_INJECTION64_PATH and ctypes. All else works without.
         Extension(
             "otel_llm.kernels._shim",

@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks.agent.floor_work import Work, work_of
 from benchmarks.agent.load import Load, load_of, parser
 from otel_llm.agent.database import Database
+from otel_llm.agent.decode import RECORDS
 from otel_llm.agent.follow import RECORDS_PER_READ
 from otel_llm.agent.run import collect_seldom
 from otel_llm.agent.spool import SINKS, SinkName, Spool
@@ -89,7 +90,7 @@ class Floor:
     def _open(self) -> list[JournalReader]:
         for path in scan(self._directory):
             if path.name not in self._readers:
-                self._readers[path.name] = JournalReader.open(path)
+                self._readers[path.name] = JournalReader.open(path, decoders=RECORDS)
         return list(self._readers.values())
 
     def _read(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from otel_llm.agent.rules import ARRAYS, MAX_ITEMS, RULES, WORDS, Rule
+from otel_llm.agent.rules import ARRAYS, MAX_ITEMS, RULES, SHAPES, WORDS, Rule
 
 Check = Callable[[Any], bool]
 
@@ -35,7 +35,9 @@ def _check(expression: str) -> Check:
 
 def _whole(kind: type[msgspec.Struct], rules: Mapping[str, Rule]) -> Check:
     short = [f"len(given.{name}) <= {MAX_ITEMS}" for name in ARRAYS.get(kind, ())]
-    return _check(" and ".join([*short, *(r.holds.format(f"given.{n}") for n, r in rules.items())]))
+    fields = [rule.holds.format(f"given.{name}") for name, rule in rules.items()]
+    shapes = [rule.holds.format("given") for rule in SHAPES.get(kind, ())]
+    return _check(" and ".join([*short, *fields, *shapes]))
 
 
 FIELD_CHECKS: Mapping[type[msgspec.Struct], list[FieldCheck]] = {
@@ -46,7 +48,13 @@ FIELD_CHECKS: Mapping[type[msgspec.Struct], list[FieldCheck]] = {
 }
 """For each kind of record, in the order of its rules."""
 
+SHAPE_CHECKS: Mapping[type[msgspec.Struct], list[tuple[Check, Rule]]] = {
+    kind: [(_check(rule.holds.format("given")), rule) for rule in rules]
+    for kind, rules in SHAPES.items()
+}
+"""The same of what its fields must be to each other."""
+
 HOLDS: Mapping[type[msgspec.Struct], Check] = {
     kind: _whole(kind, rules) for kind, rules in RULES.items()
 }
-"""For each kind of record: whether all its rules hold and no array of it is too long."""
+"""For each kind of record: whether all its rules hold, no array of it is too long, and all fit."""

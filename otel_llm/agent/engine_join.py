@@ -1,32 +1,19 @@
 """Joins an engine's records into requests, steps and kernels."""
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
-import numpy as np
 
-from otel_llm.agent.arrays import ints
 from otel_llm.agent.hygiene import checked_result, ordered
 from otel_llm.agent.identity import identify, rooted
-from otel_llm.agent.join import Join, JoinState, Limits
+from otel_llm.agent.join import Handler, Join, JoinState, Limits
 from otel_llm.agent.kernel_totals import OpenKernelTotals
 from otel_llm.agent.open_facts import Kept, Key, OpenFacts, OpenRequest, OpenStep, Recent
 from otel_llm.agent.open_requests import OpenRequests
-from otel_llm.agent.progress import (
-    MAX_RESUMPTIONS,
-    emitted,
-    included,
-    members,
-    rejected,
-    told_by_steps,
-    unfinished,
-    without_result,
-)
-from otel_llm.agent.seats import NOWHERE, UNSEEN, Progress
+from otel_llm.agent.progress import MAX_RESUMPTIONS, told_by_steps, unfinished
+from otel_llm.agent.seats import UNSEEN, Progress
 from otel_llm.clock import Anchor
-from otel_llm.energy.rounding import Ints
 from otel_llm.facts import (
     Producer,
     RequestArrived,
@@ -45,8 +32,6 @@ from otel_llm.facts.joined import (
     SpanIds,
     StepStatus,
 )
-from otel_llm.facts.step import Numbers
-from otel_llm.journal.records import Record
 from otel_llm.spans.ids import span_id
 from otel_llm.spans.step import step_ids
 
@@ -54,35 +39,15 @@ MAX_OPEN_STEPS = 64
 """Steps in flight at once. A step still open behind so many later ones has lost its result."""
 
 
-class _Found(NamedTuple):
-    """Seats of a batch, as long as no other request has left its own."""
-
-    numbers: Numbers
-    left: int
-    seats: Ints
-
-
 class EngineJoin(Join):
     """Joins one engine's journal."""
-
-    handled = frozenset(
-        {Anchor, RequestArrived, RequestFinished, StepScheduled, StepDone, StepKernels}
-    )
 
     def __init__(self, producer: Producer, limits: Limits, fallback: Anchor) -> None:
         super().__init__(producer, limits, fallback)
         self.requests = OpenRequests(limits.max_open_requests)
         self.steps = OpenFacts("step", OpenStep, MAX_OPEN_STEPS)
-        self._found = _Found((), 0, NOWHERE)
         self._given_up = Recent("step.given_up")
         self._kernel_totals = OpenKernelTotals(producer)
-        self._handlers: dict[type[msgspec.Struct], Callable[[Any], list[Joined]]] = {
-            RequestArrived: self._arrived,
-            RequestFinished: self._finished,
-            StepScheduled: self._scheduled,
-            StepDone: self._done,
-            StepKernels: self._kernels,
-        }
 
     def restore(self, state: JoinState, saved: Sequence[tuple[str, Key, bytes]]) -> None:
         """As `Join.restore`."""
@@ -93,17 +58,19 @@ class EngineJoin(Join):
     def _memory(self) -> Sequence[Kept[Any] | Recent]:
         return (self.requests, self.steps, self._given_up, self._kernel_totals)
 
-    def _take(self, record: Record) -> list[Joined]:
-        if isinstance(record, StepScheduled):
-            with suppress(OverflowError):  # the rules mend such numbers
-                record = record.packed()
-        joined = super()._take(record)
-        if isinstance(record, Anchor):  # one comes each second, with kernels or without
-            joined += self._kernel_totals.give_before(self.anchor.wall_ns)
-        return joined
+    def _handlers(self) -> Mapping[type[msgspec.Struct], Handler]:
+        return {
+            RequestArrived: self._arrived,
+            RequestFinished: self._finished,
+            StepScheduled: self._scheduled,
+            StepDone: self._done,
+            StepKernels: self._kernels,
+        }
 
-    def _handle(self, record: Record) -> list[Joined]:
-        return self._handlers[type(record)](record)
+    def _anchored(self, anchor: Anchor) -> list[Joined]:
+        """As `Join._anchored`. One comes each second, with kernels or without."""
+        super()._anchored(anchor)
+        return [*self._kernel_totals.give_before(anchor.wall_ns)]
 
     def _mark_open(self) -> None:
         for request in self.requests:
@@ -129,8 +96,9 @@ class EngineJoin(Join):
             request = self.requests.get(index)
             if request is not None and request.arrived is not None:
                 # Without an arrival nobody knows where its prompt ends.
-                seats, prompt_tokens = self.requests.seats, request.arrived.prompt_tokens
-                without_result(seats, step, position, seats.take(index), prompt_tokens)
+                self.requests.seats.take(index)
+                prompt_tokens = request.arrived.prompt_tokens
+                self.requests.seats.without_result(step, position, prompt_tokens)
 
     # -- requests
 
@@ -205,8 +173,11 @@ class EngineJoin(Join):
         if self.steps.has_ended(record.seq) or self.steps.get(record.seq):
             return []
         record = record.packed()
-        table, seats = self.requests.seats, self._seated(record)
-        for place in included(table, members(record, seats), record.schedule_ns):
+        for number in self.requests.seats.unseen(record.request_index):
+            if not self.requests.has_ended(number):
+                self._open_request(number)
+                self.requests.seats.take(number)
+        for place in self.requests.seats.included(record):
             self._resumed(record, place)
         oldest = self.steps.put(record.seq, self._open_step(record))
         if oldest is None:
@@ -214,21 +185,6 @@ class EngineJoin(Join):
         self.steps.end(oldest.scheduled.seq)
         self._given_up.add(oldest.scheduled.seq)
         return [self._step(oldest, None, "unknown")]
-
-    def _seated(self, record: StepScheduled) -> Ints:
-        """Seats of a batch's members; -1 for those that have ended."""
-        index = ints(record.request_index)
-        seats = self.requests.seats.find(index)
-        given_up = self.lost["state_full"]
-        for place in (seats < 0).nonzero()[0].tolist():
-            number = int(index[place])
-            if not self.requests.has_ended(number):
-                self._open_request(number)
-                seats[place] = self.requests.seats.take(number)
-        if self.lost["state_full"] != given_up:
-            seats = self.requests.seats.find(index)  # some may be of those that made room
-        self._found = _Found(record.request_index, self.requests.seats.left, seats)
-        return seats
 
     def _resumed(self, record: StepScheduled, position: int) -> None:
         request = self.requests.get(record.request_index[position])
@@ -254,30 +210,16 @@ class EngineJoin(Join):
             self.lost["state_full"] += record.seq in self._given_up
             return []
         self.steps.end(record.seq)
-        record = checked_result(step.scheduled, record, self.breaches).packed()
+        record = checked_result(step.scheduled, record, self.breaches)
         if record.emitted or record.accepted:
             self._progress(step.scheduled, record)
         return [self._step(step, record, "done")]
 
     def _progress(self, step: StepScheduled, done: StepDone) -> None:
-        table = self.requests.seats
-        seats = self._still_seated(step.request_index)
-        if done.emitted:
-            emitted(table, *_counted(seats, ints(done.emitted)), done.result_ns)
-        if done.accepted:
-            rejected(table, *_counted(seats, ints(step.drafts) - ints(done.accepted)))
-
-    def _still_seated(self, numbers: Numbers) -> Ints:
-        """Seats of those that are open; -1 for others."""
-        if numbers is self._found.numbers and self.requests.seats.left == self._found.left:
-            return self._found.seats
-        index = ints(numbers)
-        seats = self.requests.seats.find(index)
-        for place in (seats < 0).nonzero()[0].tolist():
-            number = int(index[place])
+        for number in self.requests.seats.unseen(step.request_index):
             if self.requests.get(number) is not None:  # given up, and heard of again
-                seats[place] = self.requests.seats.take(number)
-        return seats
+                self.requests.seats.take(number)
+        self.requests.seats.done(step, done)
 
     def _step(self, step: OpenStep, done: StepDone | None, status: StepStatus) -> JoinedStep:
         scheduled_ns = step.scheduled.schedule_ns
@@ -300,14 +242,6 @@ class EngineJoin(Join):
         joined = JoinedKernels(self.producer, anchor, record, ids, incomplete=self._damaged)
         over = self._kernel_totals.give_before(anchor.wall(record.base_ns))
         return [joined, *over, *self._kernel_totals.add(record, anchor)]
-
-
-def _counted(seats: Ints, tokens: Ints) -> tuple[Ints, Ints]:
-    """Seats of those that are open and have tokens, and how many."""
-    some = (tokens > 0) & (seats >= 0)
-    if np.count_nonzero(some) == len(seats):
-        return seats, tokens
-    return seats[some], tokens[some]
 
 
 def _unknown_arrival(index: int, progress: Progress, finished: RequestFinished) -> RequestArrived:

@@ -2,25 +2,22 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from otel_llm.agent.identity import identify, rooted
-from otel_llm.agent.join import Join, Limits
+from otel_llm.agent.join import Handler, Join, Limits
 from otel_llm.agent.open_facts import OpenFacts, Recent
 from otel_llm.clock import Anchor
 from otel_llm.facts import Producer, RequestDelivered
 from otel_llm.facts.joined import Joined, JoinedDelivery
-from otel_llm.journal.records import Record
 from otel_llm.spans.ids import span_id
 
 
 class FrontendJoin(Join):
     """Numbers the halves in one API server's journal."""
-
-    handled = frozenset({Anchor, RequestDelivered})
 
     def __init__(self, producer: Producer, limits: Limits, fallback: Anchor) -> None:
         super().__init__(producer, limits, fallback)
@@ -38,8 +35,10 @@ class FrontendJoin(Join):
     def _end_open(self) -> list[Joined]:
         return []
 
-    def _handle(self, record: Record) -> list[Joined]:
-        assert isinstance(record, RequestDelivered)  # noqa: S101  the only kind but anchors
+    def _handlers(self) -> Mapping[type[msgspec.Struct], Handler]:
+        return {RequestDelivered: self._delivery}
+
+    def _delivery(self, record: RequestDelivered) -> list[Joined]:
         # The whole record, not its id: an id may serve again, and two may even end in one instant.
         key = hashlib.sha256(msgspec.msgpack.encode(record)).hexdigest()
         if key in self._delivered:

@@ -1,22 +1,21 @@
 """Joins a gateway's records into calls and attempts."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from otel_llm.agent.hygiene import with_mended_times
-from otel_llm.agent.join import Join, Limits
+from otel_llm.agent.join import Handler, Join, Limits
 from otel_llm.agent.open_facts import OpenCall, OpenFacts, Recent
 from otel_llm.clock import Anchor
 from otel_llm.facts import Attempt, GatewayCall, GatewayCallStarted, Producer
 from otel_llm.facts.joined import Joined, JoinedAttempt, JoinedCall
-from otel_llm.journal.records import Record
 
 
 class GatewayJoin(Join):
     """Joins one gateway's journal."""
-
-    handled = frozenset({Anchor, GatewayCallStarted, GatewayCall, Attempt})
 
     def __init__(self, producer: Producer, limits: Limits, fallback: Anchor) -> None:
         super().__init__(producer, limits, fallback)
@@ -35,17 +34,15 @@ class GatewayJoin(Join):
     def _end_open(self) -> list[Joined]:
         return [self._died(call) for call in self.calls.end_all()]
 
-    def _handle(self, record: Record) -> list[Joined]:
-        if isinstance(record, GatewayCallStarted):
-            self._started(record)
-            return []
-        return self._call(record) if isinstance(record, GatewayCall) else self._attempt(record)
+    def _handlers(self) -> Mapping[type[msgspec.Struct], Handler]:
+        return {GatewayCallStarted: self._started, GatewayCall: self._call, Attempt: self._attempt}
 
-    def _started(self, record: GatewayCallStarted) -> None:
+    def _started(self, record: GatewayCallStarted) -> list[Joined]:
         if self.calls.has_ended(record.call_id) or self.calls.get(record.call_id):
-            return
+            return []
         if self.calls.put(record.call_id, OpenCall(record, self.anchor)) is not None:
             self.lost["state_full"] += 1
+        return []
 
     def _call(self, record: GatewayCall) -> list[Joined]:
         if self.calls.has_ended(record.call_id):
@@ -55,8 +52,7 @@ class GatewayJoin(Join):
         call = _ordered(record, self.breaches)
         return [JoinedCall(self.producer, anchor, call.outcome, call)]
 
-    def _attempt(self, record: Record) -> list[Joined]:
-        assert isinstance(record, Attempt)  # noqa: S101  the only kind left
+    def _attempt(self, record: Attempt) -> list[Joined]:
         key = f"{record.call_id} {record.span_id} {record.attempt}"
         if key in self._attempts:
             return []

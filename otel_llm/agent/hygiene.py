@@ -3,26 +3,16 @@
 Values are mended, or their record dropped, by the rules of `rules.py`; each breach is counted.
 """
 
-import operator
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
 
-from otel_llm.agent.arrays import ints
-from otel_llm.agent.checks import FIELD_CHECKS, HOLDS
-from otel_llm.agent.rules import ARRAYS, MAX_COUNT, MAX_ITEMS
-from otel_llm.clock import Anchor
-from otel_llm.facts import (
-    Producer,
-    RequestArrived,
-    RequestFinished,
-    StepDone,
-    StepKernels,
-    StepScheduled,
-)
+from otel_llm.agent.checks import FIELD_CHECKS, HOLDS, SHAPE_CHECKS
+from otel_llm.agent.rules import ARRAYS, MAX_ITEMS, are_parts
+from otel_llm.facts import Producer, RequestArrived, RequestFinished, StepDone, StepScheduled
+from otel_llm.facts.step import ones, packed
 from otel_llm.journal.records import Record
 
 FactT = TypeVar("FactT", bound=msgspec.Struct)
@@ -38,9 +28,14 @@ def clean(record: Record, breaches: Counter[str]) -> Record | None:
     Returns:
         The record, a mended copy, or None if it means nothing.
     """
-    mended = record if HOLDS[type(record)](record) else _mended(record, breaches)
-    shaped = _SHAPES.get(type(record))
-    return mended if mended is None or shaped is None else shaped(mended, breaches)
+    if HOLDS[type(record)](record):
+        return record
+    mended: Record | None = _mended(record, breaches)
+    for holds, rule in SHAPE_CHECKS.get(type(record), ()):
+        if mended is not None and not holds(mended):
+            breaches[rule.what] += 1
+            mended = rule.mend(mended) if rule.mend else None
+    return mended
 
 
 def clean_producer(producer: Producer, breaches: Counter[str]) -> Producer:
@@ -66,73 +61,32 @@ def _mended(given: FactT, breaches: Counter[str]) -> FactT | None:
     return msgspec.structs.replace(given, **changes) if changes else given
 
 
-# What fields must be to each other: arrays of one length, indices that point at something.
-
-
-def _anchor(record: Anchor, breaches: Counter[str]) -> Anchor | None:
-    """No host has been up for longer than since 1970, so that no wall time is negative."""
-    return _if(record.offset_ns >= 0, record, "time", breaches)
-
-
-def _step(record: StepScheduled, breaches: Counter[str]) -> StepScheduled | None:
-    members = len(record.request_index)
-    fits = members == len(record.phase) == len(record.tokens) == len(record.context)
-    fits = fits and int(np.add.reduce(ints(record.tokens))) <= MAX_COUNT
-    if fits and record.drafts and not _are_of(record.drafts, record.tokens):
-        breaches["batch"] += 1
-        return msgspec.structs.replace(record, drafts=[])
-    return _if(fits, record, "batch", breaches)
-
-
-def _kernels(record: StepKernels, breaches: Counter[str]) -> StepKernels | None:
-    places = record.name_index
-    fits = len(places) == len(record.offset_ns) == len(record.duration_ns) and (
-        not places or (min(places) >= 0 and max(places) < len(record.names))
-    )
-    return _if(fits, record, "batch", breaches)
-
-
-def _if(fits: bool, record: FactT, what: str, breaches: Counter[str]) -> FactT | None:
-    if not fits:
-        breaches[what] += 1
-        return None
-    return record
-
-
-_SHAPES: Mapping[type[msgspec.Struct], Callable[[Any, Counter[str]], Any]] = {
-    Anchor: _anchor,
-    StepScheduled: _step,
-    StepKernels: _kernels,
-}
-
-
 def checked_result(scheduled: StepScheduled, done: StepDone, breaches: Counter[str]) -> StepDone:
     """Take what a result says of another batch than its step's as not told; mend its time.
 
     What it has in short is written out, now that it can be no more than the step's own members.
+
+    Returns:
+        The same with arrays for its numbers.
     """
     members = len(scheduled.request_index)
-    changes: dict[str, Any] = {}
-    if done.ones == members:
-        done = done.whole()
+    emitted, accepted, result_ns = done.emitted, done.accepted, done.result_ns
+    if done.ones and done.ones != members:
+        breaches["batch"] += 1
     elif done.ones:
+        emitted = ones(members)
+    if emitted and len(emitted) != members:
         breaches["batch"] += 1
-        changes["ones"] = 0
-    if done.emitted and len(done.emitted) != members:
+        emitted = ()
+    if accepted and not are_parts(accepted, scheduled.drafts or [0] * members):
         breaches["batch"] += 1
-        changes["emitted"] = []
-    if done.accepted and not _are_of(done.accepted, scheduled.drafts or [0] * members):
-        breaches["batch"] += 1
-        changes["accepted"] = []
-    if done.result_ns < scheduled.schedule_ns:
+        accepted = ()
+    if result_ns < scheduled.schedule_ns:
         breaches["time"] += 1
-        changes["result_ns"] = scheduled.schedule_ns
-    return msgspec.structs.replace(done, **changes) if changes else done
-
-
-def _are_of(parts: Sequence[int], wholes: Sequence[int]) -> bool:
-    """Whether each is a part of the whole at its place."""
-    return len(parts) == len(wholes) and all(map(operator.le, parts, wholes))
+        result_ns = scheduled.schedule_ns
+    return msgspec.structs.replace(
+        done, emitted=packed(emitted), accepted=packed(accepted), ones=0, result_ns=result_ns
+    )
 
 
 def ordered(

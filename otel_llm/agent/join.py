@@ -6,11 +6,13 @@ join that reads on from its cursor gives the same facts as one that was never in
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import msgspec
 
+from otel_llm.agent.checks import HOLDS, Check
 from otel_llm.agent.hygiene import clean
 from otel_llm.agent.open_facts import Change, Kept, Key, Recent
 from otel_llm.clock import Anchor, MonotonicNs
@@ -31,6 +33,8 @@ from otel_llm.facts.joined import Joined, ProducerEvent, ProducerEventName
 from otel_llm.isolation import Guard
 from otel_llm.journal.records import Record
 
+Handler = Callable[[Any], list[Joined]]
+
 _WRITTEN_AT: Mapping[type[msgspec.Struct], str] = {
     Anchor: "mono_ns",
     RequestArrived: "arrival_ns",
@@ -44,6 +48,20 @@ _WRITTEN_AT: Mapping[type[msgspec.Struct], str] = {
     GatewayCall: "finished_ns",
     Attempt: "finished_ns",
 }
+
+
+class Way(NamedTuple):
+    """What is done with a kind of record.
+
+    Attributes:
+        holds: whether it is within all rules.
+        written_at: its stamp, in monotonic nanoseconds.
+        handle: takes it in.
+    """
+
+    holds: Check
+    written_at: Callable[[Any], MonotonicNs]
+    handle: Handler
 
 
 class Limits(NamedTuple):
@@ -89,8 +107,6 @@ class Join(ABC):
         lost: facts lost here by reason, likewise.
     """
 
-    handled: ClassVar[frozenset[type[msgspec.Struct]]]
-
     def __init__(self, producer: Producer, limits: Limits, fallback: Anchor) -> None:
         self.producer = producer
         self.limits = limits
@@ -102,6 +118,12 @@ class Join(ABC):
         # No record is known that gets past the rules and fails; one that did must not stop the
         # agent, nor the agent that starts after it and reads the same record.
         self._guard = Guard("agent.join", self._note_undecodable)
+        handlers: dict[type[msgspec.Struct], Handler] = {Anchor: self._anchored}
+        handlers.update(self._handlers())
+        self._ways = {
+            kind: Way(HOLDS[kind], attrgetter(_WRITTEN_AT[kind]), handle)
+            for kind, handle in handlers.items()
+        }
 
     @property
     def anchor(self) -> Anchor:
@@ -124,9 +146,18 @@ class Join(ABC):
 
     def _taken(self, left: Iterator[Record], joined: list[Joined]) -> bool:
         """Take in what is left, up to the first record that fails; whether none did."""
+        ways, state = self._ways, self.state
         with self._guard:
             for record in left:
-                joined += self._take(record)
+                way = ways.get(type(record))
+                whole = record if way is None or way.holds(record) else clean(record, self.breaches)
+                if way is None or whole is None:
+                    self._note_undecodable()
+                    continue
+                stamp = way.written_at(whole)
+                if stamp > state.last_ns:
+                    state.last_ns = stamp
+                joined += way.handle(whole)
             return True
         return False
 
@@ -171,8 +202,8 @@ class Join(ABC):
         """Mark all open requests incomplete."""
 
     @abstractmethod
-    def _handle(self, record: Record) -> list[Joined]:
-        """Take in one clean record that is no anchor."""
+    def _handlers(self) -> Mapping[type[msgspec.Struct], Handler]:
+        """What takes in a clean record of each kind that stands in such a journal, but anchors."""
 
     @abstractmethod
     def _end_open(self) -> list[Joined]:
@@ -182,17 +213,9 @@ class Join(ABC):
     def _in_flight(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
         """Steps, and ids of requests or calls, in flight."""
 
-    def _take(self, record: Record) -> list[Joined]:
-        cleaned = clean(record, self.breaches) if type(record) in self.handled else None
-        if cleaned is None:
-            self._note_undecodable()
-            return []
-        stamp = getattr(cleaned, _WRITTEN_AT[type(cleaned)])
-        self.state.last_ns = max(self.state.last_ns, stamp)
-        if isinstance(cleaned, Anchor):
-            self.state.anchor = cleaned
-            return []
-        return self._handle(cleaned)
+    def _anchored(self, anchor: Anchor) -> list[Joined]:
+        self.state.anchor = anchor
+        return []
 
     def _note_undecodable(self) -> None:
         self.lost["undecodable"] += 1

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from otel_llm.agent.checkpoint import SavedJournal
+from otel_llm.agent.decode import RECORDS
 from otel_llm.agent.follow import FollowedJournal, end_without_file
 from otel_llm.agent.join import Limits
 from otel_llm.agent.open_facts import Change
@@ -112,7 +113,7 @@ class Journals:
             inode = path.lstat().st_ino
             if (path.name, inode) in self._unusable:
                 return True
-            reader = JournalReader.open(path, saved.cursor if saved else None)
+            reader = JournalReader.open(path, saved.cursor if saved else None, RECORDS)
         except FileNotFoundError:
             return True
         except JournalError as error:

@@ -85,16 +85,20 @@ class OpenKernelTotals(Kept[OpenTotals]):
     def add(self, kernels: StepKernels, anchor: Anchor) -> list[KernelTotals]:
         """Count a step's kernels; give what had to make room."""
         given: list[KernelTotals] = []
-        base = anchor.wall(kernels.base_ns)
+        base, names, ours, until = anchor.wall(kernels.base_ns), kernels.names, None, 0
         parts = zip(kernels.name_index, kernels.offset_ns, kernels.duration_ns, strict=True)
-        number, ours = -1, None
-        for name, offset, duration in parts:
-            if ours is None or (base + offset) // TEN_S_NS != number:
+        for place, offset, duration in parts:
+            if ours is None or not until - TEN_S_NS <= base + offset < until:
                 number = (base + offset) // TEN_S_NS
+                until = (number + 1) * TEN_S_NS
                 ours = self._open(kernels.source, kernels.device, number, given)
-            _count(ours.by_name, kernels.names[name], 1, duration, duration, duration)
+            sums = ours.by_name.get(names[place])
+            if sums is not None:
+                _add(sums, 1, duration, duration, duration)
+                continue
+            ours.by_name[names[place]] = [1, duration, duration, duration]
             if len(ours.by_name) >= MOST_NAMES:
-                given += self._give(f"{number} {kernels.source} {kernels.device}")
+                given += self._give(f"{until // TEN_S_NS - 1} {kernels.source} {kernels.device}")
                 ours = None
         return given
 
@@ -153,13 +157,15 @@ class OpenKernelTotals(Kept[OpenTotals]):
         )  # fmt: skip
 
 
-def _count(
-    by_name: dict[str, list[int]], name: str, many: int, total: int, shortest: int, longest: int
-) -> None:
+def _count(by_name: dict[str, list[int]], name: str, *parts: int) -> None:
     sums = by_name.get(name)
     if sums is None:
-        by_name[name] = [many, total, shortest, longest]
-        return
+        by_name[name] = [*parts]
+    else:
+        _add(sums, *parts)
+
+
+def _add(sums: list[int], many: int, total: int, shortest: int, longest: int) -> None:
     sums[0] += many
     sums[1] = min(sums[1] + total, MOST_NS)
     if shortest < sums[2]:

@@ -8,13 +8,14 @@ by itself took four times as long.
 """
 
 import hashlib
+import operator
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-import numpy as np
 
+from otel_llm.agent import _native
 from otel_llm.clock import Anchor
 from otel_llm.facts import (
     PHASE_DECODE,
@@ -60,8 +61,22 @@ _PHASES = bytes([PHASE_PREFILL, PHASE_DECODE])
 def _are_within(many: Sequence[int], top: int) -> bool:
     """Whether numbers are from 0 to a top that is one less than a power of two."""
     if isinstance(many, array):  # no bit is set above the top's, that of the sign among them
-        return 0 <= int(np.bitwise_or.reduce(np.frombuffer(many, dtype=np.int64))) <= top
+        return 0 <= _native.bits(many.tobytes()) <= top
     return min(many) >= 0 and max(many) <= top
+
+
+def are_parts(parts: Sequence[int], wholes: Sequence[int]) -> bool:
+    """Whether each is a part of the whole at its place."""
+    return len(parts) == len(wholes) and all(map(operator.le, parts, wholes))
+
+
+def _sum_is_within(many: Sequence[int], top: int) -> bool:
+    """Whether numbers of at least 0 add up to no more than a top."""
+    if isinstance(many, array):
+        bits = _native.bits(many.tobytes())
+        if bits * len(many) <= top:  # as nearly always: no number is more than all bits together
+            return True
+    return sum(many) <= top
 
 
 def _is_hex(text: str, digits: int) -> bool:
@@ -77,11 +92,13 @@ def _longest(texts: Iterable[str]) -> int:
 
 
 WORDS: Mapping[str, Callable[..., Any]] = {
+    "are_parts": are_parts,
     "are_phases": _are_phases,
     "are_within": _are_within,
     "astuple": msgspec.structs.astuple,
     "is_hex": _is_hex,
     "longest": _longest,
+    "sum_is_within": _sum_is_within,
 }
 """What rules may use beside Python's own."""
 
@@ -344,3 +361,33 @@ ARRAYS: Mapping[type[msgspec.Struct], tuple[str, ...]] = {
     StepKernels: ("names", "name_index", "offset_ns", "duration_ns"),
 }
 """Fields that hold one entry per member, `MAX_ITEMS` at most."""
+
+
+SHAPES: Mapping[type[msgspec.Struct], Sequence[Rule]] = {
+    # No host has been up for longer than since 1970, so that no wall time is negative.
+    Anchor: [Rule("time", "{0}.offset_ns >= 0")],
+    StepScheduled: [
+        Rule(
+            "batch",
+            "len({0}.request_index) == len({0}.phase) == len({0}.tokens) == len({0}.context)"
+            f" and sum_is_within({{0}}.tokens, {MAX_COUNT})",
+        ),
+        Rule(
+            "batch",
+            "(not {0}.drafts or are_parts({0}.drafts, {0}.tokens))",
+            lambda step: msgspec.structs.replace(step, drafts=[]),
+        ),
+    ],
+    StepKernels: [
+        Rule(
+            "batch",
+            "len({0}.name_index) == len({0}.offset_ns) == len({0}.duration_ns)"
+            " and (not {0}.name_index"
+            " or (min({0}.name_index) >= 0 and max({0}.name_index) < len({0}.names)))",
+        )
+    ],
+}
+"""What fields must be to each other: arrays of one length, indices that point at something.
+
+Each rule is of the whole record, and looked at when its fields are within theirs.
+"""

@@ -1,25 +1,23 @@
-"""How far its steps have brought each request, as arrays: a seat for each that a step included.
+"""How far its steps have brought each request: a seat of numbers for each that a step included.
 
-A batch has hundreds of members and comes a hundred times a second, so nothing here walks over
-members one by one, but for those seen for the first time.
+A batch has hundreds of members and comes a hundred times a second, so Python sees none of them but
+those without a seat and those that are resumed. The rest is done in C (`native/seats.h`).
 """
 
+from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
+from otel_llm.agent._native import Table
 from otel_llm.agent.open_facts import Change, Key
 from otel_llm.clock import MonotonicNs
-from otel_llm.energy.rounding import Ints
+from otel_llm.facts import StepDone, StepScheduled
+from otel_llm.facts.step import Numbers, packed
 
 KIND = "request.progress"
-_FEWEST = 256
-_BITS = 14
-_MASK = (1 << _BITS) - 1
 _ABSENT = -1
-NOWHERE: Ints = np.zeros(0, dtype=np.int64)
 
 
 class Progress(NamedTuple):
@@ -56,110 +54,78 @@ class Progress(NamedTuple):
 
 
 UNSEEN = Progress()
-_BLANK = np.array([_ABSENT if value is None else value for value in UNSEEN], dtype=np.int64)
 
 
 class Seats:
-    """The numbers of `Progress` by seat. A seat is one request's until it leaves.
-
-    Attributes:
-        scheduled_ns, phase, cached_tokens, computed, reached, redone, recomputed_tokens,
-            rejected_tokens, discarded_tokens, output_tokens, first_token_ns, last_token_ns:
-            shape (seats,); as in `Progress`, -1 for None.
-        left: how many have left their seat.
-    """
-
-    scheduled_ns: Ints
-    phase: Ints
-    cached_tokens: Ints
-    computed: Ints
-    reached: Ints
-    redone: Ints
-    recomputed_tokens: Ints
-    rejected_tokens: Ints
-    discarded_tokens: Ints
-    output_tokens: Ints
-    first_token_ns: Ints
-    last_token_ns: Ints
+    """The numbers of `Progress` by request. A seat is one request's until it leaves."""
 
     def __init__(self) -> None:
-        self._seat_of: dict[int, int] = {}
-        # Where to look first: by the last bits of a request's index. `_seat_of` is what is true.
-        self._guess = np.zeros(_MASK + 1, dtype=np.int64)
+        self._table = Table()
         self._changed = self._stands = False
-        self.left = 0
-        self._lay_out(NOWHERE, np.zeros((len(_BLANK), 0), dtype=np.int64), _FEWEST)
 
-    def find(self, index: Ints) -> Ints:
-        """Seats of requests; -1 for one that has none.
+    def unseen(self, requests: Numbers) -> list[int]:
+        """Those of a batch's members that have no seat."""
+        return self._table.unseen(_bytes(requests))
 
-        Args:
-            index: shape (members,); at least 0.
-        """
-        seats = self._guess.take(index & _MASK)
-        wrong = self._index.take(seats) != index
-        if np.count_nonzero(wrong):
-            for place in wrong.nonzero()[0].tolist():
-                seats[place] = self._seat_of.get(int(index[place]), _ABSENT)
-        return seats
-
-    def take(self, index: int) -> int:
-        """The seat of a request; a new one if it has none."""
-        seat = self._seat_of.get(index)
-        if seat is None:
-            if not self._free:
-                self._lay_out(self._index, self._numbers, 2 * len(self._index))
-            seat = self._free.pop()
-            self._seat_of[index] = self._guess[index & _MASK] = seat
-            self._index[seat] = index
-            self._numbers[:, seat] = _BLANK
-            self._changed = True
-        return seat
-
-    def leave(self, index: int) -> None:
-        """Let go of a request's seat, if it has one."""
-        seat = self._seat_of.pop(index, None)
-        if seat is not None:
-            self._index[seat] = _ABSENT
-            self._free.append(seat)
-            self._changed = True
-            self.left += 1
-
-    def progress(self, index: int) -> Progress:
-        """The numbers of one request."""
-        seat = self._seat_of.get(index)
-        if seat is None:
-            return UNSEEN
-        known = zip(Progress._fields, self._numbers[:, seat].tolist(), strict=True)
-        # Where there is nothing yet, the default says so.
-        return Progress(**{name: number for name, number in known if number != _ABSENT})
-
-    def are_distinct(self, seats: Ints) -> bool:
-        """Whether no seat comes twice."""
-        places = self._places[: len(seats)]
-        if len(places) < len(seats):  # more than there are seats
-            return False
-        self._mark[seats] = places
-        return bool(np.count_nonzero(self._mark[seats] == places) == len(seats))
-
-    def touch(self) -> None:
-        """Say that numbers have changed."""
+    def take(self, request: int) -> None:
+        """Give a request a seat if it has none; nothing has brought it anywhere yet."""
+        self._table.take(request)
         self._changed = True
+
+    def leave(self, request: int) -> None:
+        """Let go of a request's seat, if it has one."""
+        self._changed = self._table.leave(request) or self._changed
+
+    def included(self, step: StepScheduled) -> list[int]:
+        """A step included those of its members that have a seat.
+
+        Returns:
+            Places in the batch of those that were preempted before and are resumed.
+        """
+        self._changed = True
+        return self._table.included(
+            _bytes(step.request_index), step.phase, _bytes(step.tokens), _bytes(step.context),
+            step.schedule_ns,
+        )  # fmt: skip
+
+    def done(self, step: StepScheduled, done: StepDone) -> None:
+        """A step's result gave members output tokens, and rejected drafts of theirs."""
+        self._changed, requests = True, _bytes(step.request_index)
+        if done.emitted:
+            self._table.emitted(requests, _bytes(done.emitted), done.result_ns)
+        if done.accepted and step.drafts:
+            self._table.rejected(requests, _bytes(step.drafts), _bytes(done.accepted))
+
+    def without_result(self, step: StepScheduled, place: int, prompt_tokens: int) -> None:
+        """A step that included a request, at this place of its batch, will never have a result.
+
+        Its tokens past the prompt are thrown away, but for those that were computed before.
+        """
+        self._changed = True
+        self._table.discarded(
+            step.request_index[place], step.context[place], step.tokens[place], prompt_tokens
+        )
+
+    def progress(self, request: int) -> Progress:
+        """The numbers of one request."""
+        known = self._table.numbers(request)
+        if known is None:
+            return UNSEEN
+        pairs = zip(known, UNSEEN, strict=True)
+        return Progress._make(blank if number == _ABSENT else number for number, blank in pairs)
 
     def changes(self) -> list[Change]:
         """All of them together, if any has changed since the last `saved`."""
         if not self._changed:
             return []
-        taken = np.flatnonzero(self._index >= 0)
-        if not len(taken):
+        if not len(self._table):
             return [(KIND, "", None)] if self._stands else []
-        rows = np.concatenate([self._index[np.newaxis, taken], self._numbers[:, taken]])
-        return [(KIND, "", rows.tobytes())]
+        return [(KIND, "", self._table.table())]
 
     def saved(self) -> None:
         """What `changes` returned is safe."""
         if self._changed:
-            self._changed, self._stands = False, bool(self._seat_of)
+            self._changed, self._stands = False, len(self._table) > 0
 
     def restore(self, saved: Sequence[tuple[str, Key, bytes]]) -> None:
         """Take up its own among saved rows.
@@ -172,25 +138,13 @@ class Seats:
                 self._restore(body)
 
     def _restore(self, body: bytes) -> None:
-        rows = 1 + len(_BLANK)
-        if len(body) % (8 * rows):
-            message = f"{KIND}: {len(body)} bytes are no table of {rows} rows"
-            raise msgspec.ValidationError(message)
-        table = np.frombuffer(body, dtype=np.int64).reshape(rows, -1)
-        self._seat_of = {index: seat for seat, index in enumerate(table[0].tolist())}
-        self._lay_out(table[0], table[1:], max(_FEWEST, 2 * table.shape[1]))
-        self._guess[table[0] & _MASK] = np.arange(table.shape[1])
+        try:
+            self._table.fill(body)
+        except ValueError as error:
+            message = f"{KIND}: {len(body)} bytes are no table: {error}"
+            raise msgspec.ValidationError(message) from error
         self._stands = True
 
-    def _lay_out(self, index: Ints, numbers: Ints, count: int) -> None:
-        """Make room for `count`, the first of which are these."""
-        taken = len(index)
-        self._index = np.full(count, _ABSENT, dtype=np.int64)
-        self._index[:taken] = index
-        self._numbers = np.zeros((len(_BLANK), count), dtype=np.int64)
-        self._numbers[:, :taken] = numbers
-        for name, row in zip(Progress._fields, self._numbers, strict=True):
-            setattr(self, name, row)
-        self._free = list(range(count - 1, taken - 1, -1))
-        self._mark = np.zeros(count, dtype=np.int64)
-        self._places = np.arange(count)
+
+def _bytes(numbers: Numbers) -> bytes:
+    return (numbers if isinstance(numbers, array) else packed(numbers)).tobytes()

@@ -1,13 +1,12 @@
 """A worker's journal: how long steps took on its device, where CUPTI did not tell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from otel_llm.agent.join import Join
+from otel_llm.agent.join import Handler, Join
 from otel_llm.agent.open_facts import Kept, Recent
-from otel_llm.clock import Anchor
 from otel_llm.facts import StepGpuTime
 from otel_llm.facts.joined import Joined, ProducerEvent, StepKernelSums
 from otel_llm.journal.records import Record
@@ -18,8 +17,6 @@ class WorkerJoin(Join):
 
     A worker's birth and end are its engine's affair, and give no facts.
     """
-
-    handled = frozenset({Anchor, StepGpuTime})
 
     def feed(self, records: Sequence[Record]) -> list[Joined]:
         """As `Join.feed`, without the worker's own events."""
@@ -42,8 +39,10 @@ class WorkerJoin(Join):
     def _in_flight(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
         return (), ()
 
-    def _handle(self, record: Record) -> list[Joined]:
-        assert isinstance(record, StepGpuTime)  # noqa: S101  it is the only one handled
+    def _handlers(self) -> Mapping[type[msgspec.Struct], Handler]:
+        return {StepGpuTime: self._timed}
+
+    def _timed(self, record: StepGpuTime) -> list[Joined]:
         producer = msgspec.structs.replace(
             self.producer, kind="engine", instance_id=record.engine, dp_rank=record.dp_rank
         )

@@ -12,6 +12,7 @@ Numbers of members are lists as a journal holds them. The agent packs them into 
 and Arrow read where they are, and which take a sixth of the memory.
 """
 
+import functools
 import struct
 from array import array
 from collections.abc import Sequence
@@ -46,10 +47,20 @@ def packed(numbers: Numbers) -> "array[int]":
         return array("q", numbers)  # says what is wrong with them
 
 
+def ones(count: int) -> "array[int]":
+    """One for each of so many members. Many steps share it, so nobody may change it."""
+    return _shared_ones(count) if count <= MAX_MEMBERS else array("q", (1,)) * count
+
+
+@functools.lru_cache(maxsize=16)
+def _shared_ones(count: int) -> "array[int]":
+    return array("q", (1,)) * count
+
+
 def _packed_counts(numbers: Numbers) -> "array[int]":
     """The same, quick where each member has one token, as most often."""
     if not isinstance(numbers, array) and numbers.count(1) == len(numbers):
-        return array("q", (1,)) * len(numbers)
+        return ones(len(numbers))
     return packed(numbers)
 
 
@@ -98,7 +109,8 @@ class StepScheduled(msgspec.Struct, frozen=True, array_like=True):
         Raises:
             OverflowError: one of them has more than 63 bits.
         """
-        if all(isinstance(one, array) for one in self._numbers()):
+        numbers = (self.request_index, self.tokens, self.context, self.drafts)
+        if set(map(type, numbers)) == {array}:
             return self
         return msgspec.structs.replace(
             self,
@@ -107,9 +119,6 @@ class StepScheduled(msgspec.Struct, frozen=True, array_like=True):
             context=packed(self.context),
             drafts=packed(self.drafts),
         )
-
-    def _numbers(self) -> tuple[Numbers, ...]:
-        return self.request_index, self.tokens, self.context, self.drafts
 
 
 class StepDone(msgspec.Struct, frozen=True, array_like=True):

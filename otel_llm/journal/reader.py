@@ -3,6 +3,7 @@
 import os
 import stat
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar, cast
 from zlib import crc32
@@ -38,7 +39,20 @@ _LOOK_AGAIN_S = 0.001
 # msgspec's own errors, wrong UTF-8, and nesting in fields that a newer writer may have added.
 _UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError, MemoryError)
 _HEX = frozenset("0123456789abcdef")
-_DECODE = {kind: msgspec.msgpack.Decoder(record).decode for kind, record in KINDS.items()}
+
+
+Decode = Callable[[memoryview], Record]
+
+
+def _decoder(kind: type[msgspec.Struct]) -> Decode:
+    decode = msgspec.msgpack.Decoder(kind).decode
+    if kind is StepScheduled:
+        return lambda payload: cast("StepScheduled", decode(payload)).whole()
+    return cast("Decode", decode)
+
+
+DECODE: Mapping[int, Decode] = {kind: _decoder(record) for kind, record in KINDS.items()}
+"""For each kind of record, what decodes it."""
 
 
 class Cursor(msgspec.Struct, frozen=True):
@@ -207,36 +221,32 @@ class RingReader(Generic[Item]):
             return False
         if after.tail > self._position:
             return True  # overtaken while copying: `_catch_up` counts it
-        at = 0
-        while len(records) < limit:
-            length = self._deliver(chunk, at, records)
-            if not length:
+        return self._deliver(chunk, records, limit)
+
+    def _deliver(self, chunk: memoryview, records: list[Item], limit: int) -> bool:
+        """Check and decode frames, up to the first that is not whole and true.
+
+        Returns:
+            Whether there was one.
+        """
+        at, end, decode = 0, len(chunk) - FRAME_BYTES, self._decode
+        while at <= end and len(records) < limit:
+            check, length, word = FRAME.unpack_from(chunk, at)
+            if word >> 8 != self._seq or not FRAME_BYTES <= length <= len(chunk) - at:
                 break
+            payload = chunk[at + FRAME_BYTES : at + length]
+            if checksum(word, payload) != check:
+                break
+            item = decode(word & 0xFF, payload)
+            if item is None:
+                self._undecodable += 1
+            else:
+                records.append(item)
+            length = aligned(length)
             at += length
             self._position += length
             self._seq += 1
         return at > 0
-
-    def _deliver(self, chunk: memoryview, at: int, records: list[Item]) -> int:
-        """Check and decode the frame at `at`.
-
-        Returns:
-            Bytes to the next frame; 0 if there is no whole and true frame here.
-        """
-        if at + FRAME_BYTES > len(chunk):
-            return 0
-        check, length, word = FRAME.unpack_from(chunk, at)
-        if word >> 8 != self._seq or not FRAME_BYTES <= length <= len(chunk) - at:
-            return 0
-        payload = chunk[at + FRAME_BYTES : at + length]
-        if checksum(word, payload) != check:
-            return 0
-        item = self._decode(word & 0xFF, payload)
-        if item is None:
-            self._undecodable += 1
-        else:
-            records.append(item)
-        return aligned(length)
 
     def _decode(self, kind: int, payload: memoryview) -> Item | None:
         """What a true frame says; None if its kind is unknown or its content wrong."""
@@ -256,15 +266,22 @@ class JournalReader(RingReader[Record]):
     """Reads one journal. Open one with `JournalReader.open`."""
 
     producer: Producer
+    decoders: Mapping[int, Decode]
 
     @classmethod
-    def open(cls, path: Path | str, cursor: Cursor | None = None) -> "JournalReader":
+    def open(
+        cls,
+        path: Path | str,
+        cursor: Cursor | None = None,
+        decoders: Mapping[int, Decode] = DECODE,
+    ) -> "JournalReader":
         """Open a journal.
 
         Args:
             path: the file.
             cursor: where an earlier reader stopped; None is the very beginning, so that records
                 overwritten before the first look count as lost.
+            decoders: for each kind of record, what decodes it.
 
         Raises:
             JournalError: it cannot be opened, or is short, foreign, damaged or of another version.
@@ -277,14 +294,13 @@ class JournalReader(RingReader[Record]):
             os.close(handle)
             raise
         reader = cls(path, handle, capacity, cursor or Cursor(0, 1))
-        reader.producer = producer
+        reader.producer, reader.decoders = producer, decoders
         return reader
 
     def _decode(self, kind: int, payload: memoryview) -> Record | None:
-        decode = _DECODE.get(kind)
+        decode = self.decoders.get(kind)
         try:
-            record = None if decode is None else cast("Record", decode(payload))
-            return record.whole() if isinstance(record, StepScheduled) else record
+            return None if decode is None else decode(payload)
         except _UNDECODABLE:
             return None
 

@@ -1,13 +1,12 @@
 """The engine's join, as a function from records to facts."""
 
 import tracemalloc
-from collections import Counter
 
 import msgspec
 import pytest
 
+from otel_llm.agent import checks
 from otel_llm.agent.engine_join import MAX_OPEN_STEPS, EngineJoin
-from otel_llm.agent.hygiene import clean
 from otel_llm.agent.join import Limits
 from otel_llm.agent.rules import MAX_ITEMS
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
@@ -349,12 +348,10 @@ def test_a_record_that_fails_costs_itself_alone(
     """Those before and behind it are joined, and it is counted."""
     records: list[Record] = [anchor(), arrived(), scheduled(), done(), finished()]
 
-    def fails(record: Record, breaches: Counter[str]) -> Record | None:
-        if record is records[3]:
-            raise ArithmeticError
-        return clean(record, breaches)
+    def fails(_record: Record) -> bool:
+        raise ArithmeticError
 
-    monkeypatch.setattr("otel_llm.agent.join.clean", fails)
+    monkeypatch.setitem(checks.HOLDS, StepDone, fails)
     join = make()
     facts = join.feed(records)
     assert [type(fact) for fact in facts] == [ProducerEvent, JoinedRequest]

@@ -1,23 +1,27 @@
-"""Numbers of requests in arrays: as if each member of each step were looked at by itself."""
+"""Numbers of requests by seat: as if each member of each step were looked at by itself."""
 
+from array import array
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otel_llm.agent._native import Table
 from otel_llm.agent.engine_join import EngineJoin
 from otel_llm.agent.join import Limits
 from otel_llm.agent.progress import MAX_RESUMPTIONS
 from otel_llm.agent.seats import KIND, UNSEEN, Progress, Seats
 from otel_llm.facts import PHASE_DECODE, PHASE_PREFILL, StepDone, StepScheduled
+from otel_llm.facts.joined import JoinedStep
 from otel_llm.journal.records import Record
 from tests.agent.builders import ENGINE, anchor, arrived, at, finished
 
 FAR = 1 << 14
-"""Requests so far apart are looked for at the same place."""
+"""Requests so far apart have numbers that end in the same bits."""
 INDEX = st.sampled_from([1, 2, 3, 1 + FAR, 2 + FAR, 1 + 2 * FAR])
 
 
@@ -107,29 +111,40 @@ def test_as_if_each_member_were_looked_at(
         assert [one.context for one in request.resumed] == resumed
 
 
+def included(index: int, reached: int) -> StepScheduled:
+    """A first step that brings one request as far."""
+    return StepScheduled(1, at(0), [index], bytes(1), [reached], [0])
+
+
+def brought(reached: int) -> Progress:
+    """What it means."""
+    return Progress(at(0), PHASE_PREFILL, computed=reached, reached=reached)
+
+
 def filled(count: int) -> Seats:
     """Seats of so many requests, `FAR` apart."""
     seats = Seats()
     for number in range(1, count + 1):
-        seat = seats.take(number * FAR)
-        seats.reached[seat] = number
+        seats.take(number * FAR)
+        assert not seats.included(included(number * FAR, number))
     return seats
 
 
-def test_seats_are_found_wherever_they_are() -> None:
+def test_seats_are_found_however_many_there_are() -> None:
     """Also of requests whose numbers end in the same bits, and of more than there was room for."""
-    seats = filled(1_000)
-    index = np.arange(1, 1_001) * FAR
-    found = seats.find(index)
-    assert seats.reached[found].tolist() == list(range(1, 1_001))
-    assert seats.find(np.array([1, FAR, 1_001 * FAR])).tolist() == [-1, found[0], -1]
+    seats, index = filled(1_000), [number * FAR for number in range(1, 1_001)]
+    assert [seats.progress(number * FAR) for number in range(1, 1_001)] == [
+        brought(number) for number in range(1, 1_001)
+    ]
+    assert seats.unseen(index) == []
+    assert seats.unseen([1, FAR, 1_001 * FAR]) == [1, 1_001 * FAR]
 
 
 def test_a_seat_that_was_left_is_nobodys() -> None:
     """Whoever takes it next begins anew."""
     seats = filled(1)
     seats.leave(FAR)
-    assert seats.find(np.array([FAR])).tolist() == [-1]
+    assert seats.unseen([FAR]) == [FAR]
     assert seats.progress(FAR) == UNSEEN
     seats.take(2 * FAR)
     assert seats.progress(2 * FAR) == UNSEEN
@@ -147,10 +162,11 @@ def test_seats_come_back() -> None:
     seats, again = filled(700), Seats()
     again.restore(saved(seats))
     for number in range(1, 701):
-        assert again.progress(number * FAR) == Progress(reached=number)
+        assert again.progress(number * FAR) == brought(number)
     assert seats.changes() == again.changes() == []
     again.take(1)
-    assert len(set(again.find(np.array([1, *(FAR * n for n in range(1, 701))])).tolist())) == 701
+    assert again.progress(1) == UNSEEN
+    assert [again.progress(number * FAR) for number in (1, 700)] == [brought(1), brought(700)]
 
 
 def test_the_last_one_is_taken_out_of_the_checkpoint() -> None:
@@ -164,10 +180,72 @@ def test_the_last_one_is_taken_out_of_the_checkpoint() -> None:
     assert seats.changes() == [(KIND, "", None)]
 
 
-def test_a_damaged_table() -> None:
+def test_a_checkpoint_of_an_agent_before() -> None:
+    """A row of requests, then one for each number of theirs, in the order of `Progress`."""
+    rows = [[7, 9], [10, 20], [1, 0], *([number, -number] for number in range(2, 10)), [3, -1],
+            [-1, 4]]  # fmt: skip
+    seats = Seats()
+    seats.restore([(KIND, "", b"".join(array("q", row).tobytes() for row in rows))])
+    assert seats.progress(7) == (10, 1, *range(2, 10), 3, None)
+    assert seats.progress(9)[:2] == (20, 0)
+    assert seats.progress(9)[-2:] == (None, 4)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"1234567", bytes(8 * 12), array("q", [1, 1] + [0] * 24).tobytes(),
+     array("q", [-1] + [0] * 12).tobytes()],
+    ids=["bytes", "rows", "twice", "nobody"],
+)  # fmt: skip
+def test_a_damaged_table(body: bytes) -> None:
     """It is an error, which costs what was open and is counted."""
     with pytest.raises(msgspec.ValidationError, match="no table"):
-        Seats().restore([(KIND, "", b"1234567")])
+        Seats().restore([(KIND, "", body)])
+
+
+UNEVEN: list[tuple[str, tuple[object, ...]]] = [
+    ("take", (-1,)),
+    ("unseen", (bytes(7),)),
+    ("included", (bytes(8), b"", bytes(8), bytes(8), 1)),
+    ("included", (bytes(8), b"\0", bytes(16), bytes(8), 1)),
+    ("included", (bytes(8), b"\0", bytes(8), bytes(9), 1)),
+    ("included", (bytes(16), b"\0", bytes(8), bytes(8), 1)),
+    ("emitted", (bytes(8), b"", 1)),
+    ("emitted", (bytes(8), bytes(15), 1)),
+    ("rejected", (bytes(8), bytes(8), bytes(16))),
+    ("rejected", (bytes(16), bytes(8), bytes(16))),
+]
+
+
+@pytest.mark.parametrize(("method", "arguments"), UNEVEN)
+def test_columns_that_do_not_fit(method: str, arguments: tuple[object, ...]) -> None:
+    """They are refused, and change nothing."""
+    table = Table()
+    table.take(0)
+    before = table.table()
+    with pytest.raises(ValueError, match=r"as many of each|eight bytes|at least 0"):
+        getattr(table, method)(*arguments)
+    assert table.table() == before
+
+
+@given(st.lists(st.binary(max_size=48), min_size=4, max_size=4), st.integers())
+def test_whatever_is_given(columns: list[bytes], number: int) -> None:
+    """It is taken or refused as wrong; who has a seat stays as it is."""
+    table = Table()
+    table.take(0)
+    requests, phase, tokens, context = columns
+    calls: list[Callable[[], object]] = [
+        lambda: table.included(requests, phase, tokens, context, number),
+        lambda: table.emitted(requests, tokens, number),
+        lambda: table.rejected(requests, tokens, context),
+        lambda: table.discarded(number, number, number, number),
+        lambda: table.fill(context),
+        lambda: table.leave(number or 1),
+    ]
+    for call in calls:
+        with suppress(ValueError, OverflowError):
+            call()
+    assert table.unseen(array("q", [0, 7]).tobytes()) == [7]
 
 
 def test_a_request_that_made_room_in_its_own_step() -> None:
@@ -198,4 +276,14 @@ def test_an_end_leaves_its_seat() -> None:
     join = EngineJoin(ENGINE, Limits(step_span_ratio=0.0), anchor())
     step = StepScheduled(1, at(3), [1], bytes(1), [7], [5])
     join.feed([anchor(), arrived(), step, StepDone(1, at(8), [1]), finished()])
-    assert join.requests.seats.find(np.array([1])).tolist() == [-1]
+    assert join.requests.seats.unseen([1]) == [1]
+
+
+def test_a_result_that_accepts_drafts_of_none() -> None:
+    """Nobody's drafts were rejected; what else the result tells is kept."""
+    join = EngineJoin(ENGINE, Limits(step_span_ratio=0.0), anchor())
+    step = StepScheduled(1, at(3), [1, 2], bytes(2), [7, 7], [5, 5])
+    joined = join.feed([anchor(), step, StepDone(1, at(8), [1, 1], accepted=[0, 0])])
+    assert join.requests.progress(2).output_tokens == 1
+    assert isinstance(joined[-1], JoinedStep)
+    assert joined[-1].status == "done"
