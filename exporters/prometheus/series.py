@@ -113,10 +113,11 @@ class Counter(Series):
         if amount < 0:
             message = f"a counter cannot grow by {amount}"
             raise ValueError(message)
-        self._waiting.append(amount)
+        waiting = self._waiting
+        waiting.append(amount)
         if exemplar is not None:
             self._exemplars[0] = Exemplar(exemplar, amount, time.time())
-        if len(self._waiting) >= MOST_WAITING:
+        if len(waiting) >= MOST_WAITING:
             self.read()
 
     def _add(self, amounts: Sequence[float]) -> Sequence[float]:
@@ -173,11 +174,12 @@ class Histogram(Series):
 
     def observe(self, value: float, exemplar: dict[str, str] | None = None) -> None:
         """Add a value, which is a number, with the labels of its exemplar."""
-        self._waiting.append(value)
+        waiting = self._waiting
+        waiting.append(value)
         if exemplar is not None:
             bucket = bisect_left(self._bounds, value)
             self._exemplars[bucket] = Exemplar(exemplar, value, time.time())
-        if len(self._waiting) >= MOST_WAITING:
+        if len(waiting) >= MOST_WAITING:
             self.read()
 
     def observe_all(self, values: Iterable[float]) -> None:
