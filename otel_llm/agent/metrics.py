@@ -128,11 +128,13 @@ class AgentMetrics:
 
     def lost(self, reason: str, count: int) -> None:
         """Facts were lost."""
-        self.set.counter(Metrics.LOST_RECORDS).labels(reason).inc(count)
+        if count:
+            self.set.counter(Metrics.LOST_RECORDS).labels(reason).inc(count)
 
     def malformed(self, what: str, count: int) -> None:
         """Values were refused."""
-        self.set.counter(Metrics.MALFORMED).labels(what).inc(count)
+        if count:
+            self.set.counter(Metrics.MALFORMED).labels(what).inc(count)
 
     def state_failed(self) -> None:
         """The agent's own state could not be written."""
