@@ -113,7 +113,7 @@ class Floor:
                 pass
         if self._seconds % SCRAPE_EVERY_S == 0:
             with self._part("scrapes"):
-                self._page(self._work.registry)
+                self._page(self._work.metrics)
         self._seconds += 1
 
     def _send_oldest(self, sink: SinkName) -> bool:

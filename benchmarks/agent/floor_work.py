@@ -4,7 +4,6 @@ import tempfile
 from typing import NamedTuple
 
 import pyarrow as pa
-from prometheus_client import CollectorRegistry
 
 from benchmarks.agent.load import Load
 from benchmarks.agent.loop import POLLS, Loop
@@ -12,6 +11,7 @@ from otel_llm.agent.spool import Batch
 from otel_llm.conventions import ALL_TABLES, Table, Tables
 from otel_llm.exporters.clickhouse.rows.common import Columns
 from otel_llm.exporters.clickhouse.rows.encode import encode_columns
+from otel_llm.exporters.prometheus import MetricSet
 
 WARM_S = 5
 """So many seconds until windows of energy close and requests are told each second."""
@@ -25,12 +25,12 @@ class Work(NamedTuple):
     Attributes:
         columns: values of each block, as Python has them; lists of numbers are arrays.
         spans: batches of spans.
-        registry: series of the page.
+        metrics: series of the page.
     """
 
     columns: list[tuple[Table, Columns]]
     spans: list[Batch]
-    registry: CollectorRegistry
+    metrics: MetricSet
 
     def batches(self) -> list[Batch]:
         """Make the blocks again; spans are as they were."""
@@ -55,11 +55,11 @@ def work_of(load: Load) -> Work:
             loop.write()
             loop.take()
         batches = loop.spooled(after=before[-1].id)
-        registry = loop.agent.metrics.set.registry
+        metrics = loop.agent.metrics.set
         loop.close()
     rows = [batch for batch in batches if batch.sink == "clickhouse"]
     columns = [(_TABLES[batch.target], columns_of(batch.body)) for batch in rows]
-    work = Work(columns, [batch for batch in batches if batch.sink == "otlp"], registry)
+    work = Work(columns, [batch for batch in batches if batch.sink == "otlp"], metrics)
     again = [_content(batch.body) for batch in work.batches() if batch.sink == "clickhouse"]
     missing = _MADE - {table for table, _ in columns}
     if missing or again != [_content(batch.body) for batch in rows]:

@@ -2,5 +2,6 @@
 
 from otel_llm.exporters.prometheus.labels import TenantLabels
 from otel_llm.exporters.prometheus.metrics import MetricSet
+from otel_llm.exporters.prometheus.series import Counter, Histogram
 
-__all__ = ["MetricSet", "TenantLabels"]
+__all__ = ["Counter", "Histogram", "MetricSet", "TenantLabels"]

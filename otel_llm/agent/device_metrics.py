@@ -99,7 +99,7 @@ class DeviceMetrics:
             self._drop_untold(device)
         for event in taken.events:
             self._event(event)
-        self._metrics.counter(Metrics.DEVICE_DROPPED).inc(taken.dropped)
+        self._metrics.counter(Metrics.DEVICE_DROPPED).labels().inc(taken.dropped)
         self._note_elsewhere(taken.elsewhere)
 
     def show(self, feeds: Sequence[Feed]) -> None:

@@ -52,7 +52,7 @@ class KernelMetrics:
             counter(Metrics.KERNEL_THINNED).labels(what).inc(told[name])
         for result in _LATE:
             counter(Metrics.KERNEL_LATE).labels(result).inc(reading.late[result])
-        counter(Metrics.KERNEL_YIELDS).inc(reading.yields)
+        counter(Metrics.KERNEL_YIELDS).labels().inc(reading.yields)
 
     def left_out(self, late: LateKeeping) -> None:
         """Take over what the rate of late keeping left out."""
@@ -70,4 +70,4 @@ class KernelMetrics:
         for state in STATES:
             many = sum(report.state == state for report in found)
             gauge(Metrics.KERNEL_SHIMS).labels(state).set(many)
-        gauge(Metrics.KERNEL_COST).set(max((report.cost for report in found), default=0.0))
+        gauge(Metrics.KERNEL_COST).labels().set(max((report.cost for report in found), default=0.0))

@@ -1,7 +1,8 @@
 """The agent's Prometheus metrics: of engines, made from facts, and of itself."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from otel_llm.agent.delivery import FAILURE_REASONS
 from otel_llm.agent.device_metrics import DeviceMetrics
@@ -18,7 +19,8 @@ from otel_llm.agent.stalls import Stalls
 from otel_llm.clock import Clock
 from otel_llm.conventions import UNKNOWN_TENANT, Metrics
 from otel_llm.exporters.prometheus import MetricSet
-from otel_llm.facts.joined import Joined, JoinedRequest
+from otel_llm.facts.energy import EnergyWindow, RequestEnergy
+from otel_llm.facts.joined import Joined, JoinedRequest, JoinedStep, ProducerEvent
 from otel_llm.journal.records import KINDS
 
 LOSS_REASONS = (
@@ -69,7 +71,7 @@ class AgentMetrics:
     def read(self, journal: FollowedJournal, reading: Reading) -> None:
         """A journal was looked at."""
         for kind, count in Counter(map(type, reading.records)).items():
-            self.set.count(Metrics.RECORDS, (kind.__name__,), count)
+            self.set.counter(Metrics.RECORDS).labels(kind.__name__).inc(count)
         if journal.producer.kind == "engine":
             self._stalls.read(journal.producer.instance_id, reading.records)
         for reason, count in reading.lost.items():
@@ -115,23 +117,28 @@ class AgentMetrics:
 
     def joined(self, facts: Sequence[Joined]) -> None:
         """Facts were joined."""
-        self._engines.observe(facts)
+        kinds: defaultdict[type[Joined], list[Any]] = defaultdict(list)
         for fact in facts:
-            self._energy.observe(fact)
-            if isinstance(fact, JoinedRequest) and fact.tenant.tenant == UNKNOWN_TENANT:
-                self.set.counter(Metrics.UNKNOWN_TENANTS).inc()
+            kinds[type(fact)].append(fact)
+        requests = kinds[JoinedRequest]
+        self._engines.observe(requests, kinds[JoinedStep], kinds[ProducerEvent])
+        self._energy.observe(requests, kinds[RequestEnergy], kinds[EnergyWindow])
+        unknown = sum(request.tenant.tenant == UNKNOWN_TENANT for request in requests)
+        self.set.counter(Metrics.UNKNOWN_TENANTS).labels().inc(unknown)
 
     def lost(self, reason: str, count: int) -> None:
         """Facts were lost."""
-        self.set.count(Metrics.LOST_RECORDS, (reason,), count)
+        if count:
+            self.set.counter(Metrics.LOST_RECORDS).labels(reason).inc(count)
 
     def malformed(self, what: str, count: int) -> None:
         """Values were refused."""
-        self.set.count(Metrics.MALFORMED, (what,), count)
+        if count:
+            self.set.counter(Metrics.MALFORMED).labels(what).inc(count)
 
     def state_failed(self) -> None:
         """The agent's own state could not be written."""
-        self.set.counter(Metrics.STATE_FAILURES).inc()
+        self.set.counter(Metrics.STATE_FAILURES).labels().inc()
 
     def forget(self, names: Iterable[str]) -> None:
         """Journals of these file names were removed."""
@@ -140,7 +147,7 @@ class AgentMetrics:
 
     def show(self, journals: Sequence[FollowedJournal], spool: dict[str, int]) -> None:
         """Set the gauges of what is now."""
-        self.set.gauge(Metrics.JOURNALS).set(len(journals))
+        self.set.gauge(Metrics.JOURNALS).labels().set(len(journals))
         for sink, size in spool.items():
             self.set.gauge(Metrics.SPOOL_BYTES).labels(sink).set(size)
         open_by_service = dict.fromkeys(self._services, 0)
@@ -180,7 +187,7 @@ class AgentMetrics:
             now_ns = self._clock.monotonic_ns()
             for finished_ns in batch.ended.finished_ns:
                 waited_s = max(0, now_ns - finished_ns) / 1e9
-                self.set.histogram(Metrics.FINISH_TO_ROW).observe(waited_s)
+                self.set.histogram(Metrics.FINISH_TO_ROW).labels().observe(waited_s)
 
     def refused(self, batch: Batch) -> None:
         """A batch was refused for good."""

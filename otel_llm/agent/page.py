@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import uvicorn
-from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -22,6 +21,7 @@ from starlette.routing import Route
 from otel_llm import private_dir
 from otel_llm.agent.open_view import View
 from otel_llm.exporters.clickhouse.interface.auth import Gate
+from otel_llm.exporters.prometheus import MetricSet
 from otel_llm.exporters.prometheus.page import encoder
 from otel_llm.settings import Settings
 from otel_llm.sockets import listen
@@ -56,12 +56,12 @@ def make_gate(settings: Settings) -> Gate:
 
 
 def make_app(
-    registry: CollectorRegistry, open_view: Callable[[], View], token: str, gate: Gate
+    metrics: MetricSet, open_view: Callable[[], View], token: str, gate: Gate
 ) -> Starlette:
     """The page as an ASGI app.
 
     Args:
-        registry: the metrics.
+        metrics: what the page shows.
         open_view: what is in flight now; may wait for a lock.
         token: bearer token of `/open`.
         gate: checks Host and Origin.
@@ -74,10 +74,10 @@ def make_app(
 
         return handle
 
-    async def metrics(request: Request) -> Response:
+    async def show(request: Request) -> Response:
         # Exemplars go out only in OpenMetrics, which the scraper asks for.
         encode, content_type = encoder(request.headers.get("accept", ""))
-        body = await run_in_threadpool(encode, registry)
+        body = await run_in_threadpool(encode, metrics)
         return Response(body, headers={"content-type": content_type})
 
     async def in_flight(request: Request) -> Response:
@@ -88,7 +88,7 @@ def make_app(
             )
         return JSONResponse(await run_in_threadpool(open_view))
 
-    return Starlette(routes=[Route("/metrics", gated(metrics)), Route("/open", gated(in_flight))])
+    return Starlette(routes=[Route("/metrics", gated(show)), Route("/open", gated(in_flight))])
 
 
 class Page:

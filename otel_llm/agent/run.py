@@ -63,8 +63,7 @@ def run(settings: Settings, *, as_json: bool = False) -> None:
         )
         agent = Agent(settings, database, sinks, SYSTEM_CLOCK, boot_id(), sampler)
         token = read_or_make_token(state_dir)
-        registry = agent.metrics.set.registry
-        app = make_app(registry, agent.open_view, token, make_gate(settings))
+        app = make_app(agent.metrics.set, agent.open_view, token, make_gate(settings))
         page = Page(app, settings.agent_host, settings.agent_port)
         with _stop_signals() as stop:
             page.start()

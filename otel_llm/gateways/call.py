@@ -5,12 +5,12 @@ import secrets
 from dataclasses import dataclass, field
 
 from opentelemetry.trace import INVALID_SPAN, Span
-from prometheus_client import Histogram
 from starlette.types import Message
 
 from otel_llm.clock import MonotonicNs
 from otel_llm.context import TenantTag, TraceParent
 from otel_llm.conventions import Attr
+from otel_llm.exporters.prometheus import Histogram
 from otel_llm.facts.gateway import CallOutcome, GatewayCall, GatewayCallStarted
 from otel_llm.gateways.attempt import UpstreamAttempt
 from otel_llm.gateways.exchange import RequestReader, ResponseReader

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from prometheus_client import Histogram
-
 from otel_llm.clock import MonotonicNs
+from otel_llm.exporters.prometheus import Histogram
 from otel_llm.facts.gateway import MAX_INTER_CHUNKS
 from otel_llm.gateways import openai
 from otel_llm.gateways.openai import Asked, Event, Response, Usage
@@ -58,7 +57,7 @@ class ResponseReader:
 
     Args:
         refused: told of an event or a count that cannot be read.
-        chunk_times: makes the histogram of inter-chunk times, once they are needed.
+        chunk_times: gives where inter-chunk times go, once they are needed.
 
     Attributes:
         status: HTTP status; None if no response began.

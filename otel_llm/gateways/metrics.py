@@ -1,10 +1,10 @@
 """The gateway's own Prometheus metrics, made from its facts."""
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry
 
 from otel_llm.clock import MonotonicNs
 from otel_llm.conventions import OTHER_TENANT, Metrics
-from otel_llm.exporters.prometheus import MetricSet, TenantLabels
+from otel_llm.exporters.prometheus import Histogram, MetricSet, TenantLabels
 from otel_llm.facts.gateway import Attempt, GatewayCall
 from otel_llm.gateways.targets import Targets
 
@@ -37,7 +37,7 @@ class GatewayMetrics:
         self._duration = metrics.histogram(Metrics.CALL_DURATION)
         self._ttft = metrics.histogram(Metrics.TTFT_CALLER)
         self._inter_chunk = metrics.histogram(Metrics.INTER_CHUNK)
-        self._open = metrics.gauge(Metrics.CALLS_OPEN)
+        self._open = metrics.gauge(Metrics.CALLS_OPEN).labels()
         self._attempts = metrics.counter(Metrics.ATTEMPTS)
         self._breaker_open = metrics.gauge(Metrics.BREAKER_OPEN)
         self._transitions = metrics.counter(Metrics.BREAKER_TRANSITIONS)
@@ -49,14 +49,14 @@ class GatewayMetrics:
         self._open.inc()
 
     def inter_chunk(self, model: str | None, tenant: str) -> Histogram:
-        """The histogram of one call's inter-chunk times, in seconds. The call is being served."""
+        """Where one call's inter-chunk times go, in seconds. The call is being served."""
         return self._inter_chunk.labels(
             self._model(model, served=True), self._tenants.label(tenant)
         )
 
     def call_ended(self, call: GatewayCall) -> None:
         """A call has ended. Exemplars carry its trace id."""
-        self._open.dec()
+        self._open.inc(-1)
         served = call.outcome == "finished" or call.first_content_ns is not None
         who = (
             self._model(call.model, served=served),

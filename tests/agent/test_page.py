@@ -6,10 +6,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry, Histogram
 
 from otel_llm.agent.page import Page, make_app, make_gate, read_or_make_token
+from otel_llm.conventions import Metrics
 from otel_llm.errors import SettingError
+from otel_llm.exporters.prometheus import MetricSet
 from otel_llm.settings import Settings
 
 TOKEN = "secret"
@@ -24,10 +25,10 @@ GATE = make_gate(
 
 @pytest.fixture
 def page() -> Iterator[Page]:
-    """A page with one metric, served."""
-    registry = CollectorRegistry()
-    Histogram("seconds", "A time.", registry=registry).observe(0.3, {"trace_id": "abc"})
-    app = make_app(registry, lambda: {"requests": []}, TOKEN, GATE)
+    """Metrics of steps, served."""
+    metrics = MetricSet(("step",))
+    metrics.histogram(Metrics.STEP_DURATION).labels("m", "s").observe(0.3, {"trace_id": "abc"})
+    app = make_app(metrics, lambda: {"requests": []}, TOKEN, GATE)
     served = Page(app, "127.0.0.1", 0)
     served.start()
     yield served
@@ -38,7 +39,7 @@ def test_metrics(page: Page) -> None:
     """Plain text by default; OpenMetrics with exemplars for whoever asks for it."""
     plain = httpx.get(f"{page.url}/metrics")
     assert plain.headers["content-type"].startswith("text/plain")
-    assert "seconds_count 1.0" in plain.text
+    assert 'otel_llm_step_duration_seconds_count{model="m",service_name="s"} 1.0' in plain.text
     assert "trace_id" not in plain.text
     rich = httpx.get(f"{page.url}/metrics", headers={"accept": "application/openmetrics-text"})
     assert rich.headers["content-type"].startswith("application/openmetrics-text")
@@ -75,14 +76,14 @@ def test_token(tmp_path: Path) -> None:
 def test_an_address_that_is_taken(page: Page) -> None:
     """The error names the setting and what to do."""
     port = int(page.url.rpartition(":")[2])
-    registry = CollectorRegistry()
+    metrics = MetricSet(())
     with pytest.raises(SettingError, match=rf"agent_port: .*127.0.0.1:{port} .*already in use"):
-        Page(make_app(registry, dict, TOKEN, GATE), "127.0.0.1", port)
+        Page(make_app(metrics, dict, TOKEN, GATE), "127.0.0.1", port)
 
 
 def test_an_address_that_is_none() -> None:
     """A name that does not resolve is an error that names the setting."""
-    app = make_app(CollectorRegistry(), dict, TOKEN, GATE)
+    app = make_app(MetricSet(()), dict, TOKEN, GATE)
     with pytest.raises(SettingError, match="agent_port"):
         Page(app, "no.such.host.invalid", 0)
 

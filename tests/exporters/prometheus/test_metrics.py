@@ -5,10 +5,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from otel_llm.conventions import ALL_METRICS, Layer, Metric, Metrics
+from otel_llm.conventions import ALL_METRICS, Metric, Metrics
 from otel_llm.exporters.prometheus import MetricSet
-
-LAYERS: tuple[Layer, ...] = ("gateway", "engine", "step", "device", "agent", "store")
+from tests.exporters.prometheus.library import LAYERS
 
 
 def test_every_declaration_is_a_metric() -> None:
