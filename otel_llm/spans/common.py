@@ -20,6 +20,18 @@ SCOPE = InstrumentationScope("otel_llm", __version__)
 OK = Status(StatusCode.UNSET)
 
 
+class _Process(Resource):
+    """A resource whose hash is made once: it goes by way of JSON, and each span asks for it."""
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return super().__hash__()
+
+    def __hash__(self) -> int:
+        """As a resource's."""
+        return self._hash
+
+
 def resource(producer: Producer) -> Resource:
     """The process that the spans of a producer's facts come from."""
     return _resource(producer.service, producer.instance_id, producer.host, producer.identity)
@@ -28,7 +40,7 @@ def resource(producer: Producer) -> Resource:
 @functools.lru_cache(maxsize=1024)
 def _resource(service: str, instance_id: str, host: str, identity: Identity) -> Resource:
     own = {"service.name": service, "service.instance.id": instance_id, "host.name": host}
-    return Resource({**dict(identity.attributes()), **own})
+    return _Process({**dict(identity.attributes()), **own})
 
 
 def failed(error_type: str) -> Status:

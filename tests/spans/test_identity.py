@@ -1,6 +1,8 @@
 """Spans carry where their process runs."""
 
 import msgspec
+import pytest
+from opentelemetry.sdk.resources import Resource
 
 from otel_llm.conventions.identity import ATTRIBUTES
 from otel_llm.facts.identity import Identity
@@ -22,3 +24,11 @@ def test_resource_attributes() -> None:
 def test_every_field_has_an_attribute() -> None:
     """But the owner's, whose attribute depends on its kind."""
     assert set(Identity.__struct_fields__) - set(ATTRIBUTES) == {"k8s_owner", "k8s_owner_kind"}
+
+
+def test_a_resource_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The encoder asks with each span, and a plain resource is written as JSON to tell."""
+    known = resource(ENGINE)
+    first = hash(known)
+    monkeypatch.setattr(Resource, "__hash__", lambda _: pytest.fail("hashed again"))
+    assert hash(known) == first
