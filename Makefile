@@ -10,7 +10,7 @@ SEED ?= 0
 
 .DEFAULT_GOAL := help
 .PHONY: help venv vllm demo demo-vllm test test-benches test-stack kill-loop test-vllm collector \
-	test-collector test-alerts mutate-alerts test-wheel fuzz-otlp fuzz-cupti check-shim lint format \
+	test-collector test-alerts mutate-alerts test-wheel fuzz-otlp fuzz-cupti fuzz-agent check-shim lint format \
 	generate check-generated example bench-hooks bench-gateway bench-ingest bench-otlp bench-schema \
 	bench-store bench-collector bench-fleet bench-inserts bench-devices bench-kernels bench-agent \
 	prove-energy drill check-dashboards preview gpu-probe gpu-wheels test-gpu bench-gpu clean
@@ -83,6 +83,9 @@ fuzz-otlp: $(STAMP) ## Fuzz the OTLP decoder with clang's libFuzzer; FUZZ_S=300 
 
 fuzz-cupti: $(STAMP) ## Fuzz the CUPTI shim's buffer walker in the same way
 	PYTHON=$(BIN)/python tests/kernels/fuzz/run $(or $(FUZZ_S),60)
+
+fuzz-agent: $(STAMP) ## Fuzz the C of the agent's join in the same way
+	PYTHON=$(BIN)/python tests/agent/fuzz/run $(or $(FUZZ_S),60)
 
 check-shim: $(STAMP) ## The CUPTI shim under AddressSanitizer, valgrind and a short fuzz, where they are
 	$(BIN)/python -m pytest -q tests/kernels/test_sanitized.py
