@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 
 from otel_llm.facts.joined import Joined, JoinedKernels, JoinedRequest, JoinedStep
+from otel_llm.spans.common import SCOPE, OurSpan, resource
 from otel_llm.spans.kernel import kernel_spans
 from otel_llm.spans.request import request_spans
 from otel_llm.spans.step import step_spans
 
 
-def spans_of(fact: Joined) -> list[ReadableSpan]:
+def spans_of(fact: Joined) -> list[OurSpan]:
     """The spans that a fact gets. Calls and attempts have theirs from the gateway's own SDK."""
     if isinstance(fact, JoinedRequest):
         return request_spans(fact)
@@ -31,6 +32,15 @@ def is_sampled(fact: Joined) -> bool:
     return isinstance(fact, JoinedKernels) and fact.step is not None
 
 
-def encode(spans: Sequence[ReadableSpan]) -> bytes:
-    """An `ExportTraceServiceRequest` in protobuf, by the official encoder."""
-    return bytes(encode_spans(spans).SerializeToString())
+def encode(spans: Sequence[OurSpan]) -> bytes:
+    """An `ExportTraceServiceRequest` in protobuf, the spans of a producer together."""
+    of_producer: dict[str, list[OurSpan]] = {}
+    for each in spans:
+        of_producer.setdefault(each.producer.instance_id, []).append(each)
+    request = ExportTraceServiceRequest(resource_spans=map(_together, of_producer.values()))
+    return bytes(request.SerializeToString())
+
+
+def _together(spans: Sequence[OurSpan]) -> ResourceSpans:
+    scope = ScopeSpans(scope=SCOPE, spans=[each.span for each in spans])
+    return ResourceSpans(resource=resource(spans[0].producer), scope_spans=[scope])

@@ -11,7 +11,8 @@ from tests.agent.builders import ENGINE
 def test_resource_attributes() -> None:
     """What is known has its attribute, the owner by its kind; what is not known has none."""
     identity = Identity(k8s_pod="p", k8s_owner_kind="Job", k8s_owner="j", slurm_job_id="7")
-    made = resource(msgspec.structs.replace(ENGINE, identity=identity)).attributes
+    told = resource(msgspec.structs.replace(ENGINE, identity=identity)).attributes
+    made = {pair.key: pair.value.string_value for pair in told}
     assert (made["k8s.pod.name"], made["k8s.job.name"], made["otel_llm.slurm.job.id"]) == (
         "p", "j", "7",
     )  # fmt: skip
