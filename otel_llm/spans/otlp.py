@@ -1,6 +1,8 @@
 """Spans of joined facts, and their bytes on the wire."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
@@ -10,6 +12,13 @@ from otel_llm.spans.common import SCOPE, OurSpan, resource
 from otel_llm.spans.kernel import kernel_spans
 from otel_llm.spans.request import request_spans
 from otel_llm.spans.step import step_spans
+
+_SAMPLING: Mapping[type[Joined], Callable[[Any], object]] = {
+    JoinedRequest: attrgetter("trace.sampled"),
+    JoinedStep: attrgetter("trace"),
+    JoinedKernels: attrgetter("step"),
+}
+"""What says, by kind of fact, whether it is sampled."""
 
 
 def spans_of(fact: Joined) -> list[OurSpan]:
@@ -25,11 +34,8 @@ def spans_of(fact: Joined) -> list[OurSpan]:
 
 def is_sampled(fact: Joined) -> bool:
     """Whether a fact may get spans; most facts of a busy engine get none."""
-    if isinstance(fact, JoinedRequest):
-        return fact.trace.sampled
-    if isinstance(fact, JoinedStep):
-        return fact.trace is not None
-    return isinstance(fact, JoinedKernels) and fact.step is not None
+    sampling = _SAMPLING.get(type(fact))
+    return sampling is not None and bool(sampling(fact))
 
 
 def encode(spans: Sequence[OurSpan]) -> bytes:
