@@ -39,9 +39,13 @@ def named_together(told: Sequence[StepKernels]) -> tuple[list[int], list[str]]:
     """For each kernel of all records the index of its name, and the distinct names of all."""
     known: dict[str, int] = {}
     index: list[int] = []
+    names: list[str] = []
+    ours: list[int] = []
     for kernels in told:
-        ours = [known.setdefault(name, len(known)) for name in kernels.names]
-        index += [ours[place] for place in kernels.name_index]
+        if kernels.names != names:  # most steps have those of the step before
+            names = kernels.names
+            ours = [known.setdefault(name, len(known)) for name in names]
+        index += map(ours.__getitem__, kernels.name_index)
     return index, list(known)
 
 

@@ -192,4 +192,6 @@ def encode_columns(table: Table, columns: Columns) -> Block:
 
 
 def _array(values: Any, kind: pa.DataType) -> pa.Array:  # noqa: ANN401  list or Arrow array
-    return values.cast(kind) if isinstance(values, pa.Array) else pa.array(values, kind)
+    if isinstance(values, pa.Array):
+        return values if values.type == kind else values.cast(kind)
+    return pa.array(values, kind)

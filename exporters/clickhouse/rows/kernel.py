@@ -3,10 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
+import numpy as np
+import pyarrow as pa
+
 from otel_llm.exporters.clickhouse.rows.common import (
     ENGINE,
+    WRITER,
     Columns,
     Row,
+    as_array,
     clock_columns,
     engine_columns,
     producer_columns,
@@ -22,9 +27,7 @@ from otel_llm.facts.joined import (
 from otel_llm.facts.kernel import named_together
 
 _KERNELS = {
-    "instance_id": "producer.instance_id",
-    "service": "producer.service",
-    "host": "producer.host",
+    **WRITER,
     "dp_rank": "producer.dp_rank",
     "step_seq": "kernels.seq",
     "source": "kernels.source",
@@ -52,15 +55,10 @@ _SUMS = {
 
 def kernel_columns(facts: Sequence[JoinedKernels]) -> Columns:
     """Columns of `llm_kernels`, one entry per kernel."""
-    import numpy as np
-    import pyarrow as pa
-
-    if not facts:
-        return {}
     told = [fact.kernels for fact in facts]
     counts = [len(kernels.name_index) for kernels in told]
     shared = {**taken(facts, _KERNELS), **wall_times(facts, {"base": "kernels.base_ns"})}
-    bases = np.repeat(np.array(shared.pop("base")), counts)
+    bases = np.repeat(shared.pop("base").view(pa.int64()).to_numpy(), counts)
     index, names = named_together(told)
     starts = np.fromiter(chain.from_iterable(one.offset_ns for one in told), np.int64) + bases
     durations = np.fromiter(chain.from_iterable(one.duration_ns for one in told), np.uint64)
@@ -124,20 +122,9 @@ def step_kernel_names_columns(facts: Sequence[StepKernelNames]) -> Columns:
 
 
 def _spread(shared: Columns, counts: Sequence[int]) -> Columns:
-    """Each value as often as its count says, as dictionary or number arrays."""
-    import numpy as np
-    import pyarrow as pa
-
-    columns: Columns = {}
-    for name, values in shared.items():
-        if isinstance(values[0], str):
-            known: dict[object, int] = {}  # a dictionary may hold each value once
-            places = [known.setdefault(value, len(known)) for value in values]
-            indices = np.repeat(np.array(places, np.int32), counts)
-            columns[name] = pa.DictionaryArray.from_arrays(indices, pa.array(known, pa.string()))
-        else:
-            columns[name] = pa.array(np.repeat(np.array(values), counts))
-    return columns
+    """Each value as often as its count says."""
+    rows = pa.array(np.repeat(np.arange(len(counts)), counts))
+    return {name: as_array(values).take(rows) for name, values in shared.items()}
 
 
 def _flat(

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from otel_llm.exporters.clickhouse.rows.common import ENGINE, Columns, taken, wall_times
 from otel_llm.facts.joined import JoinedStep
-from otel_llm.facts.step import PHASE_PREFILL, Numbers, packed
+from otel_llm.facts.step import PHASE_PREFILL, Numbers, StepScheduled, packed
 
 _VALUES = {
     **ENGINE,
@@ -27,19 +27,13 @@ _VALUES = {
 def step_columns(facts: Sequence[JoinedStep]) -> Columns:
     """Columns of `llm_steps`, one entry per step."""
     batches = [fact.scheduled for fact in facts]
-    phase = _members([batch.phase for batch in batches], np.uint8)
-    tokens = _numbers([batch.tokens for batch in batches])
     results = [fact.done for fact in facts]
-    in_prefill = np.where(phase.values == PHASE_PREFILL, tokens.values, 0)
     return {
         **taken(facts, _VALUES),
         **wall_times(facts, {"scheduled": "scheduled.schedule_ns"}),
         **_perhaps(facts),
-        "prefill_tokens": tokens.sums(in_prefill),
-        "decode_tokens": tokens.sums(tokens.values - in_prefill),
+        **_phases(batches),
         "request_index": _numbers([batch.request_index for batch in batches]).lists(pa.uint64()),
-        "phase": phase.lists(pa.uint8()),
-        "tokens": tokens.lists(pa.uint32()),
         "context": _numbers([batch.context for batch in batches]).lists(pa.uint32()),
         "drafts": _numbers([batch.drafts for batch in batches]).lists(pa.uint32()),
         "emitted": _numbers([done.emitted if done else () for done in results]).lists(pa.uint32()),
@@ -52,30 +46,55 @@ def step_columns(facts: Sequence[JoinedStep]) -> Columns:
 class _Members:
     """Numbers of the members of all steps, one after another.
 
+    All of a second's are megabytes, and memory that is new costs more than what is done with it:
+    no method makes another array of that size, but for what it returns.
+
     Attributes:
         values: they.
+        ends: shape (steps + 1,); where each step's begin, and the last's end.
     """
 
     def __init__(self, values: Any, counts: Sequence[int]) -> None:  # noqa: ANN401  NumPy array
         self.values = values
-        self._ends = np.fromiter(accumulate(counts, initial=0), np.int32, len(counts) + 1)
+        self.ends = np.fromiter(accumulate(counts, initial=0), np.int32, len(counts) + 1)
 
-    def sums(self, values: Any) -> pa.Array:  # noqa: ANN401  NumPy array
-        """Values of members, added up by step."""
-        upto = np.concatenate([[0], np.cumsum(values)])
-        return pa.array(upto[self._ends[1:]] - upto[self._ends[:-1]])
+    def sums(self) -> Any:  # noqa: ANN401  NumPy array
+        """Added up by step."""
+        begins, some = self.ends[:-1], np.diff(self.ends) > 0
+        sums = np.zeros(len(some), np.int64)
+        if some.any():
+            sums[some] = np.add.reduceat(self.values, begins[some])
+        return sums
+
+    def sums_at(self, places: Any) -> Any:  # noqa: ANN401  NumPy arrays
+        """Those at some places, in their order, added up by step."""
+        upto = np.concatenate([[0], np.cumsum(self.values[places])])
+        return np.diff(upto[np.searchsorted(places, self.ends)])
 
     def lists(self, kind: pa.DataType) -> pa.Array:
         """A list for each step; raises where one of them does not fit."""
-        return pa.ListArray.from_arrays(pa.array(self._ends), pa.array(self.values).cast(kind))
+        return pa.ListArray.from_arrays(pa.array(self.ends), pa.array(self.values).cast(kind))
 
 
 def _members(parts: Sequence[Any], kind: Any) -> _Members:  # noqa: ANN401  buffers, a NumPy type
-    return _Members(np.frombuffer(bytearray().join(parts), kind), [len(part) for part in parts])
+    return _Members(np.frombuffer(b"".join(parts), kind), [len(part) for part in parts])
 
 
 def _numbers(parts: Sequence[Numbers]) -> _Members:
     return _members([packed(part) for part in parts], np.int64)
+
+
+def _phases(batches: Sequence[StepScheduled]) -> Columns:
+    """Tokens and the phases they are in, by member and added up."""
+    phase = _members([batch.phase for batch in batches], np.uint8)
+    tokens = _numbers([batch.tokens for batch in batches])
+    prefill = tokens.sums_at(np.flatnonzero(phase.values == PHASE_PREFILL))
+    return {
+        "prefill_tokens": pa.array(prefill),
+        "decode_tokens": pa.array(tokens.sums() - prefill),
+        "phase": phase.lists(pa.uint8()),
+        "tokens": tokens.lists(pa.uint32()),
+    }
 
 
 def _perhaps(facts: Sequence[JoinedStep]) -> Columns:

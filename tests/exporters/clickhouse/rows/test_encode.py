@@ -411,3 +411,49 @@ def test_the_store_fills_its_own_columns(stored: Any) -> None:  # noqa: ANN401
     [[inserted]] = stored.query("SELECT inserted FROM llm_requests").result_rows
     age = dt.datetime.now(dt.timezone.utc) - inserted.replace(tzinfo=dt.timezone.utc)
     assert dt.timedelta(0) <= age < dt.timedelta(minutes=5)
+
+
+def test_tokens_of_steps_by_phase() -> None:
+    """Each step has its own sums: with members of both phases, of one, or with none at all."""
+    batches = [[], [(0, 7), (1, 1), (0, 5)], [], [(1, 1), (1, 3)], []]
+    steps = [
+        msgspec.structs.replace(
+            STEP,
+            scheduled=msgspec.structs.replace(
+                scheduled(1, 3, ()),
+                request_index=list(range(len(batch))), context=[0] * len(batch),
+                phase=bytes(phase for phase, _ in batch), tokens=[tokens for _, tokens in batch],
+            ),
+        )
+        for batch in batches
+    ]  # fmt: skip
+    [block] = encode_blocks(steps)
+    sums = [(row["prefill_tokens"], row["decode_tokens"]) for row in decoded(block)]
+    assert sums == [(0, 0), (12, 1), (0, 0), (0, 4), (0, 0)]
+    assert [row["tokens"] for row in decoded(block)] == [[], [7, 1, 5], [], [1, 3], []]
+
+
+def test_what_facts_share_is_told_of_each() -> None:
+    """Facts of several processes and clocks, some of which have the same host, keep their own."""
+    other = msgspec.structs.replace(ENGINE, instance_id="f" * 32, dp_rank=5)
+    late = msgspec.structs.replace(anchor(), wall_ns=anchor().wall_ns + 7)
+    facts = [
+        REQUEST,
+        msgspec.structs.replace(REQUEST, producer=other),
+        msgspec.structs.replace(REQUEST, anchor=late),
+    ]
+    [block] = encode_blocks(facts)
+    assert decoded(block) == [
+        REQUEST_ROW,
+        {**REQUEST_ROW, "instance_id": "f" * 32, "dp_rank": 5},
+        {
+            **REQUEST_ROW,
+            **{
+                name: REQUEST_ROW[name] + 7  # type: ignore[operator]
+                for name in (
+                    "arrival", "queued", "scheduled", "first_token", "first_output", "last_token",
+                    "finished", "clock_offset_ns",
+                )
+            },
+        },
+    ]  # fmt: skip
