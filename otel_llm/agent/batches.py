@@ -4,14 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from opentelemetry.sdk.trace import ReadableSpan
-
 from otel_llm.agent.kernel_sums import kernel_sums
 from otel_llm.agent.spool import Batch, Ended
 from otel_llm.conventions import Tables
 from otel_llm.exporters.clickhouse.rows import Block, salvage_blocks
 from otel_llm.facts.joined import Joined, JoinedKernels, JoinedRequest, JoinedStep
 from otel_llm.isolation import Guard, salvage
+from otel_llm.spans.common import OurSpan
 from otel_llm.spans.otlp import encode, is_sampled, spans_of
 
 SPANS_PER_BATCH = 2_000
@@ -76,5 +75,5 @@ def _rows(block: Block, facts: Sequence[Joined], boot_id: str) -> Batch:
     return Batch("clickhouse", block.table.name, block.rows, block.body, ended)
 
 
-def _spans(spans: Sequence[ReadableSpan]) -> Batch:
+def _spans(spans: Sequence[OurSpan]) -> Batch:
     return Batch("otlp", "traces", len(spans), encode(spans))

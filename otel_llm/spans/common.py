@@ -1,13 +1,17 @@
-"""What all our spans share: resource, scope, contexts."""
+"""What all our spans share: resource, scope, contexts. Spans are the messages that are sent."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
-from opentelemetry.util.types import AttributeValue
+from opentelemetry.proto.common.v1.common_pb2 import (
+    AnyValue,
+    ArrayValue,
+    InstrumentationScope,
+    KeyValue,
+)
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, SpanFlags, Status
 
 from otel_llm import __version__
 from otel_llm.clock import EpochNs
@@ -15,21 +19,20 @@ from otel_llm.facts import Producer
 from otel_llm.facts.identity import Identity
 from otel_llm.facts.joined import SpanIds
 
-Attributes = Mapping[str, AttributeValue]
-SCOPE = InstrumentationScope("otel_llm", __version__)
-OK = Status(StatusCode.UNSET)
+Value = str | bool | int | float | Sequence[str]
+Attributes = Mapping[str, Value]
+SCOPE = InstrumentationScope(name="otel_llm", version=__version__)
+OK = Status()
+LOCAL = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
+REMOTE = LOCAL | SpanFlags.SPAN_FLAGS_CONTEXT_IS_REMOTE_MASK
+"""Whether a span's parent, or what a link leads to, is known to be of another process."""
 
 
-class _Process(Resource):
-    """A resource whose hash is made once: it goes by way of JSON, and each span asks for it."""
+class OurSpan(NamedTuple):
+    """A span, and the producer whose it is."""
 
-    @functools.cached_property
-    def _hash(self) -> int:
-        return super().__hash__()
-
-    def __hash__(self) -> int:
-        """As a resource's."""
-        return self._hash
+    producer: Producer
+    span: Span
 
 
 def resource(producer: Producer) -> Resource:
@@ -40,19 +43,17 @@ def resource(producer: Producer) -> Resource:
 @functools.lru_cache(maxsize=1024)
 def _resource(service: str, instance_id: str, host: str, identity: Identity) -> Resource:
     own = {"service.name": service, "service.instance.id": instance_id, "host.name": host}
-    return _Process({**dict(identity.attributes()), **own})
+    return Resource(attributes=pairs({**dict(identity.attributes()), **own}))
 
 
 def failed(error_type: str) -> Status:
     """An error's status; its class also stands in `error.type`."""
-    return Status(StatusCode.ERROR, error_type)
+    return Status(code=Status.STATUS_CODE_ERROR, message=error_type)
 
 
-def context(trace_id: str, span_id: str, *, is_remote: bool = False) -> SpanContext:
-    """Ids in hex as a span context."""
-    return SpanContext(
-        int(trace_id, 16), int(span_id, 16), is_remote, TraceFlags(TraceFlags.SAMPLED)
-    )
+def pairs(attributes: Attributes) -> list[KeyValue]:
+    """Attributes as messages."""
+    return [KeyValue(key=key, value=_value(value)) for key, value in attributes.items()]
 
 
 def child(
@@ -61,8 +62,8 @@ def child(
     producer: Producer,
     name: str,
     interval: tuple[EpochNs, EpochNs],
-    attributes: Attributes | None = None,
-) -> ReadableSpan:
+    attributes: Sequence[KeyValue] = (),
+) -> OurSpan:
     """A span inside one of ours, of the same process.
 
     Args:
@@ -74,15 +75,28 @@ def child(
         attributes: what else is known.
     """
     start, end = interval
-    return ReadableSpan(
+    span = Span(
+        trace_id=bytes.fromhex(parent.trace_id),
+        span_id=bytes.fromhex(span_id),
+        parent_span_id=bytes.fromhex(parent.span_id),
         name=name,
-        context=context(parent.trace_id, span_id),
-        parent=context(parent.trace_id, parent.span_id),
-        resource=resource(producer),
-        attributes=attributes or {},
-        kind=SpanKind.INTERNAL,
-        start_time=start,
-        end_time=max(start, end),
-        instrumentation_scope=SCOPE,
+        attributes=attributes,
+        kind=Span.SPAN_KIND_INTERNAL,
+        start_time_unix_nano=start,
+        end_time_unix_nano=max(start, end),
         status=OK,
+        flags=LOCAL,
     )
+    return OurSpan(producer, span)
+
+
+def _value(value: Value) -> AnyValue:
+    if isinstance(value, str):
+        return AnyValue(string_value=value)
+    if isinstance(value, bool):
+        return AnyValue(bool_value=value)
+    if isinstance(value, int):
+        return AnyValue(int_value=value)
+    if isinstance(value, float):
+        return AnyValue(double_value=value)
+    return AnyValue(array_value=ArrayValue(values=[_value(each) for each in value]))

@@ -1,17 +1,27 @@
 """Spans of joined facts, and their bytes on the wire."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
 
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 
 from otel_llm.facts.joined import Joined, JoinedKernels, JoinedRequest, JoinedStep
+from otel_llm.spans.common import SCOPE, OurSpan, resource
 from otel_llm.spans.kernel import kernel_spans
 from otel_llm.spans.request import request_spans
 from otel_llm.spans.step import step_spans
 
+_SAMPLING: Mapping[type[Joined], Callable[[Any], object]] = {
+    JoinedRequest: attrgetter("trace.sampled"),
+    JoinedStep: attrgetter("trace"),
+    JoinedKernels: attrgetter("step"),
+}
+"""What says, by kind of fact, whether it is sampled."""
 
-def spans_of(fact: Joined) -> list[ReadableSpan]:
+
+def spans_of(fact: Joined) -> list[OurSpan]:
     """The spans that a fact gets. Calls and attempts have theirs from the gateway's own SDK."""
     if isinstance(fact, JoinedRequest):
         return request_spans(fact)
@@ -24,13 +34,19 @@ def spans_of(fact: Joined) -> list[ReadableSpan]:
 
 def is_sampled(fact: Joined) -> bool:
     """Whether a fact may get spans; most facts of a busy engine get none."""
-    if isinstance(fact, JoinedRequest):
-        return fact.trace.sampled
-    if isinstance(fact, JoinedStep):
-        return fact.trace is not None
-    return isinstance(fact, JoinedKernels) and fact.step is not None
+    sampling = _SAMPLING.get(type(fact))
+    return sampling is not None and bool(sampling(fact))
 
 
-def encode(spans: Sequence[ReadableSpan]) -> bytes:
-    """An `ExportTraceServiceRequest` in protobuf, by the official encoder."""
-    return bytes(encode_spans(spans).SerializeToString())
+def encode(spans: Sequence[OurSpan]) -> bytes:
+    """An `ExportTraceServiceRequest` in protobuf, the spans of a producer together."""
+    of_producer: dict[str, list[OurSpan]] = {}
+    for each in spans:
+        of_producer.setdefault(each.producer.instance_id, []).append(each)
+    request = ExportTraceServiceRequest(resource_spans=map(_together, of_producer.values()))
+    return bytes(request.SerializeToString())
+
+
+def _together(spans: Sequence[OurSpan]) -> ResourceSpans:
+    scope = ScopeSpans(scope=SCOPE, spans=[each.span for each in spans])
+    return ResourceSpans(resource=resource(spans[0].producer), scope_spans=[scope])

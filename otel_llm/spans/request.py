@@ -7,44 +7,43 @@ are not in it: a step serves many requests and links to them.
 
 from collections.abc import Iterator
 
-from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.trace import SpanKind, Status
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from otel_llm.clock import MonotonicNs
 from otel_llm.conventions import Attr, EventName, SpanName
 from otel_llm.facts.energy import RequestJoules
 from otel_llm.facts.joined import JoinedRequest
-from otel_llm.spans.common import OK, SCOPE, Attributes, child, context, failed, resource
+from otel_llm.spans.common import LOCAL, OK, REMOTE, Attributes, OurSpan, child, failed, pairs
 from otel_llm.spans.ids import span_id
 
 
-def request_spans(fact: JoinedRequest) -> list[ReadableSpan]:
+def request_spans(fact: JoinedRequest) -> list[OurSpan]:
     """A request as a tree of spans. Empty if it is not sampled."""
     if not fact.trace.sampled:
         return []
     return [_request(fact), *_phases(fact)]
 
 
-def _request(fact: JoinedRequest) -> ReadableSpan:
+def _request(fact: JoinedRequest) -> OurSpan:
     trace = fact.trace
     start = fact.anchor.wall(fact.arrived.arrival_ns)
-    parent = trace.parent_span_id
-    return ReadableSpan(
+    span = Span(
+        trace_id=bytes.fromhex(trace.trace_id),
+        span_id=bytes.fromhex(trace.span_id),
+        parent_span_id=bytes.fromhex(trace.parent_span_id),
         name=SpanName.REQUEST,
-        context=context(trace.trace_id, trace.span_id),
-        parent=context(trace.trace_id, parent, is_remote=True) if parent else None,
-        resource=resource(fact.producer),
-        attributes={**_arrival(fact), **_end(fact)},
+        attributes=pairs({**_arrival(fact), **_end(fact)}),
         events=[_resumed(fact, index) for index in range(len(fact.resumed))],
-        kind=SpanKind.SERVER,
+        kind=Span.SPAN_KIND_SERVER,
         status=_status(fact),
-        start_time=start,
-        end_time=max(start, fact.anchor.wall(fact.finished.finished_ns)),
-        instrumentation_scope=SCOPE,
+        start_time_unix_nano=start,
+        end_time_unix_nano=max(start, fact.anchor.wall(fact.finished.finished_ns)),
+        flags=REMOTE if trace.parent_span_id else LOCAL,
     )
+    return OurSpan(fact.producer, span)
 
 
-def _phases(fact: JoinedRequest) -> Iterator[ReadableSpan]:
+def _phases(fact: JoinedRequest) -> Iterator[OurSpan]:
     if fact.producer.kind == "frontend":  # of such a request no core has told its phases
         return
     end = fact.finished
@@ -67,7 +66,7 @@ def _first(stamp: MonotonicNs | None, otherwise: MonotonicNs) -> MonotonicNs:
     return otherwise if stamp is None else stamp
 
 
-def _phase(fact: JoinedRequest, name: str, start: MonotonicNs, end: MonotonicNs) -> ReadableSpan:
+def _phase(fact: JoinedRequest, name: str, start: MonotonicNs, end: MonotonicNs) -> OurSpan:
     own = span_id(fact.producer.instance_id, "request", fact.arrived.index, name)
     interval = (fact.anchor.wall(start), fact.anchor.wall(end))
     return child(fact.trace, own, fact.producer, name, interval)
@@ -162,10 +161,8 @@ def _status(fact: JoinedRequest) -> Status:
     return failed(_error_type(fact)) if _has_failed(fact) else OK
 
 
-def _resumed(fact: JoinedRequest, index: int) -> Event:
+def _resumed(fact: JoinedRequest, index: int) -> Span.Event:
     resumed = fact.resumed[index]
-    return Event(
-        EventName.RESUMED,
-        {Attr.STEP_SEQ: resumed.step_seq, Attr.CONTEXT_TOKENS: resumed.context},
-        fact.anchor.wall(resumed.at_ns),
-    )
+    told = {Attr.STEP_SEQ: resumed.step_seq, Attr.CONTEXT_TOKENS: resumed.context}
+    at = fact.anchor.wall(resumed.at_ns)
+    return Span.Event(name=EventName.RESUMED, attributes=pairs(told), time_unix_nano=at)

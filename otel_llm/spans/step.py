@@ -2,12 +2,11 @@
 
 import functools
 
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import Link, SpanKind
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from otel_llm.conventions import Attr, SpanName
 from otel_llm.facts.joined import JoinedStep, SpanIds
-from otel_llm.spans.common import OK, SCOPE, Attributes, context, failed, resource
+from otel_llm.spans.common import LOCAL, OK, Attributes, OurSpan, failed, pairs
 from otel_llm.spans.ids import is_sampled, span_id, trace_id
 
 
@@ -26,25 +25,29 @@ def step_ids(instance_id: str, seq: int, ratio: float) -> SpanIds | None:
     return SpanIds(trace, span_id(instance_id, "step", seq))
 
 
-def step_spans(fact: JoinedStep) -> list[ReadableSpan]:
+def step_spans(fact: JoinedStep) -> list[OurSpan]:
     """A step as a span. Empty if it is not sampled."""
     if fact.trace is None:
         return []
     start = fact.anchor.wall(fact.scheduled.schedule_ns)
-    return [
-        ReadableSpan(
-            name=SpanName.STEP,
-            context=context(fact.trace.trace_id, fact.trace.span_id),
-            resource=resource(fact.producer),
-            attributes=_attributes(fact),
-            links=[Link(context(link.trace_id, link.span_id)) for link in fact.links],
-            kind=SpanKind.INTERNAL,
-            status=failed("engine_died") if fact.status == "in_flight" else OK,
-            start_time=start,
-            end_time=max(start, fact.anchor.wall(fact.ended_ns)),
-            instrumentation_scope=SCOPE,
-        )
-    ]
+    span = Span(
+        trace_id=bytes.fromhex(fact.trace.trace_id),
+        span_id=bytes.fromhex(fact.trace.span_id),
+        name=SpanName.STEP,
+        attributes=pairs(_attributes(fact)),
+        links=map(_link, fact.links),
+        kind=Span.SPAN_KIND_INTERNAL,
+        status=failed("engine_died") if fact.status == "in_flight" else OK,
+        start_time_unix_nano=start,
+        end_time_unix_nano=max(start, fact.anchor.wall(fact.ended_ns)),
+        flags=LOCAL,
+    )
+    return [OurSpan(fact.producer, span)]
+
+
+def _link(ids: SpanIds) -> Span.Link:
+    trace_id, span_id = bytes.fromhex(ids.trace_id), bytes.fromhex(ids.span_id)
+    return Span.Link(trace_id=trace_id, span_id=span_id, flags=LOCAL)
 
 
 def _attributes(fact: JoinedStep) -> Attributes:
