@@ -130,10 +130,10 @@ class FakeSinks:
         if sink == "otlp":
             self._store_spans(body)
             return
-        whole = pa.input_stream(io.BytesIO(body), compression="zstd").read()
-        query, _, plain = whole.partition(b"\n")
-        head = _INSERT.match(query.decode())
+        [query] = parse_qs(urlsplit(path).query)["query"]
+        head = _INSERT.match(query)
         assert head is not None, query
+        plain = pa.input_stream(io.BytesIO(body), compression="zstd").read()
         if head[2] == "Native":
             self.native.append(plain)
             return
