@@ -286,7 +286,7 @@ def test_open_facts_that_cannot_be_decoded(bench: Bench, caplog: pytest.LogCaptu
     journal = bench.engine()
     journal.write(arrived(1))
     bench.turn()
-    _damage(bench, "UPDATE open_facts SET body = x'c1' WHERE kind = 'request'")
+    _damage(bench, "UPDATE open_facts SET body = x'c1' WHERE kind = 'request.rows'")
     serve(journal, 2)
     bench.turn()
     assert bench.lost("undecodable") == 1

@@ -86,8 +86,17 @@ def test_a_missing_extra_names_the_pip_command(
     assert "Traceback" not in done.stderr
 
 
+def _cpu_s(code: str) -> tuple[float, str]:
+    """CPU time of a program, and what it wrote to stderr."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return spent, done.stderr.decode().strip()
+
+
 def test_help_is_quick() -> None:
-    """Help loads nothing heavy, and takes under 0.3 s of CPU."""
+    """Help loads nothing heavy, and takes no more than some times what its library takes alone."""
     code = (
         "import sys; sys.argv = ['otel-llm', '--help']\n"
         "from otel_llm.cli.main import app\n"
@@ -96,14 +105,10 @@ def test_help_is_quick() -> None:
         "print(sorted({'rich', 'httpx', 'clickhouse_connect', 'chdb', 'pyarrow', 'numpy'}"
         " & set(sys.modules)), file=sys.stderr)"
     )
-    times = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-        assert done.stderr.decode().strip() == "[]"
-    assert min(times) < 0.3
+    # In turns: how fast the machine is, and who else works on it, weighs on both.
+    runs = [(_cpu_s(code), _cpu_s("import typer")) for _ in range(3)]
+    assert {said for (_, said), _ in runs} == {"[]"}
+    assert min(help_s for (help_s, _), _ in runs) < 4 * min(alone_s for _, (alone_s, _) in runs)
 
 
 def test_a_reader_that_leaves() -> None:
