@@ -49,9 +49,9 @@ def render(result: dict[str, Any]) -> str:
             "|---|---|---|---|---|",
             *_lines(result),
             "",
-            METHOD,
+            result["method"],
             "",
-            OWED,
+            result["owed"],
             "",
         ]
     )

@@ -2,7 +2,7 @@
 
 from otel_llm.conventions import Metrics
 from otel_llm.dashboards.grafana.board import Board, Row
-from otel_llm.dashboards.grafana.fields import AMBER, GREEN, RED, Column, Limits
+from otel_llm.dashboards.grafana.fields import AMBER, GREEN, GREY, RED, Column, Limits
 from otel_llm.dashboards.grafana.panels import About, Panel
 from otel_llm.dashboards.grafana.targets import Prom
 from otel_llm.dashboards.links import to_board
@@ -126,7 +126,7 @@ _HEALTH = Row("Health", (
               f"`{Metrics.DEVICE_THROTTLED.name}`",
               "Power: its limit. Thermal: cooling. Each makes steps slower and joules per token "
               "change."),
-        width=12, states=(("0", "free", GREEN), ("1", "held down", AMBER)), links=(_ENGINE,),
+        width=8, states=(("0", "free", GREEN), ("1", "held down", AMBER)), links=(_ENGINE,),
     ),
     Panel(
         "State", "state-timeline",
@@ -134,7 +134,18 @@ _HEALTH = Row("Health", (
                       legend=_GPU),),
         About("Whether each device can be read.", f"`{Metrics.HW_STATUS.name}`",
               "Lost: it fell off the bus or its driver died. See XIDs and the kernel log."),
-        width=12, states=(("1", "ok", GREEN), ("0", "lost", RED)),
+        width=8, states=(("1", "ok", GREEN), ("0", "lost", RED)),
+    ),
+    Panel(
+        "Read by another agent", "state-timeline",
+        (promql.value(Metrics.DEVICE_ELSEWHERE, "hw_name", "hw_id", how="max", legend=_GPU),),
+        About("Devices that an agent leaves to another one of its host, and whether it misses "
+              "them. Empty: one agent on each node.",
+              f"`{Metrics.DEVICE_ELSEWHERE.name}`",
+              "Missed: engines that the agent watches are on it, and their requests have none of "
+              "its energy. Stop one of both agents."),
+        width=8, states=(("0", "not missed", GREY), ("1", "missed", AMBER)),
+        links=(to_board("energy", "Energy", ()),),
     ),
     Panel(
         "Events", "table",

@@ -254,6 +254,7 @@ class Agent:
         }
 
     def _take_devices(self, *, last: bool = False) -> None:
+        self._sampler.prefer(self._journals.devices)
         taken = self._sampler.take(last=last)
         self.metrics.devices.taken(taken)
         self._energy.let_go(taken.taken_over)

@@ -1,7 +1,7 @@
 """Metrics of devices, made from what the sampler hands over."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, TypeAlias
 
 from otel_llm.conventions import Metric, Metrics
@@ -100,7 +100,7 @@ class DeviceMetrics:
         for event in taken.events:
             self._event(event)
         self._metrics.counter(Metrics.DEVICE_DROPPED).labels().inc(taken.dropped)
-        self._note_elsewhere(taken.elsewhere)
+        self._note_elsewhere(taken.elsewhere, taken.missed)
 
     def show(self, feeds: Sequence[Feed]) -> None:
         """Set what is now of each source."""
@@ -119,7 +119,7 @@ class DeviceMetrics:
                     cost.unsupported
                 )
 
-    def _note_elsewhere(self, devices: Sequence[Device]) -> None:
+    def _note_elsewhere(self, devices: Sequence[Device], missed: Collection[str]) -> None:
         """What another agent reads is its to show and to count."""
         gauge = self._metrics.gauge(Metrics.DEVICE_ELSEWHERE)
         for device in devices:
@@ -127,7 +127,7 @@ class DeviceMetrics:
                 self._drop_gauges(device.id)
                 for name in _COUNTERS:
                     self._counters.pop((_who(device), name), None)
-                gauge.labels(*_labels(device)).set(1)
+            gauge.labels(*_labels(device)).set(int(device.id in missed))
         now = {_labels(device) for device in devices}
         for labels in self._elsewhere - now:
             gauge.remove(*labels)

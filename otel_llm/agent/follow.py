@@ -12,6 +12,7 @@ from otel_llm.agent.gateway_join import GatewayJoin
 from otel_llm.agent.hygiene import clean_producer
 from otel_llm.agent.join import Join, Limits
 from otel_llm.agent.open_facts import Change
+from otel_llm.agent.open_requests import facts_in
 from otel_llm.agent.worker_join import WorkerJoin
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
 from otel_llm.facts import Producer
@@ -138,8 +139,9 @@ def make_join(
             _log.error("%s: what was open is damaged and lost (%s)", saved.name, error)
             join = kind(producer, limits, now)
             join.restore(saved.state.join, [])
-            join.lost["undecodable"] += len(saved.open_facts)
-            join.note_lost(0, len(saved.open_facts))
+            lost = facts_in(saved.open_facts)
+            join.lost["undecodable"] += lost
+            join.note_lost(0, lost)
     return join
 
 

@@ -62,6 +62,11 @@ class Journals:
         """Those being read."""
         return list(self._followed.values())
 
+    @property
+    def devices(self) -> set[str]:
+        """UUIDs of devices and MIG instances that engines name whose journals are being read."""
+        return {name for one in self._followed.values() for name in one.producer.devices}
+
     def discover(self) -> int:
         """Open new journals, and remove those whose time is over.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from otel_llm.agent import seats
 from otel_llm.agent.open_facts import Change, Key, OpenFacts, OpenRequest
 from otel_llm.agent.seats import Progress, Seats
 from otel_llm.agent.shared_rows import SharedRows
@@ -86,6 +87,12 @@ class OpenRequests(OpenFacts[OpenRequest]):
             self._rows.discard(key)
         self._told, self._moved = bool(told), len(self._facts) != len(numbers) or not told
         self.seats.restore(saved)
+
+
+def facts_in(saved: Sequence[tuple[str, Key, bytes]]) -> int:
+    """How many facts saved rows tell of, damaged ones too: those open, and one a row else."""
+    shared = (KIND, seats.KIND)
+    return sum(len(body) // 8 if kind == OPEN else kind not in shared for kind, _, body in saved)
 
 
 def _numbers(body: bytes) -> list[int]:

@@ -428,8 +428,9 @@ class Metrics:
     )  # fmt: skip
     DEVICE_ELSEWHERE = Metric(
         "otel_llm_device_elsewhere", "gauge", "device", "1", _HW,
-        "1 for each device that this agent does not read: another agent of the host has it, "
-        "or it cannot be claimed (see the log).",
+        "Each device that this agent does not read. 1: it is missed, for another agent of the host "
+        "has it although engines of this one are on it, or it cannot be claimed (see the log). "
+        "0: it is left to another agent, and nothing is missing here.",
     )  # fmt: skip
     DEVICE_DROPPED = Metric(
         "otel_llm_device_dropped_samples_total", "counter", "device", "1", (),

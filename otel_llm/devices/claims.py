@@ -1,25 +1,27 @@
 """One agent of a host reads a device: it holds a lock, in a directory that all agents share.
 
-A lock (`flock`) goes with its process, however that ends. The file stays: it says whose the claim
-is, or was last, so that an agent that comes back knows whether another has metered since.
+The lock's file says whose the claim is, or was last, so that an agent that comes back knows whether
+another has metered since. A second lock is held by an agent whose engines are on the device: who
+meters it without any leaves it to that one.
 """
 
-import errno
-import fcntl
 import logging
 import os
-import stat
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 from otel_llm.clock import Clock
+from otel_llm.devices.shared_lock import SharedLock
 from otel_llm.facts.device import Device
 
 AGAIN_NS = 5_000_000_000
 """How often a claim that another agent has is tried again, and one of ours is looked after."""
-_MOST_BYTES = 128
+
+Why = Literal["", "elsewhere", "unusable", "left"]
 
 _log = logging.getLogger("otel_llm.agent")
 
@@ -32,16 +34,53 @@ class Unclaimed:
         """Devices that are not read here, because another agent has the claim."""
         return ()
 
+    @property
+    def missed(self) -> Collection[str]:
+        """Ids of those that should be: engines of ours are on them, or nobody can claim them."""
+        return ()
+
     def take_over(self) -> Sequence[str]:
         """Ids of devices, since the last call, whose claim another agent had before us."""
         return ()
 
-    def holds(self, device: Device) -> bool:  # noqa: ARG002  all of them
-        """Whether what is read of a device is this agent's to tell; claims it if it can."""
+    def prefer(self, names: Collection[str]) -> None:
+        """Engines of this agent are on these: UUIDs of devices or MIG instances."""
+
+    def holds(self, device: Device, at_ns: int) -> bool:  # noqa: ARG002  all of them
+        """Whether what was read of a device is this agent's to tell; claims it if it can.
+
+        Args:
+            device: which.
+            at_ns: when it was read, in monotonic nanoseconds.
+        """
         return True
 
     def release(self) -> None:
         """Let go of all claims, for good."""
+
+
+class _Claim:
+    """The locks of one device, and how we stand with them.
+
+    Attributes:
+        meter: whoever has it reads the device.
+        engines: whoever has it has engines on the device.
+        held: whether the device was ours when we last looked.
+        since_ns: earlier readings are another agent's to tell, in monotonic nanoseconds.
+        again_ns: when to look next.
+        refused: the device, while it is not ours.
+        why: it is not.
+    """
+
+    def __init__(self, directory: Path, device_id: str, whose: str) -> None:
+        name, text = quote(device_id, safe=""), f"{whose} pid {os.getpid()}"
+        self.meter = SharedLock(directory / f"meter-{name}", text)
+        self.engines = SharedLock(directory / f"engines-{name}", text)
+        self.held = False
+        self.since_ns = 0
+        self.again_ns = 0
+        self.refused: Device | None = None
+        self.why: Why = ""
 
 
 class Claims(Unclaimed):
@@ -60,16 +99,26 @@ class Claims(Unclaimed):
         self._clock = clock
         self._lock = threading.Lock()
         self._over = False
-        self._held: dict[str, int] = {}
-        self._refused: dict[str, Device] = {}
-        self._again_ns: dict[str, int] = {}
+        self._claims: dict[str, _Claim] = {}
+        self._preferred: Collection[str] = frozenset()
+        self._parents: dict[str, str] = {}
         self._taken_over: list[str] = []
 
     @property
     def elsewhere(self) -> Sequence[Device]:
         """As `Unclaimed` says."""
         with self._lock:
-            return list(self._refused.values())
+            return [claim.refused for claim in self._claims.values() if claim.refused is not None]
+
+    @property
+    def missed(self) -> Collection[str]:
+        """As `Unclaimed` says."""
+        with self._lock:
+            wanted = self._wanted()
+            return {
+                name for name, claim in self._claims.items()
+                if claim.refused is not None and (name in wanted or claim.why == "unusable")
+            }  # fmt: skip
 
     def take_over(self) -> Sequence[str]:
         """As `Unclaimed` says."""
@@ -77,143 +126,97 @@ class Claims(Unclaimed):
             taken, self._taken_over = self._taken_over, []
             return taken
 
-    def holds(self, device: Device) -> bool:
+    def prefer(self, names: Collection[str]) -> None:
+        """As `Unclaimed` says. Others hear of it within `AGAIN_NS`."""
+        if names == self._preferred:
+            return
+        with self._lock:
+            self._preferred = names
+            for claim in self._claims.values():
+                claim.again_ns = 0
+
+    def holds(self, device: Device, at_ns: int) -> bool:
         """As `Unclaimed` says. A recording is none of this machine's devices: no claim."""
         if device.source == "replay":
             return True
         with self._lock:
+            if device.mig:
+                self._parents[device.mig] = device.id
+            claim = self._claims.get(device.id)
+            if claim is None:
+                claim = _Claim(self._directory, device.id, self._whose)
+                self._claims[device.id] = claim
             now_ns = self._clock.monotonic_ns()
-            if not self._over and now_ns >= self._again_ns.get(device.id, now_ns):
-                self._again_ns[device.id] = now_ns + AGAIN_NS
-                self._claim(device)
-            return device.id in self._held
+            if not self._over and now_ns >= claim.again_ns:
+                claim.again_ns = now_ns + AGAIN_NS
+                self._look(device, claim, now_ns)
+            return claim.held and at_ns >= claim.since_ns
 
     def release(self) -> None:
         """As `Unclaimed` says."""
         with self._lock:
             self._over = True
-            while self._held:
-                os.close(self._held.popitem()[1])
+            for claim in self._claims.values():
+                claim.held = False
+                claim.meter.release()
+                claim.engines.release()
 
-    def _claim(self, device: Device) -> None:
-        path = self._directory / f"meter-{quote(device.id, safe='')}"
-        held = self._held.get(device.id)
-        if held is not None:
-            if _is_at(held, path):
+    def _wanted(self) -> set[str]:
+        """Ids of devices that engines of ours are on."""
+        return {self._parents.get(name, name) for name in self._preferred}
+
+    def _look(self, device: Device, claim: _Claim, now_ns: int) -> None:
+        """Claim a device, or leave it to an agent whose engines are on it while none of ours is."""
+        wanted = device.id in self._wanted()
+        if not wanted:
+            claim.engines.release()
+            if claim.engines.is_anothers():
+                claim.meter.release()
+                self._refuse(device, claim, "left")
                 return
-            os.close(self._held.pop(device.id))  # somebody removed the file: others can claim it
         try:
-            file, before = _take(path, self._whose)
+            fresh = not claim.meter.is_held
+            claim.held = claim.meter.take()
         except OSError as error:
-            self._refuse(device, _UNUSABLE.format(path=path, error=error.strerror))
+            claim.engines.release()  # we could not read it if it were left to us
+            self._refuse(device, claim, "unusable", path=claim.meter.path, error=error.strerror)
             return
-        if file is None:
-            self._refuse(device, _ELSEWHERE.format(pid=_pid(before)))
-            return
-        self._held[device.id] = file
-        if before.partition(" ")[0] not in ("", self._whose):
+        if wanted:
+            with suppress(OSError):
+                claim.engines.take()
+        if not claim.held:
+            self._refuse(device, claim, "elsewhere", pid=_pid(claim.meter.said))
+        elif fresh:
+            self._accept(device, claim, now_ns)
+
+    def _accept(self, device: Device, claim: _Claim, now_ns: int) -> None:
+        """The claim is ours since now."""
+        if claim.meter.said.partition(" ")[0] not in ("", self._whose):
+            claim.since_ns = now_ns
             self._taken_over.append(device.id)
-        if self._refused.pop(device.id, None) is not None:
+        if claim.refused is not None:
             _log.warning("%s is read by this agent from now on", device.id)
+        claim.refused, claim.why = None, ""
 
-    def _refuse(self, device: Device, why: str) -> None:
-        if device.id not in self._refused:
-            _log.warning(
-                "%s %s. Until then this agent does not read it, for its energy would be charged "
-                "twice; requests of its engines have none of it. It is tried again every %d s",
-                device.id,
-                why,
-                AGAIN_NS // 1_000_000_000,
-            )
-        self._refused[device.id] = device
+    def _refuse(self, device: Device, claim: _Claim, why: Why, **what: object) -> None:
+        if claim.why != why:
+            level = logging.INFO if why == "left" else logging.WARNING
+            _log.log(level, "%s %s", device.id, _TEXTS[why].format(**what, again=_AGAIN))
+        claim.held, claim.refused, claim.why = False, device, why
 
 
-_ELSEWHERE = (
-    "is read by another agent on this host ({pid}). Stop one of both, or set OTEL_LLM_DEVICES=none "
-    "for it"
+_AGAIN = (
+    "Until then this agent does not read it, for its energy would be charged twice; requests of "
+    f"its engines have none of it. It is tried again every {AGAIN_NS // 1_000_000_000} s"
 )
-_UNUSABLE = (
-    "cannot be claimed: {path} cannot be used ({error}). Let this user write there, or name a "
-    "directory that all agents of the host share in OTEL_LLM_DEVICE_CLAIM_DIR"
-)
-
-
-def _take(path: Path, whose: str) -> tuple[int | None, str]:
-    """Claim a file.
-
-    Returns:
-        The open file that holds the claim, None if another process does; and what the file said.
-
-    Raises:
-        OSError: it cannot be used.
-    """
-    file = _open(path)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not _is_at(file, path):
-            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
-        said = _said(file)
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{whose} pid {os.getpid()}\n".encode(), 0)
-    except BlockingIOError:
-        said = _said(file)
-        os.close(file)
-        return None, said
-    except OSError:
-        os.close(file)
-        raise
-    return file, said
-
-
-def _open(path: Path) -> int:
-    """Open a claim's file, for agents of all users; make it if need be.
-
-    It is opened before it is made: in a directory that all may write to, `fs.protected_regular`
-    forbids O_CREAT on another user's file.
-    """
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    directory = _directory(path.parent)
-    try:
-        file = os.open(path.name, flags, dir_fd=directory)
-    except FileNotFoundError:
-        file = os.open(path.name, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory)
-        os.fchmod(file, 0o666)  # the umask would keep other users' agents out
-    finally:
-        os.close(directory)
-    status = os.fstat(file)
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:  # we shall write into it
-        os.close(file)
-        raise OSError(errno.EINVAL, "it is no file, or has another name too")
-    return file
-
-
-def _directory(path: Path) -> int:
-    """Open the directory, made for all users if it is not there. No link: it may lead root astray.
-
-    Raises:
-        OSError: it cannot be used.
-    """
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        return os.open(path, flags)
-    except FileNotFoundError:
-        path.mkdir()
-        directory = os.open(path, flags)
-        os.fchmod(directory, 0o1777)
-        return directory
-
-
-def _is_at(file: int, path: Path) -> bool:
-    """Whether a path still names an open file."""
-    try:
-        there = path.lstat()
-    except OSError:
-        return False
-    return os.path.samestat(there, os.fstat(file))
-
-
-def _said(file: int) -> str:
-    return os.pread(file, _MOST_BYTES, 0).decode("ascii", "replace").strip()
+_TEXTS: dict[Why, str] = {
+    "elsewhere": "is read by another agent on this host ({pid}). Stop one of both, or set "
+    "OTEL_LLM_DEVICES=none for it. {again}",
+    "unusable": "cannot be claimed: {path} cannot be used ({error}). Let this user write there, or "
+    "name a directory that all agents of the host share in OTEL_LLM_DEVICE_CLAIM_DIR. {again}",
+    "left": "is left to another agent on this host: engines that it watches are on it, and none "
+    "that this one does",
+}
 
 
 def _pid(said: str) -> str:

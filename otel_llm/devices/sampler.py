@@ -7,7 +7,7 @@ agent's page shows.
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from otel_llm.clock import Clock
@@ -34,6 +34,7 @@ class Taken(NamedTuple):
         events: like ones merged.
         dropped: samples that were not taken in time.
         elsewhere: devices that another agent of this host reads; nothing of them is in here.
+        missed: of these, ids of those whose readings are wanted here: engines are on them.
         taken_over: ids of devices that another agent read until now: their meters begin anew.
     """
 
@@ -42,6 +43,7 @@ class Taken(NamedTuple):
     events: Sequence[DeviceEvent] = ()
     dropped: int = 0
     elsewhere: Sequence[Device] = ()
+    missed: Collection[str] = ()
     taken_over: Sequence[str] = ()
 
 
@@ -118,8 +120,8 @@ class Sampler:
 
         Past MAX_HELD the oldest sample is dropped and counted.
         """
-        events = [each for each in reading.events if self._claims.holds(each.device)]
-        samples = [(each, full) for each in reading.samples if self._claims.holds(each.device)]
+        events = [each for each in reading.events if self._is_ours(each)]
+        samples = [(each, full) for each in reading.samples if self._is_ours(each)]
         with self._lock:
             self._merger.add(events)
             self._samples.extend(samples)
@@ -139,9 +141,19 @@ class Sampler:
             events = list(self._merger.due(self._clock.monotonic_ns()))
             events += self._merger.rest() if last else ()
             taken_over = self._claims.take_over()
+        if taken_over:  # what another agent has told of them meanwhile is between the two
+            held = deque(one for one in held if self._is_ours(one[0]))
         samples = [sample for sample, _ in held]
         rows = [sample for sample, full in held if full]
-        return Taken(samples, rows, events, dropped, self._claims.elsewhere, taken_over)
+        claims = self._claims
+        return Taken(samples, rows, events, dropped, claims.elsewhere, claims.missed, taken_over)
+
+    def prefer(self, names: Collection[str]) -> None:
+        """Engines are on these devices or MIG instances: others shall leave them to this agent."""
+        self._claims.prefer(names)
+
+    def _is_ours(self, told: DeviceSample | DeviceEvent) -> bool:
+        return self._claims.holds(told.device, told.at_ns)
 
 
 class _Lane:

@@ -145,11 +145,11 @@ def test_a_lost_device_freezes_nothing(page: Page) -> None:
 
 
 def test_a_device_that_another_agent_reads(page: Page) -> None:
-    """It is named while that lasts; nothing of it is shown or counted."""
+    """It is named while that lasts, and whether it is missed; nothing of it is shown or counted."""
     page.take([sample(power_mw=1000, energy_mj=1), sample(energy_mj=2001)])
-    for _ in range(2):
-        page.metrics.taken(Taken(elsewhere=[GPU]))
-        assert page.value("otel_llm_device_elsewhere") == 1
+    for missed in ([], ["GPU-0"], []):
+        page.metrics.taken(Taken(elsewhere=[GPU], missed=missed))
+        assert page.value("otel_llm_device_elsewhere") == len(missed)
         assert page.value("hw_power_watts") is None
     page.take([sample(energy_mj=9_000_000), sample(energy_mj=9_001_000)])
     assert page.value("otel_llm_device_elsewhere") is None

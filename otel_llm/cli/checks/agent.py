@@ -57,9 +57,9 @@ def _is_held(lock: Path) -> bool:
 
 
 def _elsewhere(page: str) -> Iterator[Finding]:
-    """Devices that another agent reads, one finding each."""
-    for name, labels, _ in _SAMPLE.findall(page):
-        if name == Metrics.DEVICE_ELSEWHERE.name:
+    """Devices that another agent reads and this one should, one finding each."""
+    for name, labels, value in _SAMPLE.findall(page):
+        if name == Metrics.DEVICE_ELSEWHERE.name and float(value) > 0:
             detail = f"{labels}: {Metrics.DEVICE_ELSEWHERE.help}"
             remedy = "stop the other agent, or set OTEL_LLM_DEVICES=none for one of both"
             yield Finding(_AREA, "devices", "warning", detail, remedy)

@@ -108,6 +108,31 @@ def test_the_other_takes_over(make: Make, clock: FakeClock) -> None:
     assert [one.samples for one in gauge] == [[]]
 
 
+def test_engines_bring_the_device(make: Make, clock: FakeClock) -> None:
+    """A job that starts later on a shared node meters its own GPU; no time is in two windows."""
+    first, second = make("a"), make("b")
+    run(clock, 4.5, first, second)
+    engine = second.engine()
+    run(clock, 8.0 + 2 * AGAIN_S, first, second)
+    mine = round(clock.monotonic_ns() / 1e9, 1)
+    serve(engine, mine, 2.0)
+    run(clock, mine + 6.0, first, second)
+    assert second.charged()[1] == pytest.approx(600_000, rel=0.1)
+    assert second.closes()
+    assert [first.value("otel_llm_device_elsewhere", hw_id="GPU-a", hw_type="gpu",
+                        hw_name="NVIDIA H100 80GB HBM3")] == [0]  # fmt: skip
+    engine.close()
+    run(clock, mine + 30.0, first, second)
+    assert windows(second)[-1][1] >= mine + 27.0
+    first.engine()
+    run(clock, mine + 60.0, first, second)
+    assert mine + 30.0 < windows(second)[-1][1] < mine + 50.0
+    assert windows(first)[-1][1] >= mine + 57.0
+    assert not overlap(windows(first, second))
+    # Whole ones but for where an agent began or ended to read.
+    assert [[one[3] for one in windows(rig)].count(True) for rig in (first, second)] == [3, 2]
+
+
 def test_who_comes_back_is_the_second(make: Make, clock: FakeClock) -> None:
     """What it had open ends where it died, flagged; its requests wait for no meter of its own."""
     first, second = make("a"), make("b")
