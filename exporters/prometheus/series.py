@@ -173,7 +173,7 @@ class Histogram(Series):
         return [*buckets, Line("_count"), Line("_sum")]
 
     def observe(self, value: float, exemplar: dict[str, str] | None = None) -> None:
-        """Add a value, which is a number, with the labels of its exemplar."""
+        """Add a value, not NaN (every bucket would count it), with the labels of its exemplar."""
         waiting = self._waiting
         waiting.append(value)
         if exemplar is not None:

@@ -8,11 +8,6 @@ from otel_llm.energy.rounding import Ints
 from otel_llm.facts.step import Numbers, packed
 
 
-def ints(numbers: Numbers) -> Ints:
-    """Numbers as a NumPy array; what is packed is not copied."""
-    return np.frombuffer(packed(numbers), dtype=np.int64)
-
-
 def joined(batches: Iterable[Numbers]) -> Ints:
     """Numbers of several batches, one after another; the array is the caller's own."""
     return np.frombuffer(bytearray().join(map(packed, batches)), dtype=np.int64)

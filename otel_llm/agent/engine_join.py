@@ -52,6 +52,9 @@ class EngineJoin(Join):
     def restore(self, state: JoinState, saved: Sequence[tuple[str, Key, bytes]]) -> None:
         """As `Join.restore`."""
         super().restore(state, saved)
+        if self.requests.missing:
+            self.lost["undecodable"] += self.requests.missing
+            self.note_lost(0, self.requests.missing)
         for step in self.steps:
             step.scheduled = step.scheduled.packed()
 

@@ -17,10 +17,17 @@ BURST_S = 60.0
 
 
 class _Step(NamedTuple):
-    """What is remembered of a step."""
+    """What is remembered of a step.
+
+    Attributes:
+        seq: its number.
+        latest_ns: the latest schedule among it and those remembered before it, of which some may be
+            much older: a step that has lost its result is told when its engine ends.
+        members: requests in it.
+    """
 
     seq: int
-    schedule_ns: MonotonicNs
+    latest_ns: MonotonicNs
     members: Sequence[int]
 
 
@@ -96,7 +103,8 @@ class LateKeeping:
             if len(self._steps) > MOST_ENGINES:
                 del self._steps[next(iter(self._steps))]
         batch = fact.scheduled
-        steps.append(_Step(batch.seq, batch.schedule_ns, batch.request_index))
+        latest_ns = max(batch.schedule_ns, steps[-1].latest_ns) if steps else batch.schedule_ns
+        steps.append(_Step(batch.seq, latest_ns, batch.request_index))
 
     def _last(self, engine: str, arrivals: Mapping[int, MonotonicNs]) -> dict[int, list[int]]:
         """The last steps of requests, by index, the latest first.
@@ -106,8 +114,8 @@ class LateKeeping:
         """
         found: dict[int, list[int]] = {index: [] for index in arrivals}
         left, since_ns = set(arrivals), min(arrivals.values())
-        for seq, schedule_ns, members in reversed(self._steps.get(engine, ())):
-            if not left or schedule_ns < since_ns:
+        for seq, latest_ns, members in reversed(self._steps.get(engine, ())):
+            if not left or latest_ns < since_ns:
                 break
             for index in left.intersection(members):
                 found[index].append(seq)

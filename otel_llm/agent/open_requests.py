@@ -26,6 +26,7 @@ class OpenRequests(OpenFacts[OpenRequest]):
 
     Attributes:
         seats: numbers of those that steps have included.
+        missing: how many the checkpoint named and had no row of.
     """
 
     def __init__(self, most: int) -> None:
@@ -33,6 +34,7 @@ class OpenRequests(OpenFacts[OpenRequest]):
         self._rows = SharedRows(KIND, _ALONE, OpenRequest)
         self._moved = self._told = False
         self.seats = Seats()
+        self.missing = 0
 
     def progress(self, index: int) -> Progress:
         """How far its steps have brought a request."""
@@ -86,7 +88,9 @@ class OpenRequests(OpenFacts[OpenRequest]):
         for key in found.keys() - self._facts.keys():
             self._rows.discard(key)
         self._told, self._moved = bool(told), len(self._facts) != len(numbers) or not told
+        self.missing = sum(key not in found for key in numbers)
         self.seats.restore(saved)
+        self.seats.keep(set(map(int, self._facts)))
 
 
 def facts_in(saved: Sequence[tuple[str, Key, bytes]]) -> int:

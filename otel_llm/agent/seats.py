@@ -5,7 +5,7 @@ those without a seat and those that are resumed. The rest is done in C (`native/
 """
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -126,6 +126,14 @@ class Seats:
         """What `changes` returned is safe."""
         if self._changed:
             self._changed, self._stands = False, len(self._table) > 0
+
+    def keep(self, requests: Container[int]) -> None:
+        """Let go of the seats of all others."""
+        count = len(self._table)
+        seated = array("q", self._table.table()[: 8 * count])
+        for request in seated:
+            if request not in requests:
+                self.leave(request)
 
     def restore(self, saved: Sequence[tuple[str, Key, bytes]]) -> None:
         """Take up its own among saved rows.

@@ -77,6 +77,18 @@ def test_its_last_steps_are_kept() -> None:
     assert late.take([request(3)], NOW) == []
 
 
+def test_an_old_step_among_the_last_hides_none() -> None:
+    """One that has lost its result is told with those in flight, though it is long past."""
+    late = LateKeeping(Thresholds(steps=3))
+    steps = [
+        JoinedStep(ENGINE, anchor(), "done", scheduled(seq, at_ms, (1,)), None, at(at_ms))
+        for seq, at_ms in ((2, 6), (3, 7), (1, 1), (4, 8))
+    ]
+    asked = msgspec.structs.replace(request(1), arrived=msgspec.structs.replace(
+        arrived(1), arrival_ns=at(5)))  # fmt: skip
+    assert [seq for _, seq, _ in late.take([*steps, asked], NOW)] == [4, 1, 3]
+
+
 class Batch(list[int]):
     """Members of a step, which count how often they are looked at."""
 

@@ -23,8 +23,9 @@ def save(requests: OpenRequests, store: Store) -> list[tuple[str, Any]]:
     """Apply what changed, as the database does; gives the rows that were written."""
     changes = requests.changes()
     for kind, key, body in changes:
-        store.pop((kind, key), None)
-        if body is not None:
+        if body is None:
+            store.pop((kind, key), None)
+        else:  # a row that is written again keeps its place
             store[kind, key] = body
     requests.saved()
     return [(kind, key) for kind, key, body in changes if body is not None]
@@ -138,3 +139,16 @@ def test_what_is_saved_is_what_is_open(most: int, turns: list[tuple[str, int]]) 
             save(requests, store)
             safe = [msgspec.structs.replace(one) for one in requests]
             assert bool(safe) == any(kind in (KIND, OPEN) for kind, _ in store)
+
+
+def test_a_row_that_is_missing_leaves_no_seat_behind() -> None:
+    """What the checkpoint names and no row tells of is let go, and counted."""
+    requests, store = OpenRequests(10), Store()
+    for index in (1, 2):
+        requests.put(index, request(index))
+        requests.seats.take(index)
+        save(requests, store)
+    del store[KIND, 0]
+    after = restored(store)
+    assert (list(after), after.missing) == ([request(2)], 1)
+    assert after.seats.unseen([1, 2]) == [1]

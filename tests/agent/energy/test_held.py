@@ -30,8 +30,9 @@ def save(requests: HeldRequests, store: Store) -> list[Any]:
     """Apply what changed, as the database does; gives the keys of what was written or removed."""
     changes = requests.changes()
     for kind, key, body in changes:
-        store.pop((kind, key), None)
-        if body is not None:
+        if body is None:
+            store.pop((kind, key), None)
+        else:  # a row that is written again keeps its place
             store[kind, key] = body
     requests.saved()
     return [(kind, body is None) for kind, _, body in changes]
