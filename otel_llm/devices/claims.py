@@ -11,17 +11,20 @@ import threading
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
 from urllib.parse import quote
 
 from otel_llm.clock import Clock
+from otel_llm.devices.claim_log import Why, level, text
 from otel_llm.devices.shared_lock import SharedLock
 from otel_llm.facts.device import Device
 
 AGAIN_NS = 5_000_000_000
 """How often a claim that another agent has is tried again, and one of ours is looked after."""
 
-Why = Literal["", "elsewhere", "unusable", "left"]
+HANDOVER_NS = 2 * AGAIN_NS
+"""An agent without engines on a device has left it to us by then; if not, we warn."""
+SILENT_NS = 180_000_000_000
+"""A device not read for so long is free for others. Longer than `device_interval_s` may be."""
 
 _log = logging.getLogger("otel_llm.agent")
 
@@ -68,6 +71,8 @@ class _Claim:
         held: whether the device was ours when we last looked.
         since_ns: earlier readings are another agent's to tell, in monotonic nanoseconds.
         again_ns: when to look next.
+        read_ns: when it was last read, in monotonic nanoseconds.
+        asked_ns: since when our engines wait for another agent to leave it; None if they do not.
         refused: the device, while it is not ours.
         why: it is not.
     """
@@ -79,8 +84,16 @@ class _Claim:
         self.held = False
         self.since_ns = 0
         self.again_ns = 0
+        self.read_ns = 0
+        self.asked_ns: int | None = None
         self.refused: Device | None = None
         self.why: Why = ""
+
+    def release(self) -> None:
+        """Let go of both locks."""
+        self.held, self.asked_ns = False, None
+        self.meter.release()
+        self.engines.release()
 
 
 class Claims(Unclaimed):
@@ -127,13 +140,20 @@ class Claims(Unclaimed):
             return taken
 
     def prefer(self, names: Collection[str]) -> None:
-        """As `Unclaimed` says. Others hear of it within `AGAIN_NS`."""
-        if names == self._preferred:
-            return
+        """As `Unclaimed` says. Others hear of it within `AGAIN_NS`.
+
+        To be called all the time: what must not wait for a reading is done here.
+        """
         with self._lock:
-            self._preferred = names
-            for claim in self._claims.values():
-                claim.again_ns = 0
+            changed, self._preferred = names != self._preferred, names
+            wanted, now_ns = self._wanted(), self._clock.monotonic_ns()
+            for name, claim in self._claims.items():
+                if changed:
+                    claim.again_ns = 0
+                if now_ns - claim.read_ns >= SILENT_NS:
+                    claim.release()
+                elif name not in wanted:
+                    claim.engines.release()
 
     def holds(self, device: Device, at_ns: int) -> bool:
         """As `Unclaimed` says. A recording is none of this machine's devices: no claim."""
@@ -146,7 +166,7 @@ class Claims(Unclaimed):
             if claim is None:
                 claim = _Claim(self._directory, device.id, self._whose)
                 self._claims[device.id] = claim
-            now_ns = self._clock.monotonic_ns()
+            claim.read_ns = now_ns = self._clock.monotonic_ns()
             if not self._over and now_ns >= claim.again_ns:
                 claim.again_ns = now_ns + AGAIN_NS
                 self._look(device, claim, now_ns)
@@ -157,9 +177,7 @@ class Claims(Unclaimed):
         with self._lock:
             self._over = True
             for claim in self._claims.values():
-                claim.held = False
-                claim.meter.release()
-                claim.engines.release()
+                claim.release()
 
     def _wanted(self) -> set[str]:
         """Ids of devices that engines of ours are on."""
@@ -169,6 +187,7 @@ class Claims(Unclaimed):
         """Claim a device, or leave it to an agent whose engines are on it while none of ours is."""
         wanted = device.id in self._wanted()
         if not wanted:
+            claim.asked_ns = None
             claim.engines.release()
             if claim.engines.is_anothers():
                 claim.meter.release()
@@ -185,7 +204,8 @@ class Claims(Unclaimed):
             with suppress(OSError):
                 claim.engines.take()
         if not claim.held:
-            self._refuse(device, claim, "elsewhere", pid=_pid(claim.meter.said))
+            why = _elsewhere(claim, now_ns) if wanted else "spare"
+            self._refuse(device, claim, why, pid=_pid(claim.meter.said))
         elif fresh:
             self._accept(device, claim, now_ns)
 
@@ -195,28 +215,20 @@ class Claims(Unclaimed):
             claim.since_ns = now_ns
             self._taken_over.append(device.id)
         if claim.refused is not None:
-            _log.warning("%s is read by this agent from now on", device.id)
-        claim.refused, claim.why = None, ""
+            _log.log(level(claim.why), "%s is read by this agent from now on", device.id)
+        claim.refused, claim.why, claim.asked_ns = None, "", None
 
     def _refuse(self, device: Device, claim: _Claim, why: Why, **what: object) -> None:
         if claim.why != why:
-            level = logging.INFO if why == "left" else logging.WARNING
-            _log.log(level, "%s %s", device.id, _TEXTS[why].format(**what, again=_AGAIN))
+            _log.log(level(why), "%s %s", device.id, text(why, AGAIN_NS / 1e9, **what))
         claim.held, claim.refused, claim.why = False, device, why
 
 
-_AGAIN = (
-    "Until then this agent does not read it, for its energy would be charged twice; requests of "
-    f"its engines have none of it. It is tried again every {AGAIN_NS // 1_000_000_000} s"
-)
-_TEXTS: dict[Why, str] = {
-    "elsewhere": "is read by another agent on this host ({pid}). Stop one of both, or set "
-    "OTEL_LLM_DEVICES=none for it. {again}",
-    "unusable": "cannot be claimed: {path} cannot be used ({error}). Let this user write there, or "
-    "name a directory that all agents of the host share in OTEL_LLM_DEVICE_CLAIM_DIR. {again}",
-    "left": "is left to another agent on this host: engines that it watches are on it, and none "
-    "that this one does",
-}
+def _elsewhere(claim: _Claim, now_ns: int) -> Why:
+    """Whether another agent may still leave the device to engines of ours."""
+    if claim.asked_ns is None:
+        claim.asked_ns = now_ns
+    return "asked" if now_ns - claim.asked_ns < HANDOVER_NS else "elsewhere"
 
 
 def _pid(said: str) -> str:

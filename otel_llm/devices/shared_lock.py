@@ -101,18 +101,29 @@ def _open(path: Path) -> int:
     """Open a lock's file, for processes of all users; make it if need be.
 
     It is opened before it is made: in a directory that all may write to, `fs.protected_regular`
-    forbids O_CREAT on another user's file.
+    forbids O_CREAT on another user's file. It is opened again if another agent made it meanwhile.
     """
     try:
         file = _open_there(path, os.O_RDWR | _PLAIN)
     except FileNotFoundError:
-        file = _open_there(path, os.O_RDWR | _PLAIN | os.O_CREAT | os.O_EXCL)
-        os.fchmod(file, 0o666)  # the umask would keep other users' agents out
+        try:
+            file = _open_there(path, os.O_RDWR | _PLAIN | os.O_CREAT | os.O_EXCL)
+        except FileExistsError:
+            file = _open_there(path, os.O_RDWR | _PLAIN)
     status = os.fstat(file)
     if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:  # we shall write into it
         os.close(file)
         raise OSError(errno.EINVAL, "it is no file, or has another name too")
+    _allow_all(file, 0o666)
     return file
+
+
+def _allow_all(file: int, mode: int) -> None:
+    """Let other users' agents in, whom the umask keeps out, or our end before we came to this."""
+    status = os.fstat(file)
+    if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != mode:
+        with suppress(PermissionError):  # a file system without modes: it can be locked even so
+            os.fchmod(file, mode)
 
 
 def _open_there(path: Path, flags: int) -> int:
@@ -133,9 +144,10 @@ def _directory(path: Path) -> int:
     try:
         return os.open(path, flags)
     except FileNotFoundError:
-        path.mkdir()
+        with suppress(FileExistsError):  # another agent was faster
+            path.mkdir()
         directory = os.open(path, flags)
-        os.fchmod(directory, 0o1777)
+        _allow_all(directory, 0o1777)
         return directory
 
 
