@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from otel_llm.devices.claims import AGAIN_NS, Claims
+from otel_llm.devices.claims import AGAIN_NS, SILENT_NS, Claims
 from otel_llm.settings import Settings
 from otel_llm.testing import FakeClock
 from tests.agent.energy.rig import Rig, serve
@@ -131,6 +131,21 @@ def test_engines_bring_the_device(make: Make, clock: FakeClock) -> None:
     assert not overlap(windows(first, second))
     # Whole ones but for where an agent began or ended to read.
     assert [[one[3] for one in windows(rig)].count(True) for rig in (first, second)] == [3, 2]
+
+
+def test_a_source_that_stops_answering(make: Make, clock: FakeClock) -> None:
+    """Another agent meters the device until it answers again; no time is in two windows."""
+    first, second = make("a"), make("b")
+    first.engine()
+    run(clock, 4.5, first, second)
+    clock.advance(SILENT_NS)
+    first.look()
+    silent = round(clock.monotonic_ns() / 1e9, 1)
+    run(clock, silent + 6.0, second)
+    run(clock, silent + 26.0, first, second)
+    assert silent + 3.0 < windows(second)[-1][1] < silent + 6.0 + 2 * AGAIN_S
+    assert windows(first)[-1][1] >= silent + 23.0
+    assert not overlap(windows(first, second))
 
 
 def test_who_comes_back_is_the_second(make: Make, clock: FakeClock) -> None:
