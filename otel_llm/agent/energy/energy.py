@@ -253,12 +253,11 @@ class Energy:
         before = self._held.get(number)
         if before is not None and not before.told:
             return False  # two requests of one number: this one goes without an account
-        finished_ns: int = fact.finished.finished_ns
-        if terms.is_shifted:
-            finished_ns += self._registry.shift_ns(fact.producer, fact.anchor)
+        shift = self._registry.shift_ns(fact.producer, fact.anchor)
         joules = terms.joules
         if fact.incomplete:
             joules = msgspec.structs.replace(joules, incomplete=True)
+        finished_ns = fact.finished.finished_ns + shift
         held = Held(fact, number, finished_ns, terms.names, terms.names, joules)
         oldest = self._held.hold(held)
         if oldest is not None and not oldest.told:

@@ -35,13 +35,11 @@ class Terms(NamedTuple):
         engine: whose.
         names: ids of its metered devices and MIG instances that answer now; at least one.
         joules: what a request is charged to begin with: nothing.
-        is_shifted: the engine's clock is not this host's.
     """
 
     engine: Engine
     names: tuple[str, ...]
     joules: RequestJoules
-    is_shifted: bool
 
 
 class Registry:
@@ -166,8 +164,7 @@ class Registry:
         names = self.answering(engine) if engine is not None else []
         if engine is None or not names:
             return None
-        shifted = producer.time_namespace not in (0, self._host.time_namespace)
-        return Terms(engine, tuple(names), RequestJoules(scope=self.scope(engine)), shifted)
+        return Terms(engine, tuple(names), RequestJoules(scope=self.scope(engine)))
 
     def on(self, device: MeteredDevice) -> list[Engine]:
         """Engines on a device."""
