@@ -40,7 +40,7 @@ _AMOUNT = """request_index, prefill_mj, decode_mj, error_mj, method, incomplete,
     device_ns, window_ended_ns, window_mj"""
 _LINE = f"""toUnixTimestamp64Nano(started) - clock_offset_ns - {BEGIN} AS started_ns,
     toUnixTimestamp64Nano(ended) - clock_offset_ns - {BEGIN} AS ended_ns, delta_mj, attributed_mj,
-    idle_mj, unattributed_mj, method, sharing, error_mj, incomplete, busy"""
+    idle_mj, unattributed_mj, method, sharing, error_mj, flags, busy"""
 LAST_NS = 8_000_000_000
 """After the last step: the last windows close, and what comes late."""
 

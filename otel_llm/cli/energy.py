@@ -163,7 +163,8 @@ def reconciliation_lines(whole: "Reconciliation", currency: str) -> list[str]:
         f" {abs(whole.residual_j):,.1f} J {side} than attributed{why}.",
     ]
     if whole.incomplete:
-        lines.append(f"{whole.incomplete} of {whole.windows} windows are incomplete.")
+        why = f": {', '.join(whole.flags)}" if whole.flags else ""
+        lines.append(f"{whole.incomplete} of {whole.windows} windows are incomplete{why}.")
     if whole.doubled:
         lines.append(
             f"{whole.doubled} windows are in the ledger twice: two agents read one device, and each"

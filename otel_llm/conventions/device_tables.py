@@ -170,6 +170,7 @@ class DeviceTables:
         Column("instances", "Array(String)", "instance_id of the engines on the device"),
         _INCOMPLETE, *CLOCK, _METER, _BUSY,
         Column("kind", LC, "gpu, cpu or dram; empty is gpu"),
+        Column("flags", "Array(String)", "why it is incomplete, as docs/energy.md lists them"),
     ))  # fmt: skip
     REQUEST_ENERGY = Table(
         "llm_request_energy", "energy charged to a request on a device, in amounts that add up", (

@@ -67,8 +67,13 @@ class LedgerRow(NamedTuple):
     method: Metered
     sharing: Shared
     error_mj: int
-    incomplete: bool
+    flags: tuple[str, ...]
     busy: Busy
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether facts about it were lost."""
+        return bool(self.flags)
 
 
 class Account:
@@ -275,7 +280,7 @@ def _row(shares: Shares, sharing: Shared, busy: Busy) -> LedgerRow:
         window.method,
         sharing,
         window.error_mj,
-        window.incomplete,
+        window.flags,
         busy,
     )
 

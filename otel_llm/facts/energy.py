@@ -71,7 +71,8 @@ class EnergyWindow(msgspec.Struct, frozen=True, kw_only=True):
             empty without a step.
         error_mj: bound of the error of `delta_mj`.
         instances: ids of the engines with a step in it.
-        incomplete: facts about it were lost.
+        flags: what was wrong, sorted: those of `otel_llm.energy.meter.Window`, and `lost_facts`
+            where records of an engine were lost.
     """
 
     host: str
@@ -89,7 +90,12 @@ class EnergyWindow(msgspec.Struct, frozen=True, kw_only=True):
     busy: Busy | Literal[""]
     error_mj: int
     instances: tuple[str, ...] = ()
-    incomplete: bool = False
+    flags: tuple[str, ...] = ()
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether facts about it were lost."""
+        return bool(self.flags)
 
 
 class RequestEnergy(msgspec.Struct, frozen=True, kw_only=True):

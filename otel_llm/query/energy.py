@@ -83,6 +83,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
         overhead_money, overhead_co2_g: of idle and unattributed energy; None without a price.
         methods: how devices were metered.
         sources: who read them; `estimate` and `replay` are no measurement.
+        flags: why windows are incomplete, as docs/energy.md lists them.
         partial_engines: engines with devices that nobody meters: `scope` is `local` with them.
     """
 
@@ -100,6 +101,7 @@ class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
     overhead_co2_g: float | None
     methods: list[str]
     sources: list[str]
+    flags: list[str]
     partial_engines: int
 
 
@@ -144,6 +146,7 @@ class _Ledger(msgspec.Struct, frozen=True):
     device_ns: int
     methods: list[str]
     sources: list[str]
+    flags: list[str]
 
 
 class _Part(NamedTuple):
@@ -289,6 +292,7 @@ def _reconciled(
         overhead_co2_g=overhead.co2_g,
         methods=sorted({one for line in ledger for one in line.methods}),
         sources=sorted({one for line in ledger for one in line.sources if one}),
+        flags=sorted({one for line in ledger for one in line.flags}),
         partial_engines=len(partial),
     )
 

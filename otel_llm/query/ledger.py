@@ -26,6 +26,7 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
         error_mj: bound of the error of `delta_mj`.
         method, sharing, busy, source: how it was metered and shared; the weakest of each.
         incomplete: facts about it were lost.
+        flags: why, as docs/energy.md lists them; empty too in lines from before they were kept.
     """
 
     started_ns: EpochNs
@@ -45,6 +46,7 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
     busy: str
     source: str
     incomplete: bool
+    flags: str
 
 
 def ledger(client: "Client", window: Window) -> list[LedgerLine]:

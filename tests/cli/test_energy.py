@@ -84,6 +84,20 @@ def test_two_agents_on_a_device_are_told(on_sample: "Run", store: "Client") -> N
     assert "1 windows are in the ledger twice: two agents read one device" in told
 
 
+def test_why_windows_are_incomplete_is_told(on_sample: "Run", store: "Client") -> None:
+    """The reconciliation says what was wrong, the ledger in which window."""
+    assert "incomplete" not in on_sample("energy", *LONG_AGO).stdout
+    row = line(0, 5998, 1002, 0, incomplete=True, flags=["gap", "lost_facts"])
+    store.raw_insert("gpu_energy_ledger", insert_block=json.dumps(row).encode(), fmt="JSONEachRow")
+    try:
+        told = on_sample("energy", *LONG_AGO).stdout
+        lines = json.loads(on_sample("energy", "--windows", "--json", *LONG_AGO).stdout)
+    finally:
+        store.command("DELETE FROM gpu_energy_ledger WHERE attributed_mj = 5998")
+    assert "1 of 2 windows are incomplete: gap, lost_facts." in told
+    assert sorted(one["flags"] for one in lines) == ["", "gap lost_facts"]
+
+
 def test_the_ledger(on_sample: "Run") -> None:
     """Each window beside what rows say; these do not name their windows, so nothing is charged."""
     told = json.loads(on_sample("energy", "--windows", "--json", *LONG_AGO).stdout)

@@ -38,7 +38,15 @@ def _energy(store: "Client") -> None:
         ],
         "gpu_energy_ledger": [
             line(start - 500, 6500, 2000, 500),
-            line(start + HOUR_MS - 500, 1000, 1000, 0, incomplete=True, source="replay"),
+            line(
+                start + HOUR_MS - 500,
+                1000,
+                1000,
+                0,
+                incomplete=True,
+                source="replay",
+                flags=["reset", "gap"],
+            ),
         ],
     }
     tokens = [(1, "acme", "tiny", start, 100), (2, "beta", "tiny", start + 10, 0),
@@ -96,6 +104,7 @@ def test_the_account_is_reconciled(store: "Client") -> None:
     )  # fmt: skip
     assert (whole.charged_j, whole.residual_j) == (7.5, 0.0)
     assert whole.sources == ["nvml", "replay"]
+    assert whole.flags == ["gap", "reset"]
 
 
 def test_what_does_not_agree_is_told(store: "Client") -> None:

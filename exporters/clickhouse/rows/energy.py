@@ -59,6 +59,7 @@ def ledger_row(fact: EnergyWindow) -> Row:
         "source": fact.device.source,
         "busy": fact.busy,
         "kind": fact.device.kind,
+        "flags": list(fact.flags),
     }
 
 

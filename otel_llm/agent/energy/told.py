@@ -35,7 +35,7 @@ def ledger(closed: Closed, host: Host, anchor: Anchor) -> EnergyWindow:
         busy=row.busy if closed.instances else "",
         error_mj=row.error_mj,
         instances=tuple(sorted(closed.instances)),
-        incomplete=row.incomplete,
+        flags=row.flags,
     )
 
 

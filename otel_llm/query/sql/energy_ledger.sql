@@ -13,7 +13,8 @@ SELECT
     sum(l.unattributed_mj) AS unattributed_mj,
     sum(toUnixTimestamp64Nano(ended) - toUnixTimestamp64Nano(started)) AS device_ns,
     arraySort(groupUniqArray(l.method)) AS methods,
-    arraySort(groupUniqArray(l.source)) AS sources
+    arraySort(groupUniqArray(l.source)) AS sources,
+    arraySort(groupUniqArrayArray(l.flags)) AS flags
 FROM gpu_energy_ledger AS l
 WHERE ended >= fromUnixTimestamp64Nano({since_ns:Int64})
     AND ended < fromUnixTimestamp64Nano({until_ns:Int64})

@@ -10,7 +10,8 @@ SELECT
     l.unattributed_mj AS unattributed_mj, c.mj AS charged_mj,
     toInt64(l.attributed_mj) - toInt64(c.mj) AS residual_mj, l.error_mj AS error_mj,
     toString(l.method) AS method, toString(l.sharing) AS sharing, toString(l.busy) AS busy,
-    toString(l.source) AS source, l.incomplete AS incomplete
+    toString(l.source) AS source, l.incomplete AS incomplete,
+    arrayStringConcat(l.flags, ' ') AS flags
 FROM gpu_energy_ledger AS l
 GLOBAL LEFT JOIN (
     SELECT device, boot_id, part.1 AS ended_ns, sum(part.2) AS mj

@@ -23,6 +23,7 @@ def test_power_that_cannot_be(rig: Rig, power: float) -> None:
     rig.read(2.45, joules=300 * 2.45, power_mw=power)
     rig.run(2.5, 6.0)
     assert rig.closes()
+    assert [row["flags"] for row in rig.ledger][:4] == [["partial"], ["bad_power"], [], []]
     assert [row["incomplete"] for row in rig.ledger][:4] == [True, True, False, False]
     assert rig.charged()[1] == pytest.approx(300_000, rel=0.1)
 
@@ -42,6 +43,7 @@ def test_a_counter_that_goes_backwards(rig: Rig, back: float) -> None:
     assert [row["started"].second for row in broken] == [rig.ledger[2]["started"].second]
     assert broken[0]["delta_mj"] == pytest.approx(300_000, rel=0.1)
     assert broken[0]["method"] == "integrated"
+    assert broken[0]["flags"] == ["reset"]
 
 
 def test_a_device_that_vanishes(rig: Rig) -> None:
@@ -57,6 +59,7 @@ def test_a_device_that_vanishes(rig: Rig) -> None:
     assert rig.rows.items["llm_requests"] == 1
     assert rig.closes()
     assert rig.ledger[-1]["incomplete"]
+    assert rig.ledger[-1]["flags"] == ["lost", "partial"]
     rig.run(5.0, 9.0)
     assert rig.closes()
 

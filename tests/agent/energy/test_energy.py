@@ -167,6 +167,7 @@ def test_lost_records_mark_windows_and_requests(rig: Rig) -> None:
     assert rig.charged().keys() == {1, 3}
     lost = [row["unattributed_mj"] for row in rig.ledger]
     assert [row["incomplete"] for row in rig.ledger][1:5] == [False, True, False, False]
+    assert rig.ledger[2]["flags"] == ["lost_facts"]
     # From 3.0 to 3.4 s: the window before was closed by then.
     assert sum(lost) == pytest.approx(300_000 * 0.4, rel=0.1)
     assert {row["request_index"]: row["incomplete"] for row in rig.amounts}[3]

@@ -27,7 +27,7 @@ WINDOW = EnergyWindow(
     host="node-7", boot_id="boot-1", device=DEVICE, anchor=anchor(), started_ns=at(1),
     ended_ns=at(1001), delta_mj=101, attributed_mj=68, idle_mj=23, unattributed_mj=10,
     method="counter", sharing="work", busy="kernels", error_mj=5, instances=("a", "b"),
-    incomplete=True,
+    flags=("gap", "lost_facts"),
 )  # fmt: skip
 REQUEST = RequestEnergy(
     producer=ENGINE, anchor=anchor(), index=3, request_id="r-3", trace_id="t" * 32,
@@ -52,7 +52,8 @@ ROWS: list[tuple[Joined, Table, dict[str, Any]]] = [
         "host": "node-7", "device": "GPU-1", "mig": "", "started": 1, "ended": 1001,
         "delta_mj": 101, "attributed_mj": 68, "idle_mj": 23, "unattributed_mj": 10,
         "method": "counter", "sharing": "work", "error_mj": 5, "instances": ["a", "b"],
-        "incomplete": True, "source": "nvml", "busy": "kernels", "kind": "gpu", **_CLOCK,
+        "incomplete": True, "source": "nvml", "busy": "kernels", "kind": "gpu",
+        "flags": ["gap", "lost_facts"], **_CLOCK,
     }),
     (REQUEST, Tables.REQUEST_ENERGY, {
         **_ENGINE, **_AMOUNT, "request_index": 3, "request_id": "r-3", "trace_id": "t" * 32,

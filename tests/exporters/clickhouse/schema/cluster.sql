@@ -1373,6 +1373,12 @@ ALTER TABLE gpu_events_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS source L
 -- Who told of the event: a recording says that it is one.
 ALTER TABLE gpu_events ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS source LowCardinality(String) CODEC(ZSTD(1));
 
+-- Why a line of the ledger is incomplete. Lines from before say only that they are.
+ALTER TABLE gpu_energy_ledger_local ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS flags Array(String) CODEC(ZSTD(1));
+
+-- Why a line of the ledger is incomplete. Lines from before say only that they are.
+ALTER TABLE gpu_energy_ledger ON CLUSTER 'blue' ADD COLUMN IF NOT EXISTS flags Array(String) CODEC(ZSTD(1));
+
 ALTER TABLE otel_traces_local ON CLUSTER 'blue' MODIFY TTL toDateTime(Timestamp) + toIntervalDay(30);
 
 ALTER TABLE otel_traces_trace_id_ts_local ON CLUSTER 'blue' MODIFY TTL Start + toIntervalDay(30);
