@@ -12,10 +12,11 @@ METHOD = (
     "checkpoint; CPU time of that thread per second of load, the median second. "
     "The agent: the program `otel-llm agent` as a process, journals written by another at the pace "
     "of the load, devices that play a recording, both sinks answered at once by a third. CPU "
-    "time until all is read, by seconds of load: what keeping up takes; by thread as the kernel "
-    "tells it. Its page is asked for once a second from the load's end. Memory is the peak. At "
-    "twice the load, what was lost when all was read. The machine has two cores, for the writer "
-    "too and for whatever else ran on it; `s behind` says how long the agent still had to read. "
+    "time until all is read, by seconds of load: what keeping up takes, the median of the runs; by "
+    "thread as the kernel tells it, of that run. Its page is asked for once a second from the "
+    "load's end. Memory is the peak. At twice the load, what was lost when all was read. The "
+    "machine has two cores, for the writer too and for whatever else ran on it; `s behind` says "
+    "how long the agent still had to read. "
     "The floor: a program that follows the same load at the same pace "
     "(`benchmarks/agent/floor.py`). It reads frames and decodes records, makes the blocks that an "
     "agent made of such a second from columns that stand ready, has them in and out of the spool, "
@@ -56,7 +57,7 @@ Missed goals:
 
 ## The whole agent
 
-{result["load_s"]:g} s of load, each time.
+{result["load_s"]:g} s of load, each time. {_PACE.format(**result["pace_ms"])}
 
 {_runs(result["runs"])}
 
@@ -64,7 +65,7 @@ Missed goals:
 
 {_CPU}, at {result["runs"][0]["steps_per_s"]} steps/s.
 
-{_table(("thread", "ms"), _code(result["runs"][0]["threads_ms"].items()))}
+{_table(("thread", "ms"), _code(result["threads_ms"].items()))}
 
 ## Where its loop's time goes
 
@@ -78,6 +79,10 @@ The same work in one process under a profiler, which makes it slower; own time p
 """
 
 
+_PACE = (
+    "A fixed piece of work took {median} ms in the middle and {least} at best before and after the "
+    "runs: so much does the machine's pace differ from moment to moment."
+)
 _CPU = "Milliseconds of CPU time per second of load"
 
 
