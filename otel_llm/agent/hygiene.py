@@ -84,8 +84,8 @@ def checked_result(scheduled: StepScheduled, done: StepDone, breaches: Counter[s
     if result_ns < scheduled.schedule_ns:
         breaches["time"] += 1
         result_ns = scheduled.schedule_ns
-    return msgspec.structs.replace(
-        done, emitted=packed(emitted), accepted=packed(accepted), ones=0, result_ns=result_ns
+    return StepDone(
+        done.seq, result_ns, packed(emitted), done.execute_ns, packed(accepted), done.cudagraph_mode
     )
 
 

@@ -150,14 +150,15 @@ class Join(ABC):
         with self._guard:
             for record in left:
                 way = ways.get(type(record))
-                whole = record if way is None or way.holds(record) else clean(record, self.breaches)
+                whole = record if way is None or way[0](record) else clean(record, self.breaches)
                 if way is None or whole is None:
                     self._note_undecodable()
                     continue
-                stamp = way.written_at(whole)
+                _, written_at, handle = way
+                stamp = written_at(whole)
                 if stamp > state.last_ns:
                     state.last_ns = stamp
-                joined += way.handle(whole)
+                joined += handle(whole)
             return True
         return False
 

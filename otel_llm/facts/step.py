@@ -110,7 +110,7 @@ class StepScheduled(msgspec.Struct, frozen=True, array_like=True):
             OverflowError: one of them has more than 63 bits.
         """
         numbers = (self.request_index, self.tokens, self.context, self.drafts)
-        if set(map(type, numbers)) == {array}:
+        if all(type(one) is array for one in numbers):
             return self
         return msgspec.structs.replace(
             self,

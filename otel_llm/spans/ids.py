@@ -23,7 +23,18 @@ def is_sampled(hex_id: str, ratio: float) -> bool:
         hex_id: a trace or span id in hex.
         ratio: the share, 0 to 1.
     """
-    return int(hex_id[-16:], 16) < round(ratio * (1 << 64))
+    bound = _bound(ratio)
+    return bound is None or hex_id[-16:] < bound
+
+
+@functools.lru_cache(maxsize=16)
+def _bound(ratio: float) -> str | None:
+    """The first eight bytes, in hex, that no longer fall within a share; None if all do.
+
+    Digits in lower case compare as their numbers do.
+    """
+    bound = round(ratio * (1 << 64))
+    return f"{bound:016x}" if bound < 1 << 64 else None
 
 
 def _digest(size: int, names: tuple[object, ...]) -> str:
