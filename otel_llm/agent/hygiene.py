@@ -97,6 +97,8 @@ def ordered(
     Stages follow each other: arrival, queued, scheduled, first token, last token. The first output
     and the end come after the arrival; an end before it is put at the latest stage.
     """
+    if _is_ordered(arrived, finished):
+        return finished
     changes: dict[str, Any] = {}
     latest = arrived.arrival_ns
     for stage in ("queued_ns", "scheduled_ns", "first_token_ns", "last_token_ns"):
@@ -110,6 +112,17 @@ def ordered(
     if finished.finished_ns < arrived.arrival_ns:
         changes["finished_ns"] = latest
     return with_mended_times(finished, changes, breaches)
+
+
+def _is_ordered(arrived: RequestArrived, finished: RequestFinished) -> bool:
+    """Whether a request has all its stamps, in their order, as nearly all have."""
+    queued, scheduled, first = finished.queued_ns, finished.scheduled_ns, finished.first_token_ns
+    last, output = finished.last_token_ns, finished.first_output_ns
+    if queued is None or scheduled is None or first is None or last is None or output is None:
+        return False
+    arrival = arrived.arrival_ns
+    in_order = arrival <= queued <= scheduled <= first <= last
+    return in_order and arrival <= output and arrival <= finished.finished_ns
 
 
 def with_mended_times(record: FactT, changes: Mapping[str, Any], breaches: Counter[str]) -> FactT:

@@ -58,11 +58,11 @@ _HEX = frozenset("0123456789abcdef")
 _PHASES = bytes([PHASE_PREFILL, PHASE_DECODE])
 
 
-def _are_within(many: Sequence[int], top: int) -> bool:
-    """Whether numbers are from 0 to a top that is one less than a power of two."""
+def _are_within(many: "list[int] | array[int]", top: int) -> bool:
+    """Whether numbers are from 0 to a top; in an array, to one that is a power of two less one."""
     if isinstance(many, array):  # no bit is set above the top's, that of the sign among them
         return 0 <= _native.bits(many.tobytes()) <= top
-    return min(many) >= 0 and max(many) <= top
+    return _native.within(many, top)
 
 
 def are_parts(parts: Sequence[int], wholes: Sequence[int]) -> bool:
@@ -99,6 +99,7 @@ WORDS: Mapping[str, Callable[..., Any]] = {
     "is_hex": _is_hex,
     "longest": _longest,
     "sum_is_within": _sum_is_within,
+    "within": _native.within,
 }
 """What rules may use beside Python's own."""
 
@@ -182,7 +183,7 @@ _MAYBE_STAMP = _optional(_STAMP)
 _TRACEPARENT = _optional(_text(MAX_HEADER)._replace(what="traceparent"))
 _TRACESTATE = _optional(_text(MAX_HEADER)._replace(what="tracestate"))
 _INSTANCE = Rule("text", f"(not {{0}} or {_hex(32).holds})", lambda _: "")
-_KERNEL_TIMES = Rule("time", f"(not {{0}} or (min({{0}}) >= 0 and max({{0}}) <= {MAX_KERNEL_NS}))")
+_KERNEL_TIMES = Rule("time", f"within({{0}}, {MAX_KERNEL_NS})")
 _NUMBER = Rule("tokens", f"0 < {{0}} < {1 << 63}")
 
 RULES: Mapping[type[msgspec.Struct], Mapping[str, Rule]] = {
@@ -382,8 +383,7 @@ SHAPES: Mapping[type[msgspec.Struct], Sequence[Rule]] = {
         Rule(
             "batch",
             "len({0}.name_index) == len({0}.offset_ns) == len({0}.duration_ns)"
-            " and (not {0}.name_index"
-            " or (min({0}.name_index) >= 0 and max({0}.name_index) < len({0}.names)))",
+            " and within({0}.name_index, len({0}.names) - 1)",
         )
     ],
 }

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
+from otel_llm.agent import _native
 from otel_llm.agent.checks import FIELD_CHECKS, HOLDS, SHAPE_CHECKS
 from otel_llm.agent.rules import ARRAYS, MAX_ITEMS
 from otel_llm.facts import Producer
@@ -30,6 +31,22 @@ HOSTILE: Scalars = {
     bool: st.booleans(),
     float: st.floats(),
 }
+
+
+@given(
+    st.lists(st.sampled_from(EDGES) | st.integers(-5, 5), max_size=4), st.sampled_from(EDGES[1:])
+)
+def test_numbers_within_a_top(numbers: list[int], top: int) -> None:
+    """As Python would say it, whatever their size."""
+    top = min(top, (1 << 63) - 1)
+    assert _native.within(numbers, top) == all(0 <= number <= top for number in numbers)
+
+
+def test_what_is_no_list_of_numbers_is_refused() -> None:
+    """By its type, and by what is in it."""
+    for wrong in ((1, 2), [1, "2"], [None]):
+        with pytest.raises(TypeError):
+            _native.within(wrong, 5)  # type: ignore[arg-type]
 
 
 def values(kind: msgspec.inspect.Type, scalars: Scalars) -> st.SearchStrategy[Any]:

@@ -1,5 +1,7 @@
 """Ten seconds of kernels by name, and the sums of steps."""
 
+from collections import Counter
+
 import msgspec
 import pyarrow as pa
 from hypothesis import given, settings
@@ -79,6 +81,51 @@ def test_dying_changes_nothing(steps: list[tuple[int, bool]]) -> None:
             kept += fresh
             fresh, pending = [], []
     assert sums(kept + fresh + ours.give_all()) == sums(given_whole + whole.give_all())
+
+
+VARIANTS = (
+    {},
+    {"names": ["norm", "gemm"], "name_index": [0, 1, 0]},
+    {"name_index": [1, 1, 0]},
+    {"device": "GPU-9"},
+    {"source": "cuda_event"},
+    {"names": [], "name_index": [], "offset_ns": [], "duration_ns": []},
+)
+"""Steps that are not alike, each in another way."""
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 25_000), st.integers(0, len(VARIANTS) - 1), st.integers(0, 50),
+            st.booleans(),
+        ),
+        max_size=30,
+    )
+)  # fmt: skip
+def test_steps_that_are_alike_are_counted_as_any(steps: list[tuple[int, int, int, bool]]) -> None:
+    """However steps follow one another, sums are those of kernels counted one by one."""
+    ours, wanted = OpenKernelTotals(ENGINE), Counter[tuple[str, str, int, str]]()
+    given: list[KernelTotals] = []
+    for milliseconds, variant, longer, is_saved in steps:
+        one = msgspec.structs.replace(kernels(1, milliseconds), **VARIANTS[variant])
+        one = msgspec.structs.replace(one, duration_ns=[n + longer for n in one.duration_ns])
+        given += ours.add(one, anchor())
+        for place, offset, duration in zip(
+            one.name_index, one.offset_ns, one.duration_ns, strict=True
+        ):
+            began = (anchor().wall(one.base_ns) + offset) // (TEN_S_MS * 1_000_000)
+            wanted[one.source, one.device, began, one.names[place]] += duration
+        if is_saved:
+            ours.changes()
+            ours.saved()
+    found = Counter[tuple[str, str, int, str]]()
+    for fact in [*given, *ours.give_all()]:
+        began = fact.time_ns // (TEN_S_MS * 1_000_000)
+        for name, total in zip(fact.names, fact.total_ns, strict=True):
+            found[fact.source, fact.device, began, name] += total
+    assert found == wanted
 
 
 def test_bounds() -> None:

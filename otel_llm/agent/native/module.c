@@ -341,8 +341,32 @@ static PyObject *bits(PyObject *module, PyObject *arguments)
     return PyLong_FromLongLong(numbers_bits(all.at, all.count));
 }
 
+/* Whether a list has nothing but integers from 0 to a top. */
+static PyObject *within(PyObject *module, PyObject *arguments)
+{
+    (void)module;
+    PyObject *list;
+    long long top;
+    if (!PyArg_ParseTuple(arguments, "OL:within", &list, &top))
+        return NULL;
+    if (!PyList_Check(list)) {
+        PyErr_SetString(PyExc_TypeError, "a list is wanted");
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyList_Size(list); i++) {
+        int overflow;
+        long long number = PyLong_AsLongLongAndOverflow(PyList_GetItem(list, i), &overflow);
+        if (number == -1 && PyErr_Occurred())
+            return NULL;
+        if (overflow || number < 0 || number > top)
+            return PyBool_FromLong(0);
+    }
+    return PyBool_FromLong(1);
+}
+
 static PyMethodDef methods[] = {
     {"packed", packed, METH_VARARGS, NULL},
+    {"within", within, METH_VARARGS, NULL},
     {"bits", bits, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
