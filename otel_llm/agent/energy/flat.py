@@ -71,11 +71,7 @@ def flat(engine: Engine, timed: Sequence[Timed]) -> Flat:
     )
 
 
-def members(flats: Sequence[Flat]) -> Members:
-    """The members of several engines' known steps, one after another."""
-    counts = np.concatenate([one.counts[one.counts > 0] for one in flats])
-    return Members(
-        np.cumsum(counts) - counts,
-        np.concatenate([one.tokens for one in flats]),
-        np.concatenate([one.context for one in flats]),
-    )
+def members(flat: Flat) -> Members:
+    """The members of an engine's known steps, one after another."""
+    counts = flat.counts[flat.counts > 0]
+    return Members(np.cumsum(counts) - counts, flat.tokens, flat.context)

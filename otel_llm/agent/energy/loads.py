@@ -1,6 +1,5 @@
 """What steps and their members should take, and what that weighs on a device, by window."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -45,42 +44,24 @@ class Open(NamedTuple):
     busy_ns: float = 0.0
 
 
-def parted(flats: Sequence[Flat], bases: Sequence[Basis | None]) -> list[Parted]:
-    """Shares of members and energy of steps, for all steps of one basis at once.
+def parted(flat: Flat, basis: Basis | None) -> Parted:
+    """Shares of members and energy of steps.
+
+    Engine by engine: the numbers of all engines' members are more than a processor's cache holds.
 
     Args:
-        flats: by engine.
-        bases: of each.
+        flat: an engine's steps.
+        basis: what work is reckoned with; tokens if None.
     """
-    together: dict[Basis | None, list[int]] = defaultdict(list)
-    for place, basis in enumerate(bases):
-        together[basis].append(place)
-    found: dict[int, Parted] = {}
-    for basis, places in together.items():
-        parts = _by_model([flats[place] for place in places], basis)
-        found |= dict(zip(places, parts, strict=True))
-    return [found[place] for place in range(len(flats))]
-
-
-def _by_model(flats: Sequence[Flat], basis: Basis | None) -> Iterator[Parted]:
-    everyone = members(flats)
-    steps = len(everyone.first)
-    share, dynamic = np.zeros(0), np.zeros(steps)
-    if steps and basis is None:
-        share = tokens(everyone)
-    elif steps and basis is not None:
-        done = work(everyone, *basis)
-        share = done.shares
-        dynamic = (
-            done.flops * basis.peak.pj_per_flop + done.bytes * basis.peak.pj_per_byte
-        ) * 1e-12
-    step = member = 0
-    for flat in flats:
-        known = flat.counts > 0
-        mine = np.zeros(len(flat.counts))
-        mine[known] = dynamic[step : step + int(known.sum())]
-        yield Parted(share[member : member + len(flat.request)], mine)
-        step, member = step + int(known.sum()), member + len(flat.request)
+    everyone, dynamic = members(flat), np.zeros(len(flat.counts))
+    if not len(everyone.first):
+        return Parted(np.zeros(0), dynamic)
+    if basis is None:
+        return Parted(tokens(everyone), dynamic)
+    done = work(everyone, *basis)
+    joules = done.flops * basis.peak.pj_per_flop + done.bytes * basis.peak.pj_per_byte
+    dynamic[flat.counts > 0] = joules * 1e-12
+    return Parted(done.shares, dynamic)
 
 
 def by_window(

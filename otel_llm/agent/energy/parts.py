@@ -38,7 +38,7 @@ def with_parts(
     """
     timed = [Timed(fact, 0, 0, known=True) for fact in facts]
     flats = flat(engine, timed)
-    (found,) = parted([flats], [basis])
+    found = parted(flats, basis)
     ends = np.cumsum(flats.counts)
     result = []
     for fact, begin, end in zip(facts, (ends - flats.counts).tolist(), ends.tolist(), strict=True):

@@ -1,14 +1,14 @@
 """Steps of all engines, from when they are joined until they weigh in windows of devices."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from otel_llm.agent.energy.busy import Busy
 from otel_llm.agent.energy.device import MeteredDevice
 from otel_llm.agent.energy.engines import Engine, Timed
-from otel_llm.agent.energy.flat import flat
-from otel_llm.agent.energy.loads import Open, by_window, parted
+from otel_llm.agent.energy.flat import Flat, Parted, flat
+from otel_llm.agent.energy.loads import Basis, Open, by_window, parted
 from otel_llm.agent.energy.parts import of_split_engines, with_parts
 from otel_llm.agent.energy.registry import Registry
 from otel_llm.agent.energy.visiting import Visits
@@ -185,21 +185,20 @@ class EngineSteps:
     def _loads(
         self, jobs: Sequence[tuple[Engine, Sequence[Timed]]], now_ns: int | None
     ) -> "list[tuple[MeteredDevice, str, int, Open]]":
-        flats = [flat(engine, timed) for engine, timed in jobs if timed]
-        wanted = [
-            (one, device, mig, self._registry.basis(one.engine, device))
-            for one in flats
-            for device, mig in self._registry.places(one.engine)
-        ]
-        keys = {(id(one), basis): one for one, _, _, basis in wanted}
-        parts = dict(
-            zip(keys, parted(list(keys.values()), [basis for _, basis in keys]), strict=True)
-        )
-        found = []
-        for one, device, mig, basis in wanted:
-            last = now_ns + AHEAD_NS if now_ns is not None else _EVER
+        flats = (flat(engine, timed) for engine, timed in jobs if timed)
+        return [one for each in flats for one in self._of_engine(each, now_ns)]
+
+    def _of_engine(
+        self, steps: Flat, now_ns: int | None
+    ) -> "Iterator[tuple[MeteredDevice, str, int, Open]]":
+        last = now_ns + AHEAD_NS if now_ns is not None else _EVER
+        parts: dict[Basis | None, Parted] = {}
+        for device, mig in self._registry.places(steps.engine):
+            basis = self._registry.basis(steps.engine, device)
+            if basis not in parts:
+                parts[basis] = parted(steps, basis)
             span = (device.closed_ns, last, device.window_ns)
             name = mig or device.device.id
-            loads = by_window(one, parts[id(one), basis], basis, name, span, self._busy)
-            found += [(device, mig, number, each) for number, each in loads.items()]
-        return found
+            loads = by_window(steps, parts[basis], basis, name, span, self._busy)
+            for number, each in loads.items():
+                yield device, mig, number, each
