@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from otel_llm.agent.kernel_sums import kernel_sums
+from otel_llm.agent.kernel_sums import has_sums, kernel_sums
 from otel_llm.agent.spool import Batch, Ended
 from otel_llm.conventions import Tables
 from otel_llm.exporters.clickhouse.rows import Block, salvage_blocks
@@ -39,10 +39,12 @@ def make_batches(facts: Sequence[Joined], boot_id: str) -> Made:
         facts: in the order in which they were joined.
         boot_id: this host's boot; only ends stamped in it can be compared with our clock.
     """
-    sums, unsummed = salvage(_SUMS, kernel_sums, list(facts))
-    encoded = salvage_blocks([*facts, *(sums or ())])
+    told = [fact for fact in facts if type(fact) is JoinedKernels and has_sums(fact)]
+    sums, unsummed = salvage(_SUMS, kernel_sums, told) if told else (None, 0)
+    encoded = salvage_blocks(facts)
     lost = encoded.lost + Counter({Tables.STEP_KERNELS.name: unsummed})
-    rows = [_rows(block, facts, boot_id) for block in encoded.blocks]
+    blocks = [*encoded.blocks, *([sums] if sums else [])]
+    rows = [_rows(block, facts, boot_id) for block in blocks]
     spans, left_out = _span_batches(facts)
     return Made([*rows, *spans], lost + Counter(spans=left_out))
 

@@ -1,0 +1,62 @@
+"""Journals' records of kernels, laid out together: each tells of one step on one device."""
+
+from collections.abc import Sequence
+from itertools import chain, groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from otel_llm.facts.kernel import StepKernels
+from otel_llm.facts.step import packed
+from otel_llm.kernels.columns import Ints
+
+
+class Told(NamedTuple):
+    """The kernels of all records, one after another.
+
+    Attributes:
+        record: shape (kernels,); number of the record of each.
+        names: the distinct names of all.
+        name: shape (kernels,); index into `names`.
+        offset_ns: shape (kernels,); start of each, in nanoseconds after its record's `base_ns`.
+        duration_ns: shape (kernels,); duration of each, in nanoseconds.
+    """
+
+    record: npt.NDArray[np.int32]
+    names: list[str]
+    name: npt.NDArray[np.int32]
+    offset_ns: Ints
+    duration_ns: Ints
+
+
+def told(records: Sequence[StepKernels]) -> Told:
+    """All of their kernels.
+
+    Raises:
+        Exception: an index is of no name, or a number has more than 63 bits.
+    """
+    counts = [len(record.name_index) for record in records]
+    name, names = _named(records)
+    return Told(
+        np.repeat(np.arange(len(records), dtype=np.int32), counts),
+        names,
+        name,
+        _flat([record.offset_ns for record in records]),
+        _flat([record.duration_ns for record in records]),
+    )
+
+
+def _flat(lists: Sequence[list[int]]) -> Ints:
+    return np.frombuffer(packed(list(chain.from_iterable(lists))), np.int64)
+
+
+def _named(records: Sequence[StepKernels]) -> tuple[npt.NDArray[np.int32], list[str]]:
+    """Index of each kernel's name among those of all; most records have the names of the last."""
+    known: dict[str, int] = {}
+    parts = [np.zeros(0, np.int32)]
+    for names, same in groupby(records, attrgetter("names")):
+        ours = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
+        parts.append(ours[_flat([record.name_index for record in same])])
+    return np.concatenate(parts), list(known)
