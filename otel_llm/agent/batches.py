@@ -11,7 +11,7 @@ from otel_llm.exporters.clickhouse.rows import Block, salvage_blocks
 from otel_llm.facts.joined import Joined, JoinedKernels, JoinedRequest, JoinedStep
 from otel_llm.isolation import Guard, salvage
 from otel_llm.spans.common import OurSpan
-from otel_llm.spans.otlp import encode, is_sampled, spans_of
+from otel_llm.spans.otlp import encode, sampled, spans_of
 
 SPANS_PER_BATCH = 2_000
 MEMBERS_PER_ROW = 32
@@ -50,7 +50,7 @@ def make_batches(facts: Sequence[Joined], boot_id: str) -> Made:
 
 
 def _span_batches(facts: Sequence[Joined]) -> tuple[list[Batch], int]:
-    found = [_spans_of(fact) for fact in facts if is_sampled(fact)]
+    found = list(map(_spans_of, sampled(facts)))
     spans = [span for of_fact in found for span in of_fact or ()]
     starts = range(0, len(spans), SPANS_PER_BATCH)
     batches = [_spans(spans[start : start + SPANS_PER_BATCH]) for start in starts]

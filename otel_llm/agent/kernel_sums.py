@@ -11,12 +11,12 @@ import numpy as np
 from otel_llm.conventions import Tables
 from otel_llm.exporters.clickhouse.rows import Block, encode_columns
 from otel_llm.exporters.clickhouse.rows.kernel import told_sums_columns
+from otel_llm.exporters.clickhouse.rows.told import told
 from otel_llm.facts.joined import JoinedKernels
 from otel_llm.kernels.analysis import analyse
 from otel_llm.kernels.classes import classifier
 from otel_llm.kernels.columns import UNKNOWN, Kernels
 from otel_llm.kernels.sums import class_numbers
-from otel_llm.kernels.told import told
 
 
 def has_sums(fact: JoinedKernels) -> bool:

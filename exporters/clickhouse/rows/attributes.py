@@ -3,7 +3,6 @@
 What is done for each value is compiled, see `native`. Its buffers are Arrow's arrays as they are.
 """
 
-from collections.abc import Sequence
 from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
@@ -34,7 +33,7 @@ class Attribute(NamedTuple):
             Exception: a value does not fit the type.
         """
         values = _values(self.objects, self.name, kind)
-        return values if self.places is None else values.take(self.places)
+        return values if self.places is None else laid_out(values, self.places)
 
     def repeated(self, rows: pa.Array) -> "Attribute":
         """The same for other entries: of those here, the ones with these numbers."""
@@ -63,6 +62,14 @@ class Shared:
         return Attribute(self.each, name, self.places)
 
 
+def laid_out(values: pa.Array, places: pa.Array) -> pa.Array:
+    """Those at some places. Arrow's own way takes three times as long where there are few."""
+    if not pa.types.is_dictionary(values.type):
+        return values.take(places)
+    indices = pa.array(values.indices.to_numpy()[places.to_numpy()])
+    return pa.DictionaryArray.from_arrays(indices, values.dictionary)
+
+
 def lists(ends: bytes, values: pa.Array) -> pa.Array:
     """Lists of values, as a table's schema has them: none is null.
 
@@ -83,14 +90,17 @@ def _values(objects: list[Any], name: str | None, kind: pa.DataType) -> pa.Array
     if pa.types.is_dictionary(kind):
         return _dictionary(objects, name, kind)
     if pa.types.is_list(kind):
-        return _lists([getattr(one, name) for one in objects] if name else objects, kind)
+        return _lists(objects, name, kind.value_type)
     if pa.types.is_string(kind):
         valid, *buffers = _native.texts(objects, name)
         return _over(kind, len(objects), valid, *buffers)
     if pa.types.is_boolean(kind):
         return _values(objects, name, pa.uint8()).cast(kind)
-    signed = pa.types.is_signed_integer(kind)
-    return _over(kind, len(objects), *_native.integers(objects, name, kind.bit_width // 8, signed))
+    return _over(kind, len(objects), *_native.integers(objects, name, *_form(kind)))
+
+
+def _form(kind: pa.DataType) -> tuple[int, bool]:
+    return kind.bit_width // 8, pa.types.is_signed_integer(kind)
 
 
 def _dictionary(objects: list[Any], name: str | None, kind: pa.DataType) -> pa.Array:
@@ -99,11 +109,13 @@ def _dictionary(objects: list[Any], name: str | None, kind: pa.DataType) -> pa.A
     return pa.DictionaryArray.from_arrays(indices, pa.array(each, kind.value_type))
 
 
-def _lists(of_each: Sequence[Sequence[Any]], kind: pa.DataType) -> pa.Array:
-    count = len(of_each)
-    ends = np.fromiter(accumulate(map(len, of_each), initial=0), np.int32, count + 1)
-    values = _values(list(chain.from_iterable(of_each)), None, kind.value_type)
-    return lists(ends.tobytes(), values)
+def _lists(objects: list[Any], name: str | None, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_integer(kind):
+        ends, values = _native.integer_lists(objects, name, *_form(kind))
+        return lists(ends, whole_numbers(kind, values))
+    of_each = [getattr(one, name) for one in objects] if name else objects
+    places = np.fromiter(accumulate(map(len, of_each), initial=0), np.int32, len(objects) + 1)
+    return lists(places.tobytes(), _values(list(chain.from_iterable(of_each)), None, kind))
 
 
 def _over(kind: pa.DataType, count: int, valid: bytes | None, *buffers: bytes) -> pa.Array:

@@ -20,6 +20,7 @@ from otel_llm.exporters.clickhouse.rows.common import (
     taken,
     wall_times,
 )
+from otel_llm.exporters.clickhouse.rows.told import told
 from otel_llm.facts.joined import (
     JoinedKernels,
     KernelTotals,
@@ -27,7 +28,6 @@ from otel_llm.facts.joined import (
     StepKernelSums,
 )
 from otel_llm.kernels.analysis import Steps
-from otel_llm.kernels.told import told
 
 _KERNELS = {
     **WRITER,

@@ -1,5 +1,6 @@
 """Steps of an engine as columns, their batches as arrays. No loop here is over members."""
 
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,9 +69,14 @@ def _members(parts: Sequence[Numbers], kind: pa.DataType = _COUNT) -> pa.Array:
 
 def _summed(parts: Sequence[Numbers], kind: pa.DataType = _COUNT) -> tuple[pa.Array, pa.Array]:
     """The same, and the sum of each list. Raises where a number does not fit."""
-    of_each = [packed(part).tobytes() for part in parts]
-    values, ends, sums = _native.members(of_each, kind.bit_width // 8)
+    values, ends, sums = _native.members(_bytes(parts), kind.bit_width // 8)
     return lists(ends, whole_numbers(kind, values)), whole_numbers(pa.int64(), sums)
+
+
+def _bytes(parts: Sequence[Numbers]) -> list[bytes]:
+    if not any(map(len, parts)):  # as drafts, most often
+        return [b""] * len(parts)
+    return [(part if type(part) is array else packed(part)).tobytes() for part in parts]
 
 
 def _phases(batches: Sequence[StepScheduled]) -> Columns:

@@ -20,20 +20,17 @@ typedef struct {
 } Source;
 
 /* Whether objects of the first one's type hold the attribute in a slot. */
-static bool source_look(Source *source)
+static void source_look(Source *source)
 {
     if (source->name == Py_None || source->count == 0)
-        return true;
+        return;
     PyObject *first = PyList_GetItem(source->objects, 0);
     source->type = Py_TYPE(first);
     source->field = PyObject_GetAttr((PyObject *)source->type, source->name);
-    if (source->field == NULL) {
+    if (source->field == NULL)
         PyErr_Clear(); /* the object itself may have it */
-        return true;
-    }
-    if (Py_TYPE(source->field) == &PyMemberDescr_Type)
+    else if (Py_TYPE(source->field) == &PyMemberDescr_Type)
         source->get = (descrgetfunc)PyType_GetSlot(&PyMemberDescr_Type, Py_tp_descr_get);
-    return true;
 }
 
 static bool source_begin(Source *source, PyObject *objects, PyObject *name)
@@ -46,7 +43,8 @@ static bool source_begin(Source *source, PyObject *objects, PyObject *name)
     if (name != Py_None)
         PyUnicode_InternInPlace(&name); /* else each look-up is a slow one */
     *source = (Source){objects, name, PyList_Size(objects), NULL, NULL, NULL};
-    return source_look(source);
+    source_look(source);
+    return true;
 }
 
 static void source_end(Source *source)
@@ -109,7 +107,59 @@ static PyObject *validity_bytes(const Validity *validity)
     return validity->some_missing ? validity->bits.bytes : Py_None;
 }
 
+/* Bytes of which it shows late how many they are. */
+typedef struct {
+    uint8_t *at;
+    size_t size, room;
+} Growing;
+
+static bool growing_reserve(Growing *growing, size_t more)
+{
+    if (more <= growing->room - growing->size)
+        return true;
+    if (more > PTRDIFF_MAX / 4 - growing->size) {
+        PyErr_NoMemory();
+        return false;
+    }
+    size_t room = 2 * (growing->size + more) + 64;
+    uint8_t *at = realloc(growing->at, room);
+    if (at == NULL) {
+        PyErr_NoMemory();
+        return false;
+    }
+    growing->at = at;
+    growing->room = room;
+    return true;
+}
+
+static PyObject *growing_bytes(const Growing *growing)
+{
+    return PyBytes_FromStringAndSize((const char *)growing->at, (Py_ssize_t)growing->size);
+}
+
+/* Where an entry of a column ends, in 32 bits. */
+static bool write_end(size_t end, int32_t *to)
+{
+    *to = (int32_t)end;
+    if (end <= INT32_MAX)
+        return true;
+    PyErr_SetString(PyExc_OverflowError, "the entries of a column are too long");
+    return false;
+}
+
 /* -- integers */
+
+static bool form_parse(PyObject *arguments, PyObject **objects, PyObject **name, Form *form)
+{
+    int width, is_signed;
+    if (!PyArg_ParseTuple(arguments, "O!Oip", &PyList_Type, objects, name, &width, &is_signed))
+        return false;
+    *form = (Form){(unsigned)width, is_signed};
+    if (form_is_known(*form))
+        return true;
+    PyErr_SetString(PyExc_ValueError, "an integer takes 1, 2, 4 or 8 bytes");
+    return false;
+}
 
 static bool write_integer(PyObject *value, Form form, uint8_t *to)
 {
@@ -153,17 +203,9 @@ static PyObject *integers(PyObject *module, PyObject *arguments)
 {
     (void)module;
     PyObject *objects, *name, *made = NULL;
-    int width, is_signed;
-    if (!PyArg_ParseTuple(arguments, "O!Oip:integers", &PyList_Type, &objects, &name, &width,
-                          &is_signed))
-        return NULL;
-    Form form = {(unsigned)width, is_signed};
-    if (!form_is_known(form)) {
-        PyErr_SetString(PyExc_ValueError, "an integer takes 1, 2, 4 or 8 bytes");
-        return NULL;
-    }
+    Form form;
     Source source;
-    if (!source_begin(&source, objects, name))
+    if (!form_parse(arguments, &objects, &name, &form) || !source_begin(&source, objects, name))
         return NULL;
     Buffer values = {NULL, NULL};
     Validity validity = {{NULL, NULL}, false};
@@ -177,59 +219,89 @@ static PyObject *integers(PyObject *module, PyObject *arguments)
     return made;
 }
 
-/* -- texts */
+/* -- lists of integers */
 
-typedef struct {
-    char *at;
-    size_t size, room;
-} Text;
-
-static bool text_add(Text *text, const char *from, size_t size)
+static bool write_list(PyObject *list, Form form, Growing *values)
 {
-    if (size > INT32_MAX || text->size + size > INT32_MAX) {
-        PyErr_SetString(PyExc_OverflowError, "the texts of a column are too long");
+    Py_ssize_t count = PyList_Size(list);
+    if (count < 0 || !growing_reserve(values, (size_t)count * form.width))
         return false;
-    }
-    if (text->size + size > text->room) {
-        size_t room = 2 * (text->size + size) + 64;
-        char *more = realloc(text->at, room);
-        if (more == NULL) {
-            PyErr_NoMemory();
+    for (Py_ssize_t at = 0; at < count; at++, values->size += form.width) {
+        PyObject *item = PyList_GetItem(list, at);
+        Py_XINCREF(item);
+        bool good = item && write_integer(item, form, values->at + values->size);
+        Py_XDECREF(item);
+        if (!good)
             return false;
-        }
-        text->at = more;
-        text->room = room;
     }
-    if (size)
-        memcpy(text->at + text->size, from, size);
-    text->size += size;
     return true;
 }
 
-static bool write_text(PyObject *value, Text *text)
+static bool write_lists(const Source *source, Form form, int32_t *ends, Growing *values)
+{
+    *ends = 0;
+    for (Py_ssize_t at = 0; at < source->count; at++) {
+        PyObject *list = value_at(source, at);
+        bool good = list && write_list(list, form, values) &&
+                    write_end(values->size / form.width, ends + at + 1);
+        Py_XDECREF(list);
+        if (!good)
+            return false;
+    }
+    return true;
+}
+
+static PyObject *integer_lists(PyObject *module, PyObject *arguments)
+{
+    (void)module;
+    PyObject *objects, *name, *made = NULL, *all = NULL;
+    Form form;
+    Source source;
+    if (!form_parse(arguments, &objects, &name, &form) || !source_begin(&source, objects, name))
+        return NULL;
+    Growing values = {NULL, 0, 0};
+    Buffer ends = {NULL, NULL};
+    if (buffer_begin(&ends, source.count + 1, sizeof(int32_t)) &&
+        write_lists(&source, form, (int32_t *)ends.at, &values) &&
+        (all = growing_bytes(&values)) != NULL)
+        made = PyTuple_Pack(2, ends.bytes, all);
+    free(values.at);
+    Py_XDECREF(all);
+    Py_XDECREF(ends.bytes);
+    source_end(&source);
+    return made;
+}
+
+/* -- texts */
+
+static bool write_text(PyObject *value, Growing *texts)
 {
     Py_ssize_t size;
     const char *from = PyUnicode_AsUTF8AndSize(value, &size);
-    return from && text_add(text, from, (size_t)size);
+    if (from == NULL || !growing_reserve(texts, (size_t)size))
+        return false;
+    if (size)
+        memcpy(texts->at + texts->size, from, (size_t)size);
+    texts->size += (size_t)size;
+    return true;
 }
 
-static bool write_texts(const Source *source, int32_t *ends, Text *text, Validity *validity)
+static bool write_texts(const Source *source, int32_t *ends, Growing *all, Validity *validity)
 {
+    *ends = 0;
     for (Py_ssize_t at = 0; at < source->count; at++) {
         PyObject *value = value_at(source, at);
         if (value == NULL)
             return false;
         bool good = true;
-        ends[at] = (int32_t)text->size;
         if (value == Py_None)
             validity_miss(validity, at);
         else
-            good = write_text(value, text);
+            good = write_text(value, all);
         Py_DECREF(value);
-        if (!good)
+        if (!good || !write_end(all->size, ends + at + 1))
             return false;
     }
-    ends[source->count] = (int32_t)text->size;
     return true;
 }
 
@@ -241,13 +313,13 @@ static PyObject *texts(PyObject *module, PyObject *arguments)
     if (!PyArg_ParseTuple(arguments, "O!O:texts", &PyList_Type, &objects, &name) ||
         !source_begin(&source, objects, name))
         return NULL;
-    Text text = {NULL, 0, 0};
+    Growing text = {NULL, 0, 0};
     Buffer ends = {NULL, NULL};
     Validity validity = {{NULL, NULL}, false};
     if (buffer_begin(&ends, source.count + 1, sizeof(int32_t)) &&
         validity_begin(&validity, source.count) &&
         write_texts(&source, (int32_t *)ends.at, &text, &validity) &&
-        (all = PyBytes_FromStringAndSize(text.at, (Py_ssize_t)text.size)) != NULL)
+        (all = growing_bytes(&text)) != NULL)
         made = PyTuple_Pack(3, validity_bytes(&validity), ends.bytes, all);
     free(text.at);
     Py_XDECREF(all);
@@ -431,6 +503,7 @@ static PyObject *members(PyObject *module, PyObject *arguments)
 
 static PyMethodDef methods[] = {
     {"integers", integers, METH_VARARGS, NULL},
+    {"integer_lists", integer_lists, METH_VARARGS, NULL},
     {"texts", texts, METH_VARARGS, NULL},
     {"places", places, METH_VARARGS, NULL},
     {"members", members, METH_VARARGS, NULL},

@@ -1,15 +1,15 @@
 """Journals' records of kernels, laid out together: each tells of one step on one device."""
 
 from collections.abc import Sequence
-from itertools import chain, groupby
+from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from otel_llm.exporters.clickhouse.rows import _native
 from otel_llm.facts.kernel import StepKernels
-from otel_llm.facts.step import packed
 from otel_llm.kernels.columns import Ints
 
 
@@ -37,26 +37,28 @@ def told(records: Sequence[StepKernels]) -> Told:
     Raises:
         Exception: an index is of no name, or a number has more than 63 bits.
     """
-    counts = [len(record.name_index) for record in records]
-    name, names = _named(records)
+    records = list(records)
+    ends, places = _native.integer_lists(records, "name_index", 8, True)
+    counts = np.diff(np.frombuffer(ends, np.int32)).astype(np.int64)
+    name, names = _named(records, np.frombuffer(places, np.int64))
     return Told(
         np.repeat(np.arange(len(records), dtype=np.int32), counts),
         names,
         name,
-        _flat([record.offset_ns for record in records]),
-        _flat([record.duration_ns for record in records]),
+        *(
+            np.frombuffer(_native.integer_lists(records, field, 8, True)[1], np.int64)
+            for field in ("offset_ns", "duration_ns")
+        ),
     )
 
 
-def _flat(lists: Sequence[list[int]]) -> Ints:
-    return np.frombuffer(packed(list(chain.from_iterable(lists))), np.int64)
-
-
-def _named(records: Sequence[StepKernels]) -> tuple[npt.NDArray[np.int32], list[str]]:
+def _named(records: Sequence[StepKernels], places: Ints) -> tuple[npt.NDArray[np.int32], list[str]]:
     """Index of each kernel's name among those of all; most records have the names of the last."""
     known: dict[str, int] = {}
-    parts = [np.zeros(0, np.int32)]
+    parts, begin = [np.zeros(0, np.int32)], 0
     for names, same in groupby(records, attrgetter("names")):
         ours = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
-        parts.append(ours[_flat([record.name_index for record in same])])
+        end = begin + sum(len(record.name_index) for record in same)
+        parts.append(ours[places[begin:end]])
+        begin = end
     return np.concatenate(parts), list(known)
