@@ -17,7 +17,7 @@ from otel_llm.facts.joined import SpanIds
 Value = str | bool | int | float | Sequence[str]
 Attributes = Mapping[str, Value]
 Pair: TypeAlias = Any
-"""A `KeyValue`, told by its fields: a message that gets messages copies each by way of its bytes."""
+"""A `KeyValue` by its fields: of a message that it gets, another copies the bytes and reads them."""
 SCOPE = InstrumentationScope(name="otel_llm", version=__version__)
 OK = Status()
 LOCAL = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK

@@ -221,10 +221,21 @@ static PyObject *integers(PyObject *module, PyObject *arguments)
 
 /* -- lists of integers */
 
+/* The list that a value is, or the entries of another sequence as one; our own. */
+static PyObject *list_at(const Source *source, Py_ssize_t at)
+{
+    PyObject *value = value_at(source, at);
+    if (value == NULL || PyList_Check(value))
+        return value;
+    PyObject *list = PySequence_List(value);
+    Py_DECREF(value);
+    return list;
+}
+
 static bool write_list(PyObject *list, Form form, Growing *values)
 {
     Py_ssize_t count = PyList_Size(list);
-    if (count < 0 || !growing_reserve(values, (size_t)count * form.width))
+    if (!growing_reserve(values, (size_t)count * form.width))
         return false;
     for (Py_ssize_t at = 0; at < count; at++, values->size += form.width) {
         PyObject *item = PyList_GetItem(list, at);
@@ -241,7 +252,7 @@ static bool write_lists(const Source *source, Form form, int32_t *ends, Growing 
 {
     *ends = 0;
     for (Py_ssize_t at = 0; at < source->count; at++) {
-        PyObject *list = value_at(source, at);
+        PyObject *list = list_at(source, at);
         bool good = list && write_list(list, form, values) &&
                     write_end(values->size / form.width, ends + at + 1);
         Py_XDECREF(list);
