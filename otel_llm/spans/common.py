@@ -17,7 +17,7 @@ from otel_llm.facts.joined import SpanIds
 Value = str | bool | int | float | Sequence[str]
 Attributes = Mapping[str, Value]
 Pair: TypeAlias = Any
-"""A `KeyValue` by its fields: of a message that it gets, another copies the bytes and reads them."""
+"""A `KeyValue` by its fields: of one that is a message, a span would write and read the bytes."""
 SCOPE = InstrumentationScope(name="otel_llm", version=__version__)
 OK = Status()
 LOCAL = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
