@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -36,13 +37,14 @@ class _NoResult:
     accepted: Numbers = ()
 
 
+_NO_RESULT = _NoResult()
 _NO_SPAN = SpanIds("", "")
 
 
 def step_columns(facts: Sequence[JoinedStep]) -> Columns:
     """Columns of `llm_steps`, one entry per step."""
     batches = [fact.scheduled for fact in facts]
-    results: list[Any] = [fact.done or _NoResult for fact in facts]
+    results: list[Any] = [fact.done or _NO_RESULT for fact in facts]
     spans = [fact.trace or _NO_SPAN for fact in facts]
     result = {"result": Attribute(results, "result_ns")}
     return {
@@ -81,14 +83,15 @@ def _bytes(parts: Sequence[Numbers]) -> list[bytes]:
 
 def _phases(batches: Sequence[StepScheduled]) -> Columns:
     """Tokens and the phases they are in, by member and added up."""
-    phase = np.frombuffer(b"".join([batch.phase for batch in batches]), np.uint8)
+    phases = [batch.phase for batch in batches]
+    ends = np.fromiter(accumulate(map(len, phases), initial=0), np.int32, len(phases) + 1)
+    phase = np.frombuffer(b"".join(phases), np.uint8)
     tokens, sums = _summed([batch.tokens for batch in batches])
-    ends = tokens.offsets.to_numpy()
     prefill = _sums_at(np.flatnonzero(phase == PHASE_PREFILL), tokens.values.to_numpy(), ends)
     return {
         "prefill_tokens": pa.array(prefill),
         "decode_tokens": pa.array(sums.to_numpy() - prefill),
-        "phase": pa.ListArray.from_arrays(tokens.offsets, pa.array(phase)),
+        "phase": lists(ends.tobytes(), pa.array(phase)),
         "tokens": tokens,
     }
 
