@@ -38,27 +38,31 @@ def told(records: Sequence[StepKernels]) -> Told:
         Exception: an index is of no name, or a number has more than 63 bits.
     """
     records = list(records)
-    ends, places = _native.integer_lists(records, "name_index", 8, True)
-    counts = np.diff(np.frombuffer(ends, np.int32)).astype(np.int64)
-    name, names = _named(records, np.frombuffer(places, np.int64))
+    ends, places = _column(records, "name_index")
+    name, names = _named(records, ends, places)
     return Told(
-        np.repeat(np.arange(len(records), dtype=np.int32), counts),
+        np.repeat(np.arange(len(records), dtype=np.int32), np.diff(ends).astype(np.int64)),
         names,
         name,
-        *(
-            np.frombuffer(_native.integer_lists(records, field, 8, True)[1], np.int64)
-            for field in ("offset_ns", "duration_ns")
-        ),
+        _column(records, "offset_ns")[1],
+        _column(records, "duration_ns")[1],
     )
 
 
-def _named(records: Sequence[StepKernels], places: Ints) -> tuple[npt.NDArray[np.int32], list[str]]:
+def _column(records: list[StepKernels], field: str) -> tuple[npt.NDArray[np.int32], Ints]:
+    """Where each record's list begins and the last one ends, and the numbers of all."""
+    ends, numbers = _native.integer_lists(records, field, 8, True)
+    return np.frombuffer(ends, np.int32), np.frombuffer(numbers, np.int64)
+
+
+def _named(
+    records: list[StepKernels], ends: npt.NDArray[np.int32], places: Ints
+) -> tuple[npt.NDArray[np.int32], list[str]]:
     """Index of each kernel's name among those of all; most records have the names of the last."""
     known: dict[str, int] = {}
-    parts, begin = [np.zeros(0, np.int32)], 0
+    parts, done = [np.zeros(0, np.int32)], 0
     for names, same in groupby(records, attrgetter("names")):
         ours = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
-        end = begin + sum(len(record.name_index) for record in same)
-        parts.append(ours[places[begin:end]])
-        begin = end
+        begin, done = done, done + len(list(same))
+        parts.append(ours[places[ends[begin] : ends[done]]])
     return np.concatenate(parts), list(known)
