@@ -23,6 +23,7 @@ venv: $(STAMP) ## Make the virtual environment with everything in it
 
 # What is compiled by the installation belongs to it.
 $(STAMP): pyproject.toml setup.py $(wildcard otel_llm/agent/native/*) \
+		$(wildcard otel_llm/exporters/clickhouse/rows/native/*) \
 		$(wildcard otel_llm/collector/decoder/native/*) \
 		$(wildcard otel_llm/kernels/shim/*.[ch])
 	$(PYTHON) -m venv $(VENV)

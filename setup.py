@@ -23,6 +23,7 @@ setup(
     ext_modules=[
         _module("otel_llm.collector.decoder"),
         _module("otel_llm.agent"),
+        _module("otel_llm.exporters.clickhouse.rows"),
         # No module: a shared library for CUDA_INJECTION64_PATH and ctypes. All else works without.
         Extension(
             "otel_llm.kernels._shim",

@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from otel_llm.agent.kernel_sums import kernel_sums
+from otel_llm.agent.kernel_sums import has_sums, kernel_sums
 from otel_llm.agent.spool import Batch, Ended
 from otel_llm.conventions import Tables
 from otel_llm.exporters.clickhouse.rows import Block, salvage_blocks
 from otel_llm.facts.joined import Joined, JoinedKernels, JoinedRequest, JoinedStep
 from otel_llm.isolation import Guard, salvage
 from otel_llm.spans.common import OurSpan
-from otel_llm.spans.otlp import encode, is_sampled, spans_of
+from otel_llm.spans.otlp import encode, sampled, spans_of
 
 SPANS_PER_BATCH = 2_000
 MEMBERS_PER_ROW = 32
@@ -39,16 +39,18 @@ def make_batches(facts: Sequence[Joined], boot_id: str) -> Made:
         facts: in the order in which they were joined.
         boot_id: this host's boot; only ends stamped in it can be compared with our clock.
     """
-    sums, unsummed = salvage(_SUMS, kernel_sums, list(facts))
-    encoded = salvage_blocks([*facts, *(sums or ())])
+    told = [fact for fact in facts if type(fact) is JoinedKernels and has_sums(fact)]
+    sums, unsummed = salvage(_SUMS, kernel_sums, told) if told else (None, 0)
+    encoded = salvage_blocks(facts)
     lost = encoded.lost + Counter({Tables.STEP_KERNELS.name: unsummed})
-    rows = [_rows(block, facts, boot_id) for block in encoded.blocks]
+    blocks = [*encoded.blocks, *([sums] if sums else [])]
+    rows = [_rows(block, facts, boot_id) for block in blocks]
     spans, left_out = _span_batches(facts)
     return Made([*rows, *spans], lost + Counter(spans=left_out))
 
 
 def _span_batches(facts: Sequence[Joined]) -> tuple[list[Batch], int]:
-    found = [_spans_of(fact) for fact in facts if is_sampled(fact)]
+    found = list(map(_spans_of, sampled(facts)))
     spans = [span for of_fact in found for span in of_fact or ()]
     starts = range(0, len(spans), SPANS_PER_BATCH)
     batches = [_spans(spans[start : start + SPANS_PER_BATCH]) for start in starts]

@@ -5,29 +5,34 @@ one batch to the next, and a batch made again after a death has the same sums.
 """
 
 from collections.abc import Sequence
-from itertools import chain
 
-import msgspec
 import numpy as np
 
-from otel_llm.clock import MonotonicNs
-from otel_llm.facts.joined import Joined, JoinedKernels, StepKernelSums
-from otel_llm.facts.kernel import named_together
+from otel_llm.conventions import Tables
+from otel_llm.exporters.clickhouse.rows import Block, encode_columns
+from otel_llm.exporters.clickhouse.rows.kernel import told_sums_columns
+from otel_llm.exporters.clickhouse.rows.told import told
+from otel_llm.facts.joined import JoinedKernels
+from otel_llm.kernels.analysis import analyse
+from otel_llm.kernels.classes import classifier
 from otel_llm.kernels.columns import UNKNOWN, Kernels
-from otel_llm.kernels.sums import Origin, step_sums
+from otel_llm.kernels.sums import class_numbers
 
 
-def kernel_sums(facts: Sequence[Joined]) -> list[StepKernelSums]:
-    """The sums of each step among the facts that has kernels and no sums yet, in their order."""
-    told = [
-        fact
-        for fact in facts
-        if isinstance(fact, JoinedKernels) and fact.kernels.name_index and not fact.summed
-    ]
-    if not told:
-        return []
-    sums = step_sums(_columns(told), Origin(told[0].producer, told[0].anchor, "cpu"))
-    return [_of(fact, each) for fact, each in zip(told, sums, strict=True)]
+def has_sums(fact: JoinedKernels) -> bool:
+    """Whether there is something to add up, and nobody has."""
+    return bool(fact.kernels.name_index) and not fact.summed
+
+
+def kernel_sums(facts: Sequence[JoinedKernels]) -> Block:
+    """The sums of steps' kernels as rows, in their order.
+
+    Args:
+        facts: at least one; each has sums.
+    """
+    kernels, classes = _columns(facts), classifier().classes
+    steps = analyse(kernels, class_numbers(kernels.names), classes)
+    return encode_columns(Tables.STEP_KERNELS, told_sums_columns(facts, steps, classes))
 
 
 def _columns(facts: Sequence[JoinedKernels]) -> Kernels:
@@ -35,29 +40,11 @@ def _columns(facts: Sequence[JoinedKernels]) -> Kernels:
 
     Operations timed on a CPU are launched by running. Of other sources the launch is not known.
     """
-    told = [fact.kernels for fact in facts]
-    counts = [len(kernels.name_index) for kernels in told]
-    index, names = named_together(told)
-    start = np.fromiter(chain.from_iterable(one.offset_ns for one in told), np.int64)
-    duration = np.fromiter(chain.from_iterable(one.duration_ns for one in told), np.int64)
-    cpu = np.repeat([kernels.source == "cpu" for kernels in told], counts)
-    nothing = np.zeros(len(start), np.int64)
+    kernels = told([fact.kernels for fact in facts])
+    cpu = np.array([fact.kernels.source == "cpu" for fact in facts])[kernels.record]
+    nothing = np.zeros(len(cpu), np.int64)
     return Kernels(
-        names, [""], np.repeat(np.arange(len(facts)), counts),
-        np.array(index, np.int64), start, duration, nothing, nothing, nothing,
-        np.where(cpu, start, UNKNOWN),
+        kernels.names, [""], kernels.record.astype(np.int64), kernels.name.astype(np.int64),
+        kernels.offset_ns, kernels.duration_ns, nothing, nothing, nothing,
+        np.where(cpu, kernels.offset_ns, UNKNOWN),
     )  # fmt: skip
-
-
-def _of(fact: JoinedKernels, sums: StepKernelSums) -> StepKernelSums:
-    kernels = fact.kernels
-    return msgspec.structs.replace(
-        sums,
-        producer=fact.producer,
-        anchor=fact.anchor,
-        seq=kernels.seq,
-        source=kernels.source,
-        device=kernels.device,
-        base_ns=MonotonicNs(kernels.base_ns + sums.base_ns),
-        incomplete=fact.incomplete,
-    )

@@ -1,6 +1,5 @@
 """Kernels of one step: what ran on the device, or on the CPU standing in for one."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -33,20 +32,6 @@ class StepKernels(msgspec.Struct, frozen=True, array_like=True):
     base_ns: MonotonicNs
     offset_ns: list[int]
     duration_ns: list[int]
-
-
-def named_together(told: Sequence[StepKernels]) -> tuple[list[int], list[str]]:
-    """For each kernel of all records the index of its name, and the distinct names of all."""
-    known: dict[str, int] = {}
-    index: list[int] = []
-    names: list[str] = []
-    ours: list[int] = []
-    for kernels in told:
-        if kernels.names != names:  # most steps have those of the step before
-            names = kernels.names
-            ours = [known.setdefault(name, len(known)) for name in names]
-        index += map(ours.__getitem__, kernels.name_index)
-    return index, list(known)
 
 
 class StepGpuTime(msgspec.Struct, frozen=True, array_like=True):

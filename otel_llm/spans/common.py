@@ -2,14 +2,9 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from opentelemetry.proto.common.v1.common_pb2 import (
-    AnyValue,
-    ArrayValue,
-    InstrumentationScope,
-    KeyValue,
-)
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, SpanFlags, Status
 
@@ -21,6 +16,8 @@ from otel_llm.facts.joined import SpanIds
 
 Value = str | bool | int | float | Sequence[str]
 Attributes = Mapping[str, Value]
+Pair: TypeAlias = Any
+"""A `KeyValue` by its fields: of one that is a message, a span would write and read the bytes."""
 SCOPE = InstrumentationScope(name="otel_llm", version=__version__)
 OK = Status()
 LOCAL = SpanFlags.SPAN_FLAGS_CONTEXT_HAS_IS_REMOTE_MASK
@@ -51,9 +48,9 @@ def failed(error_type: str) -> Status:
     return Status(code=Status.STATUS_CODE_ERROR, message=error_type)
 
 
-def pairs(attributes: Attributes) -> list[KeyValue]:
-    """Attributes as messages."""
-    return [KeyValue(key=key, value=_value(value)) for key, value in attributes.items()]
+def pairs(attributes: Attributes) -> list[Pair]:
+    """Attributes as a message takes them when it is made."""
+    return [{"key": key, "value": _value(value)} for key, value in attributes.items()]
 
 
 def child(
@@ -62,7 +59,7 @@ def child(
     producer: Producer,
     name: str,
     interval: tuple[EpochNs, EpochNs],
-    attributes: Sequence[KeyValue] = (),
+    attributes: Sequence[Pair] = (),
 ) -> OurSpan:
     """A span inside one of ours, of the same process.
 
@@ -90,13 +87,13 @@ def child(
     return OurSpan(producer, span)
 
 
-def _value(value: Value) -> AnyValue:
+def _value(value: Value) -> dict[str, Any]:
     if isinstance(value, str):
-        return AnyValue(string_value=value)
+        return {"string_value": value}
     if isinstance(value, bool):
-        return AnyValue(bool_value=value)
+        return {"bool_value": value}
     if isinstance(value, int):
-        return AnyValue(int_value=value)
+        return {"int_value": value}
     if isinstance(value, float):
-        return AnyValue(double_value=value)
-    return AnyValue(array_value=ArrayValue(values=[_value(each) for each in value]))
+        return {"double_value": value}
+    return {"array_value": {"values": [_value(each) for each in value]}}

@@ -1,6 +1,6 @@
 """Spans of joined facts, and their bytes on the wire."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -32,10 +32,10 @@ def spans_of(fact: Joined) -> list[OurSpan]:
     return []
 
 
-def is_sampled(fact: Joined) -> bool:
-    """Whether a fact may get spans; most facts of a busy engine get none."""
-    sampling = _SAMPLING.get(type(fact))
-    return sampling is not None and bool(sampling(fact))
+def sampled(facts: Iterable[Joined]) -> list[Joined]:
+    """Those that may get spans; most facts of a busy engine get none."""
+    says = _SAMPLING.get
+    return [fact for fact in facts if (sampling := says(type(fact))) and sampling(fact)]
 
 
 def encode(spans: Sequence[OurSpan]) -> bytes:

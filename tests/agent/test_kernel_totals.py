@@ -7,9 +7,10 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_llm.agent.kernel_sums import kernel_sums
+from otel_llm.agent.kernel_sums import has_sums, kernel_sums
 from otel_llm.agent.kernel_totals import MOST_NAMES, MOST_NS, MOST_OPEN, OpenKernelTotals
 from otel_llm.clock import EpochNs
+from otel_llm.conventions import Tables
 from otel_llm.exporters.clickhouse.rows import encode_blocks
 from otel_llm.facts import StepKernels
 from otel_llm.facts.joined import JoinedKernels, KernelTotals
@@ -163,18 +164,25 @@ def test_step_sums() -> None:
         JoinedKernels(ENGINE, anchor(wall_step_ns=7), other, incomplete=True),
         JoinedKernels(ENGINE, anchor(), kernels(4), summed=True),
     ]
-    first, second = kernel_sums(facts)
-    assert (first.seq, first.source, first.device, first.base_ns) == (1, "cpu", "cpu:0", at(3.5))
-    assert (first.span_ns, first.busy_ns) == (5_700, 4_700)
-    assert (first.launch_gap_ns, first.wait_gap_ns) == (1_000, 0)
-    by_class = zip(first.classes, first.kernels, first.kernel_ns, strict=True)
+    assert list(map(has_sums, facts)) == [True, False, True, False]
+    block = kernel_sums(list(filter(has_sums, facts)))
+    assert (block.table, block.rows) == (Tables.STEP_KERNELS, 2)
+    sums = pa.ipc.open_stream(block.body).read_all()
+    start = sums.column("start").cast(pa.int64()).to_pylist()
+    first, second = sums.drop_columns("start").to_pylist()
+    assert (first["step_seq"], first["source"], first["device"]) == (1, "cpu", "cpu:0")
+    assert (first["rank"], first["busy_bound"], first["incomplete"]) == (0, False, False)
+    assert start[0] == anchor().wall(at(3.5))
+    assert (first["span_ns"], first["busy_ns"]) == (5_700, 4_700)
+    assert (first["launch_gap_ns"], first["wait_gap_ns"]) == (1_000, 0)
+    by_class = zip(first["class"], first["kernels"], first["kernel_ns"], strict=True)
     assert {kind: (count, time) for kind, count, time in by_class} == {
         "gemm": (2, 2_200), "attention": (1, 2_500),
     }  # fmt: skip
-    assert (second.seq, second.device, second.incomplete) == (2, "GPU-1", True)
-    assert (second.launch_gap_ns, second.wait_gap_ns) == (0, 0)
-    assert second.anchor.offset_ns - first.anchor.offset_ns == 7
-    assert kernel_sums([]) == []
+    assert (second["step_seq"], second["device"], second["incomplete"]) == (2, "GPU-1", True)
+    assert (second["launch_gap_ns"], second["wait_gap_ns"]) == (0, 0)
+    assert start[1] == anchor().wall(at(50)) + 7
+    assert second["clock_offset_ns"] - first["clock_offset_ns"] == 7
 
 
 def test_dictionaries_hold_each_value_once() -> None:

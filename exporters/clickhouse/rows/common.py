@@ -1,27 +1,27 @@
 """Columns that several tables share."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
+from otel_llm.exporters.clickhouse.rows.attributes import Attribute, Shared
 from otel_llm.facts import Producer
 
 Row = dict[str, object]
 """One row: column name to value. Times are nanoseconds since the epoch."""
 
 Columns = dict[str, Any]
-"""Column name to its values: a sequence, or an Arrow array of the column's type."""
+"""Column name to its values: a sequence, an `Attribute`, or an Arrow array of the column's type."""
 
-DICTIONARY = pa.dictionary(pa.int32(), pa.string())
-"""Texts of which few are distinct."""
 _MAX_ERROR = (1 << 32) - 1
-_TIME = pa.timestamp("ns", "UTC")
+TIME = pa.timestamp("ns", "UTC")
+_NONE: Mapping[str, Attribute] = {}
 _SHARED = frozenset({"producer", "tenant", "device"})
 """What many facts share, the same object."""
 
@@ -34,73 +34,54 @@ ENGINE = {
 """And which software runs; the model is `models`."""
 
 
-class Shared:
-    """Objects that facts share, each looked at once for all of its facts.
-
-    Args:
-        objects: one for each fact; most of them the same few.
-
-    Attributes:
-        each: the distinct ones.
-    """
-
-    def __init__(self, objects: Sequence[Any]) -> None:
-        numbers = list(map(id, objects))
-        known = dict(zip(numbers, objects, strict=True))
-        place = {number: count for count, number in enumerate(known)}
-        self.each = list(known.values())
-        self._places = np.array([place[number] for number in numbers], np.int32)
-
-    def column(self, values: Sequence[Any]) -> pa.Array:
-        """A value of each distinct object, laid out fact by fact. Texts become a dictionary."""
-        if not isinstance(values[0], str):
-            return pa.array(np.array(values)[self._places])
-        known: dict[str, int] = {}  # a dictionary may hold each value once
-        indices = np.array([known.setdefault(value, len(known)) for value in values], np.int32)
-        return pa.DictionaryArray.from_arrays(indices[self._places], pa.array(known, pa.string()))
-
-
-def as_array(values: Any) -> pa.Array:  # noqa: ANN401  a sequence or an Arrow array
-    """Values of a column; texts as a dictionary."""
-    if isinstance(values, pa.Array):
-        return values
-    return pa.array(values, DICTIONARY if isinstance(values[0], str) else None)
-
-
-def taken(facts: Sequence[object], paths: Mapping[str, str]) -> Columns:
+def taken(facts: Sequence[object], paths: Mapping[str, str]) -> dict[str, Attribute]:
     """Columns of values as they stand in facts; no row is made in between.
 
     Args:
         facts: one for each entry, at least one.
         paths: column name to where the value stands, as `finished.output_tokens`.
     """
-    columns: Columns = {}
+    facts = list(facts)
+    columns: dict[str, Attribute] = {}
     for holder, fields in _by_holder(paths).items():
-        held = list(map(attrgetter(holder), facts)) if holder else facts
-        shared = Shared(held) if holder in _SHARED else None
-        for name, field in fields:
-            values = list(map(attrgetter(field), shared.each if shared else held))
-            columns[name] = shared.column(values) if shared else values
+        of = _holders(facts, holder)
+        columns.update({name: of(field) for name, field in fields})
     return columns
 
 
-def wall_times(facts: Sequence[Any], paths: Mapping[str, str]) -> Columns:
-    """Columns of stamps, by their facts' anchors, and how they were made: as `clock_columns`."""
-    anchors = Shared([fact.anchor for fact in facts])
-    offsets = anchors.column([anchor.offset_ns for anchor in anchors.each])
+def wall_times(
+    facts: Sequence[Any], paths: Mapping[str, str], more: Mapping[str, Attribute] = _NONE
+) -> Columns:
+    """Columns of stamps, by their facts' anchors, and how they were made: as `clock_columns`.
+
+    Args:
+        facts: one for each entry, at least one.
+        paths: column name to where the stamp stands.
+        more: columns of stamps that do not stand in the facts.
+    """
+    anchors = Shared(list(facts), "anchor")
+    offsets = anchors.attribute("offset_ns").array(pa.int64())
+    errors = pa.array([min(one.error_ns, _MAX_ERROR) for one in anchors.each], pa.int64())
+    stamps = {**taken(facts, paths), **more}
     return {
-        **{name: _wall(stamps, offsets) for name, stamps in taken(facts, paths).items()},
+        **{name: _wall(each.array(pa.int64()), offsets) for name, each in stamps.items()},
         "clock_offset_ns": offsets,
-        "clock_error_ns": anchors.column([min(one.error_ns, _MAX_ERROR) for one in anchors.each]),
+        "clock_error_ns": errors.take(anchors.places),
     }
 
 
 def models(facts: Sequence[Any], path: str) -> list[str]:
     """What a request asked for, else what its engine serves."""
     asked = list(map(attrgetter(path), facts))
-    if all(asked):
-        return asked
     return [model or fact.producer.model for model, fact in zip(asked, facts, strict=True)]
+
+
+def _holders(facts: list[Any], holder: str) -> Callable[[str], Attribute]:
+    """What gives the columns of fields of an object that each fact has; of the fact, if empty."""
+    if holder in _SHARED:
+        return Shared(facts, holder).attribute
+    held = list(map(attrgetter(holder), facts)) if holder else facts
+    return partial(Attribute, held)
 
 
 def _by_holder(paths: Mapping[str, str]) -> Mapping[str, list[tuple[str, str]]]:
@@ -112,8 +93,8 @@ def _by_holder(paths: Mapping[str, str]) -> Mapping[str, list[tuple[str, str]]]:
     return found
 
 
-def _wall(stamps: Sequence[int | None], offsets: pa.Array) -> pa.Array:
-    return pc.add_checked(pa.array(stamps, pa.int64()), offsets).view(_TIME)
+def _wall(stamps: pa.Array, offsets: pa.Array) -> pa.Array:
+    return pc.add_checked(stamps, offsets).view(TIME)
 
 
 def by_column(rows: Iterable[Row]) -> Columns:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from otel_llm.conventions import Table, Tables
+from otel_llm.exporters.clickhouse.rows.attributes import Attribute
 from otel_llm.exporters.clickhouse.rows.common import Columns, Row, by_column
 from otel_llm.exporters.clickhouse.rows.device import (
     device_event_row,
@@ -191,7 +192,9 @@ def encode_columns(table: Table, columns: Columns) -> Block:
     return Block(table, batch.num_rows, sink.getvalue().to_pybytes())
 
 
-def _array(values: Any, kind: pa.DataType) -> pa.Array:  # noqa: ANN401  list or Arrow array
+def _array(values: Any, kind: pa.DataType) -> pa.Array:  # noqa: ANN401  see `Columns`
+    if isinstance(values, Attribute):
+        return values.array(kind)
     if isinstance(values, pa.Array):
         return values if values.type == kind else values.cast(kind)
     return pa.array(values, kind)

@@ -5,26 +5,29 @@ from itertools import chain
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from otel_llm.exporters.clickhouse.rows.attributes import lists
 from otel_llm.exporters.clickhouse.rows.common import (
     ENGINE,
+    TIME,
     WRITER,
     Columns,
     Row,
-    as_array,
     clock_columns,
     engine_columns,
     producer_columns,
     taken,
     wall_times,
 )
+from otel_llm.exporters.clickhouse.rows.told import told
 from otel_llm.facts.joined import (
     JoinedKernels,
     KernelTotals,
     StepKernelNames,
     StepKernelSums,
 )
-from otel_llm.facts.kernel import named_together
+from otel_llm.kernels.analysis import Steps
 
 _KERNELS = {
     **WRITER,
@@ -33,6 +36,15 @@ _KERNELS = {
     "source": "kernels.source",
     "device": "kernels.device",
 }
+_TOLD = {
+    **ENGINE,
+    "model": "producer.model",
+    "step_seq": "kernels.seq",
+    "source": "kernels.source",
+    "device": "kernels.device",
+    "incomplete": "incomplete",
+}
+_AMOUNTS = ("span_ns", "busy_ns", "launch_gap_ns", "wait_gap_ns", "overlap_ns")
 _SUMS = {
     **ENGINE,
     "model": "producer.model",
@@ -40,11 +52,7 @@ _SUMS = {
     "step_seq": "seq",
     "source": "source",
     "device": "device",
-    "span_ns": "span_ns",
-    "busy_ns": "busy_ns",
-    "launch_gap_ns": "launch_gap_ns",
-    "wait_gap_ns": "wait_gap_ns",
-    "overlap_ns": "overlap_ns",
+    **{name: name for name in _AMOUNTS},
     "class": "classes",
     "kernels": "kernels",
     "kernel_ns": "kernel_ns",
@@ -55,24 +63,49 @@ _SUMS = {
 
 def kernel_columns(facts: Sequence[JoinedKernels]) -> Columns:
     """Columns of `llm_kernels`, one entry per kernel."""
-    told = [fact.kernels for fact in facts]
-    counts = [len(kernels.name_index) for kernels in told]
-    shared = {**taken(facts, _KERNELS), **wall_times(facts, {"base": "kernels.base_ns"})}
-    bases = np.repeat(shared.pop("base").view(pa.int64()).to_numpy(), counts)
-    index, names = named_together(told)
-    starts = np.fromiter(chain.from_iterable(one.offset_ns for one in told), np.int64) + bases
-    durations = np.fromiter(chain.from_iterable(one.duration_ns for one in told), np.uint64)
+    kernels = told([fact.kernels for fact in facts])
+    rows = pa.array(kernels.record)
+    times = wall_times(facts, {"base": "kernels.base_ns"})
+    bases = times.pop("base").view(pa.int64()).take(rows)
     return {
-        **_spread(shared, counts),
-        "name": pa.DictionaryArray.from_arrays(pa.array(np.array(index, np.int32)), names),
-        "start": pa.array(starts).cast(pa.timestamp("ns", "UTC")),
-        "duration_ns": pa.array(durations),
+        **{name: each.repeated(rows) for name, each in taken(facts, _KERNELS).items()},
+        **{name: each.take(rows) for name, each in times.items()},
+        "name": pa.DictionaryArray.from_arrays(pa.array(kernels.name), kernels.names),
+        "start": pc.add_checked(pa.array(kernels.offset_ns), bases).view(TIME),
+        "duration_ns": pa.array(kernels.duration_ns),
     }
 
 
 def step_kernels_columns(facts: Sequence[StepKernelSums]) -> Columns:
     """Columns of `llm_step_kernels`, one entry per step and device."""
     return {**taken(facts, _SUMS), **wall_times(facts, {"start": "base_ns"})}
+
+
+def told_sums_columns(
+    facts: Sequence[JoinedKernels], steps: Steps, classes: Sequence[str]
+) -> Columns:
+    """The same, of kernels that were summed just now.
+
+    Args:
+        facts: one for each entry.
+        steps: what each adds up to; `start_ns` is after the fact's `base_ns`.
+        classes: names of the classes that `steps.kind` counts.
+    """
+    times = wall_times(facts, {"base": "kernels.base_ns"})
+    bases = times.pop("base").view(pa.int64())
+    ends = steps.first.astype(np.int32).tobytes()
+    kinds = pa.DictionaryArray.from_arrays(steps.kind.astype(np.int32), pa.array(classes))
+    return {
+        **taken(facts, _TOLD),
+        **times,
+        "rank": np.zeros(len(facts), np.uint16),
+        "start": pc.add_checked(pa.array(steps.start_ns), bases).view(TIME),
+        **{name: pa.array(getattr(steps, name)) for name in _AMOUNTS},
+        "class": lists(ends, kinds),
+        "kernels": lists(ends, pa.array(steps.kernels).cast(pa.uint32())),
+        "kernel_ns": lists(ends, pa.array(steps.kernel_ns).cast(pa.uint64())),
+        "busy_bound": np.zeros(len(facts), bool),
+    }
 
 
 def kernel_totals_columns(facts: Sequence[KernelTotals]) -> Columns:
@@ -119,12 +152,6 @@ def step_kernel_names_columns(facts: Sequence[StepKernelNames]) -> Columns:
         for fact in facts
     ]  # fmt: skip
     return _flat(same, fields, values)
-
-
-def _spread(shared: Columns, counts: Sequence[int]) -> Columns:
-    """Each value as often as its count says."""
-    rows = pa.array(np.repeat(np.arange(len(counts)), counts))
-    return {name: as_array(values).take(rows) for name, values in shared.items()}
 
 
 def _flat(

@@ -23,6 +23,7 @@ _VALUES = {
     "sample_count": "arrived.sample_count",
     "lora": "arrived.lora",
     "outcome": "outcome",
+    "error_type": "finished.error_type",
     "finish_reason": "finished.finish_reason",
     "cached_tokens": "finished.cached_tokens",
     "output_tokens": "finished.output_tokens",
@@ -51,5 +52,4 @@ def request_columns(facts: Sequence[JoinedRequest]) -> Columns:
         **taken(facts, _VALUES),
         **wall_times(facts, _TIMES),
         "model": models(facts, "arrived.model"),
-        "error_type": [fact.finished.error_type or "" for fact in facts],
     }

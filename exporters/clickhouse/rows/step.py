@@ -1,5 +1,6 @@
 """Steps of an engine as columns, their batches as arrays. No loop here is over members."""
 
+from array import array
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from otel_llm.exporters.clickhouse.rows import _native
+from otel_llm.exporters.clickhouse.rows.attributes import Attribute, lists, whole_numbers
 from otel_llm.exporters.clickhouse.rows.common import ENGINE, Columns, taken, wall_times
-from otel_llm.facts.joined import JoinedStep
+from otel_llm.facts.joined import JoinedStep, SpanIds
 from otel_llm.facts.step import PHASE_PREFILL, Numbers, StepScheduled, packed
 
 _VALUES = {
@@ -20,89 +23,80 @@ _VALUES = {
     "waiting": "scheduled.waiting",
     "kv_used": "scheduled.kv_used",
     "kv_total": "scheduled.kv_total",
-    "parts": "parts",
 }
+_COUNT = pa.uint32()
+
+
+class _NoResult:
+    """Stands for the result of a step that has none."""
+
+    result_ns = None
+    execute_ns = None
+    cudagraph_mode = ""
+    emitted: Numbers = ()
+    accepted: Numbers = ()
+
+
+_NO_RESULT = _NoResult()
+_NO_SPAN = SpanIds("", "")
 
 
 def step_columns(facts: Sequence[JoinedStep]) -> Columns:
     """Columns of `llm_steps`, one entry per step."""
     batches = [fact.scheduled for fact in facts]
-    results = [fact.done for fact in facts]
+    results: list[Any] = [fact.done or _NO_RESULT for fact in facts]
+    spans = [fact.trace or _NO_SPAN for fact in facts]
+    result = {"result": Attribute(results, "result_ns")}
     return {
         **taken(facts, _VALUES),
-        **wall_times(facts, {"scheduled": "scheduled.schedule_ns"}),
-        **_perhaps(facts),
+        **wall_times(facts, {"scheduled": "scheduled.schedule_ns"}, result),
+        "execute_ns": Attribute(results, "execute_ns"),
+        "cudagraph_mode": Attribute(results, "cudagraph_mode"),
+        "trace_id": Attribute(spans, "trace_id"),
+        "span_id": Attribute(spans, "span_id"),
         **_phases(batches),
-        "request_index": _numbers([batch.request_index for batch in batches]).lists(pa.uint64()),
-        "context": _numbers([batch.context for batch in batches]).lists(pa.uint32()),
-        "drafts": _numbers([batch.drafts for batch in batches]).lists(pa.uint32()),
-        "emitted": _numbers([done.emitted if done else () for done in results]).lists(pa.uint32()),
-        "accepted": _numbers([done.accepted if done else () for done in results]).lists(
-            pa.uint32()
-        ),
+        "request_index": _members([batch.request_index for batch in batches], pa.uint64()),
+        "context": _members([batch.context for batch in batches]),
+        "drafts": _members([batch.drafts for batch in batches]),
+        "emitted": _members([result.emitted for result in results]),
+        "accepted": _members([result.accepted for result in results]),
+        "parts": _members([fact.parts for fact in facts]),
     }
 
 
-class _Members:
-    """Numbers of the members of all steps, one after another.
-
-    All of a second's are megabytes, and memory that is new costs more than what is done with it:
-    no method makes another array of that size, but for what it returns.
-
-    Attributes:
-        values: they.
-        ends: shape (steps + 1,); where each step's begin, and the last's end.
-    """
-
-    def __init__(self, values: Any, counts: Sequence[int]) -> None:  # noqa: ANN401  NumPy array
-        self.values = values
-        self.ends = np.fromiter(accumulate(counts, initial=0), np.int32, len(counts) + 1)
-
-    def sums(self) -> Any:  # noqa: ANN401  NumPy array
-        """Added up by step."""
-        begins, some = self.ends[:-1], np.diff(self.ends) > 0
-        sums = np.zeros(len(some), np.int64)
-        if some.any():
-            sums[some] = np.add.reduceat(self.values, begins[some])
-        return sums
-
-    def sums_at(self, places: Any) -> Any:  # noqa: ANN401  NumPy arrays
-        """Those at some places, in their order, added up by step."""
-        upto = np.concatenate([[0], np.cumsum(self.values[places])])
-        return np.diff(upto[np.searchsorted(places, self.ends)])
-
-    def lists(self, kind: pa.DataType) -> pa.Array:
-        """A list for each step; raises where one of them does not fit."""
-        return pa.ListArray.from_arrays(pa.array(self.ends), pa.array(self.values).cast(kind))
+def _members(parts: Sequence[Numbers], kind: pa.DataType = _COUNT) -> pa.Array:
+    """A list for each step, of a number for each member."""
+    return _summed(parts, kind)[0]
 
 
-def _members(parts: Sequence[Any], kind: Any) -> _Members:  # noqa: ANN401  buffers, a NumPy type
-    return _Members(np.frombuffer(b"".join(parts), kind), [len(part) for part in parts])
+def _summed(parts: Sequence[Numbers], kind: pa.DataType = _COUNT) -> tuple[pa.Array, pa.Array]:
+    """The same, and the sum of each list. Raises where a number does not fit."""
+    values, ends, sums = _native.members(_bytes(parts), kind.bit_width // 8)
+    return lists(ends, whole_numbers(kind, values)), whole_numbers(pa.int64(), sums)
 
 
-def _numbers(parts: Sequence[Numbers]) -> _Members:
-    return _members([packed(part) for part in parts], np.int64)
+def _bytes(parts: Sequence[Numbers]) -> list[bytes]:
+    if not any(map(len, parts)):  # as drafts, most often
+        return [b""] * len(parts)
+    return [(part if type(part) is array else packed(part)).tobytes() for part in parts]
 
 
 def _phases(batches: Sequence[StepScheduled]) -> Columns:
     """Tokens and the phases they are in, by member and added up."""
-    phase = _members([batch.phase for batch in batches], np.uint8)
-    tokens = _numbers([batch.tokens for batch in batches])
-    prefill = tokens.sums_at(np.flatnonzero(phase.values == PHASE_PREFILL))
+    phases = [batch.phase for batch in batches]
+    ends = np.fromiter(accumulate(map(len, phases), initial=0), np.int32, len(phases) + 1)
+    phase = np.frombuffer(b"".join(phases), np.uint8)
+    tokens, sums = _summed([batch.tokens for batch in batches])
+    prefill = _sums_at(np.flatnonzero(phase == PHASE_PREFILL), tokens.values.to_numpy(), ends)
     return {
         "prefill_tokens": pa.array(prefill),
-        "decode_tokens": pa.array(tokens.sums() - prefill),
-        "phase": phase.lists(pa.uint8()),
-        "tokens": tokens.lists(pa.uint32()),
+        "decode_tokens": pa.array(sums.to_numpy() - prefill),
+        "phase": lists(ends.tobytes(), pa.array(phase)),
+        "tokens": tokens,
     }
 
 
-def _perhaps(facts: Sequence[JoinedStep]) -> Columns:
-    """What a step has only with a result, or only with a span."""
-    return {
-        "result": [fact.anchor.wall(fact.done.result_ns) if fact.done else None for fact in facts],
-        "execute_ns": [fact.done.execute_ns if fact.done else None for fact in facts],
-        "cudagraph_mode": [fact.done.cudagraph_mode if fact.done else "" for fact in facts],
-        "trace_id": [fact.trace.trace_id if fact.trace else "" for fact in facts],
-        "span_id": [fact.trace.span_id if fact.trace else "" for fact in facts],
-    }
+def _sums_at(places: Any, values: Any, ends: Any) -> Any:  # noqa: ANN401  NumPy arrays
+    """Values at some places, in their order, added up by step."""
+    upto = np.concatenate([[0], np.cumsum(values[places], dtype=np.int64)])
+    return np.diff(upto[np.searchsorted(places, ends)])
