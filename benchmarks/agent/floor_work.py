@@ -70,18 +70,10 @@ def work_of(load: Load) -> Work:
 
 
 def columns_of(body: bytes) -> Columns:
-    """A block's values. Lists stay arrays: in the agent the members of steps are such."""
+    """A block's values, as arrays."""
     table = _content(body)
-    columns: Columns = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        values = column.combine_chunks()
-        if pa.types.is_list(values.type):
-            columns[name] = values
-        elif pa.types.is_timestamp(values.type):
-            columns[name] = values.cast(pa.int64()).to_pylist()
-        else:
-            columns[name] = values.to_pylist()
-    return columns
+    pairs = zip(table.column_names, table.columns, strict=True)
+    return {name: column.combine_chunks() for name, column in pairs}
 
 
 def _content(body: bytes) -> pa.Table:

@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from otel_llm.clock import SYSTEM_CLOCK, MonotonicNs
@@ -105,8 +105,13 @@ class Served:
         )  # fmt: skip
 
 
-def write(load: Load, seconds: float) -> int:
+def write(load: Load, seconds: float, begun: Callable[[], None]) -> int:
     """Write the load to journals, as it would come; the settings are the environment's.
+
+    Args:
+        load: how much.
+        seconds: for how long.
+        begun: called when the journals are open and the load begins.
 
     Returns:
         Requests that ended.
@@ -114,6 +119,7 @@ def write(load: Load, seconds: float) -> int:
     settings = load_settings()
     journals = [_open(number, settings) for number in range(load.engines)]
     served = [Served(load, f"e{number}") for number in range(load.engines)]
+    begun()
     began = time.monotonic_ns()
     for journal, engine in zip(journals, served, strict=True):
         _write(journal, engine.begin(began))
@@ -171,11 +177,12 @@ def options_of(load: Load) -> list[str]:
 
 
 def main() -> None:
-    """Write, and print how many requests ended."""
+    """Write, and print that the load begins, and at its end how many requests ended."""
     options = parser("python -m benchmarks.agent.load", __doc__)
     options.add_argument("--seconds", type=float, default=20.0)
     told = options.parse_args()
-    print(write(load_of(told), told.seconds), flush=True)
+    ended = write(load_of(told), told.seconds, lambda: print("begun", flush=True))
+    print(ended, flush=True)
 
 
 if __name__ == "__main__":

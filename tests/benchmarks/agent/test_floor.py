@@ -37,7 +37,7 @@ def test_all_is_read_made_and_sent(
     """Two seconds of load are two seconds of blocks, none of which stays in the spool."""
     monkeypatch.setenv("OTEL_LLM_JOURNAL_DIR", str(tmp_path / "journals"))
     monkeypatch.setenv("OTEL_LLM_STATE_DIR", str(tmp_path / "state"))
-    loads.write(SMALL, 2.0)
+    loads.write(SMALL, 2.0, lambda: None)
     settings = load_settings()
     with measure.sink() as url:
         floor = Floor(SMALL, work, settings, int(url.rpartition(":")[2]))
