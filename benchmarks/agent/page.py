@@ -22,8 +22,8 @@ METHOD = (
     "(`benchmarks/agent/floor.py`). It reads frames and decodes records, makes the blocks that an "
     "agent made of such a second from Arrow columns that stand ready, has them in and out of the "
     "spool, posts them, and renders the agent's page every ten seconds. It joins, checks, counts, "
-    "charges and remembers nothing: what an agent has to do besides comes on top. Its CPU time, and by "
-    "part that of its one thread."
+    "charges and remembers nothing: what an agent has to do besides comes on top. Its CPU time, "
+    "and by part that of its one thread."
 )
 
 
