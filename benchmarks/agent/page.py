@@ -33,7 +33,8 @@ def render(result: dict[str, Any]) -> str:
     missed = "\n".join(f"- {line}" for line in result["missed"]) or "None."
     return f"""# What the node agent costs
 
-`make bench-agent`, {result["taken"]}, on {machine["processor"]} ({machine["cores"]} cores).
+`make bench-agent`, {result["taken"]}, on {machine["processor"]} ({machine["cores"]} cores),
+Python {result["versions"]["python"]}.
 
 {_goals(result)}
 
