@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from otel_llm.exporters.clickhouse.rows.attributes import lists
 from otel_llm.exporters.clickhouse.rows.common import (
     ENGINE,
     TIME,
@@ -27,7 +25,6 @@ from otel_llm.facts.joined import (
     StepKernelNames,
     StepKernelSums,
 )
-from otel_llm.kernels.analysis import Steps
 
 _KERNELS = {
     **WRITER,
@@ -36,15 +33,8 @@ _KERNELS = {
     "source": "kernels.source",
     "device": "kernels.device",
 }
-_TOLD = {
-    **ENGINE,
-    "model": "producer.model",
-    "step_seq": "kernels.seq",
-    "source": "kernels.source",
-    "device": "kernels.device",
-    "incomplete": "incomplete",
-}
-_AMOUNTS = ("span_ns", "busy_ns", "launch_gap_ns", "wait_gap_ns", "overlap_ns")
+SUMMED = ("span_ns", "busy_ns", "launch_gap_ns", "wait_gap_ns", "overlap_ns")
+"""Columns of a step's times on a device."""
 _SUMS = {
     **ENGINE,
     "model": "producer.model",
@@ -52,7 +42,7 @@ _SUMS = {
     "step_seq": "seq",
     "source": "source",
     "device": "device",
-    **{name: name for name in _AMOUNTS},
+    **{name: name for name in SUMMED},
     "class": "classes",
     "kernels": "kernels",
     "kernel_ns": "kernel_ns",
@@ -79,33 +69,6 @@ def kernel_columns(facts: Sequence[JoinedKernels]) -> Columns:
 def step_kernels_columns(facts: Sequence[StepKernelSums]) -> Columns:
     """Columns of `llm_step_kernels`, one entry per step and device."""
     return {**taken(facts, _SUMS), **wall_times(facts, {"start": "base_ns"})}
-
-
-def told_sums_columns(
-    facts: Sequence[JoinedKernels], steps: Steps, classes: Sequence[str]
-) -> Columns:
-    """The same, of kernels that were summed just now.
-
-    Args:
-        facts: one for each entry.
-        steps: what each adds up to; `start_ns` is after the fact's `base_ns`.
-        classes: names of the classes that `steps.kind` counts.
-    """
-    times = wall_times(facts, {"base": "kernels.base_ns"})
-    bases = times.pop("base").view(pa.int64())
-    ends = steps.first.astype(np.int32).tobytes()
-    kinds = pa.DictionaryArray.from_arrays(steps.kind.astype(np.int32), pa.array(classes))
-    return {
-        **taken(facts, _TOLD),
-        **times,
-        "rank": np.zeros(len(facts), np.uint16),
-        "start": pc.add_checked(pa.array(steps.start_ns), bases).view(TIME),
-        **{name: pa.array(getattr(steps, name)) for name in _AMOUNTS},
-        "class": lists(ends, kinds),
-        "kernels": lists(ends, pa.array(steps.kernels).cast(pa.uint32())),
-        "kernel_ns": lists(ends, pa.array(steps.kernel_ns).cast(pa.uint64())),
-        "busy_bound": np.zeros(len(facts), bool),
-    }
 
 
 def kernel_totals_columns(facts: Sequence[KernelTotals]) -> Columns:

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from otel_llm.exporters.clickhouse.rows import _native
 from otel_llm.facts.kernel import StepKernels
-from otel_llm.kernels.columns import Ints
+
+Ints = npt.NDArray[np.int64]
 
 
 class Told(NamedTuple):
