@@ -8,6 +8,7 @@ Fractions are added up per request and phase before they are rounded, once.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,9 @@ MODEL_ERROR: dict[Shared, float] = {"tokens": 1.0, "busy": 0.25, "work": 0.08, "
 
 SHORT_ERROR = 0.1
 """Added for a request of few windows: a window has one mean power, which need not be its own."""
+
+_BLOCK = 49_152
+"""Members reckoned at once."""
 
 
 class Steps(NamedTuple):
@@ -123,14 +127,7 @@ def weigh(begin_ns: int, finish_ns: int, steps: Steps) -> Loads:
     weights = np.where(part > 0, steps.busy, 0.0) * part
     nobody = float(weights[~steps.known | (steps.members == 0)].sum())
     request, place = _places(steps.request)
-    count = len(request)
-    slot = place + count * steps.decode
-    charge = np.repeat(weights, steps.members)
-    charge *= steps.share
-    sums = _summed(slot, charge, 2 * count)
-    prefill, decode = sums[:count], sums[count:]
-    charge *= np.repeat(steps.members.astype(np.float64), steps.members)
-    crowd = _summed(slot, charge, 2 * count)[count:]
+    prefill, decode, crowd = _by_request(steps, weights, place, len(request))
     seen, there = prefill + decode > 0, part > 0
     start_ns, end_ns = _covered(begin_ns, finish_ns, steps.start_ns[there], steps.end_ns[there])
     return Loads(request[seen], prefill[seen], decode[seen], crowd[seen], nobody, start_ns, end_ns)
@@ -205,6 +202,28 @@ def share_out(
         (mine * covered).astype(np.int64),
         np.divide(loads.crowd, loads.decode, out=np.zeros(count), where=loads.decode > 0),
     )
+
+
+def _by_request(
+    steps: Steps, weights: Floats, place: Ints, count: int
+) -> tuple[Floats, Floats, Floats]:
+    """Weights of requests in prefill, in decode, and in decode times members of the step.
+
+    Block by block: memory that is new takes longer than what is reckoned in it.
+    """
+    charges, crowds = np.zeros(2 * count), np.zeros(2 * count)
+    ends = np.append(0, np.cumsum(steps.members))
+    marks = np.searchsorted(ends, np.arange(0, len(place), max(_BLOCK, count)))
+    for low, high in pairwise([*np.unique(marks).tolist(), len(steps.members)]):
+        some, inner = slice(low, high), slice(int(ends[low]), int(ends[high]))
+        members = steps.members[some]
+        slot = place[inner] + count * steps.decode[inner]
+        charge = np.repeat(weights[some], members)
+        charge *= steps.share[inner]
+        charges += _summed(slot, charge, 2 * count)
+        charge *= np.repeat(members.astype(np.float64), members)
+        crowds += _summed(slot, charge, 2 * count)
+    return charges[:count], charges[count:], crowds[count:]
 
 
 def _summed(place: Ints, weights: Floats, count: int) -> Floats:
