@@ -19,6 +19,7 @@ import httpx
 import msgspec
 
 from benchmarks.agent.load import Load, options_of
+from benchmarks.agent.pace import pace_ms
 from otel_llm.demo.evidence import lost_records
 
 DRAIN_S = 120.0
@@ -62,6 +63,7 @@ class Cost(NamedTuple):
         behind_s: how long after the load's end the agent still had to read.
         windows: windows of energy closed.
         threads_ms: CPU time of each thread, in milliseconds per second of load.
+        paces_ms: what `pace_ms` said once a second meanwhile, least first.
     """
 
     core_share: float
@@ -72,6 +74,7 @@ class Cost(NamedTuple):
     behind_s: float
     windows: int
     threads_ms: dict[str, float]
+    paces_ms: list[float]
 
 
 class FloorCost(NamedTuple):
@@ -142,6 +145,10 @@ def _watched(
         writer.stdout.readline()
         time.sleep(WARM_S)
         spent, before = _cpu_s(pid), _threads_s(pid)
+        paces = []
+        while writer.poll() is None:
+            paces.append(pace_ms())
+            time.sleep(1.0)
         told = writer.stdout.read()
     ended = time.monotonic()
     wanted = load.engines * round((WARM_S + seconds) * load.rate)
@@ -163,6 +170,7 @@ def _watched(
         behind,
         round(_sum(text, "otel_llm_device_windows_total")),
         by_thread,
+        sorted(paces),
     )
 
 

@@ -6,16 +6,11 @@ same work takes up to twice the CPU time from one minute to the next.
 
 import time
 
-_ROUNDS = 25
 _LENGTH = 200_000
 
 
-def pace_ms() -> list[float]:
-    """CPU time of the fixed work, in milliseconds, many times over, least first."""
-    return sorted(_once_ms() for _ in range(_ROUNDS))
-
-
-def _once_ms() -> float:
+def pace_ms() -> float:
+    """CPU time of the fixed work, in milliseconds; some ten of them."""
     began = time.thread_time_ns()
     total = 0
     for number in range(_LENGTH):

@@ -29,7 +29,7 @@ METHOD = (
 
 def render(result: dict[str, Any]) -> str:
     """The page's text."""
-    machine = result["machine"]
+    machine, at_best = result["machine"], result["core_share_at_best_pace"]
     missed = "\n".join(f"- {line}" for line in result["missed"]) or "None."
     return f"""# What the node agent costs
 
@@ -59,7 +59,10 @@ Missed goals:
 
 ## The whole agent
 
-{result["load_s"]:g} s of load, each time. {_PACE.format(**result["pace_ms"])}
+{result["load_s"]:g} s of load, each time. The pace is what a fixed piece of work takes, tried once
+a second meanwhile, in the middle: this machine's differs from moment to moment, and was
+{result["best_pace_ms"]} ms at best. In proportion, the first {len(at_best)} runs would take
+{at_best[0]:.2f}{"".join(f", {one:.2f}" for one in at_best[1:])} of a core at that pace.
 
 {_runs(result["runs"])}
 
@@ -81,10 +84,6 @@ The same work in one process under a profiler, which makes it slower; own time p
 """
 
 
-_PACE = (
-    "A fixed piece of work took {median} ms in the middle and {least} at best before and after the "
-    "runs: so much does the machine's pace differ from moment to moment."
-)
 _CPU = "Milliseconds of CPU time per second of load"
 
 
@@ -120,12 +119,21 @@ def _attribution(parts: dict[str, dict[str, float]]) -> str:
 
 
 def _runs(runs: list[dict[str, Any]]) -> str:
-    head = ("steps/s", "of a core", "MB", "lost", "s behind at the end", "requests", "windows")
+    head = (
+        "steps/s",
+        "of a core",
+        "MB",
+        "lost",
+        "s behind at the end",
+        "requests",
+        "windows",
+        "pace, ms",
+    )
     return _table(
         head,
         [
             (one["steps_per_s"], f"{one['core_share']:.2f}", f"{one['rss_mb']:.0f}", one["lost"],
-             f"{one['behind_s']:.1f}", one["requests"], one["windows"])
+             f"{one['behind_s']:.1f}", one["requests"], one["windows"], one["pace_ms"])
             for one in runs
         ],
     )  # fmt: skip
