@@ -38,7 +38,7 @@ from otel_llm.agent.pairing import Pairing, pair_key
 from otel_llm.agent.spool import Batch, Spool
 from otel_llm.clock import Clock
 from otel_llm.devices.sampler import Sampler
-from otel_llm.facts.joined import Joined
+from otel_llm.facts.joined import Joined, by_kind
 from otel_llm.identity import detect
 from otel_llm.journal.writer import time_namespace
 from otel_llm.settings import Settings
@@ -266,13 +266,14 @@ class Agent:
         self._pending_weight += len(facts)
 
     def _hold(self, facts: Sequence[Joined]) -> None:
-        self.metrics.joined(facts)
+        kinds = by_kind(facts)
+        self.metrics.joined(kinds)
         self._losses.note("halves of requests", self.metrics.paired(self._pairing))
-        wanted = self._late.take(facts, self._clock.monotonic_ns())
-        facts = [*facts, *self._rings.keep(wanted)]
+        wanted = self._late.take(kinds, self._clock.monotonic_ns())
+        kept = self._rings.keep(wanted)
         self.metrics.kernels.left_out(self._late)
-        self._pending += facts
-        self._pending_weight += sum(weight(fact) for fact in facts)
+        self._pending += [*facts, *kept]
+        self._pending_weight += weight(kinds) + weight(by_kind(kept))
 
     def _note_saved(self, batches: Sequence[Batch], put_out: int) -> None:
         with self._lock:

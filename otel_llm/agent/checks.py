@@ -4,7 +4,8 @@ A record within its rules, as nearly all are, costs one call of one expression. 
 fails are its fields looked at one by one.
 """
 
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -35,9 +36,19 @@ def _check(expression: str) -> Check:
 
 def _whole(kind: type[msgspec.Struct], rules: Mapping[str, Rule]) -> Check:
     short = [f"len(given.{name}) <= {MAX_ITEMS}" for name in ARRAYS.get(kind, ())]
-    fields = [rule.holds.format(f"given.{name}") for name, rule in rules.items()]
+    others = [rule.holds.format(f"given.{name}") for name, rule in rules.items() if not rule.bits]
     shapes = [rule.holds.format("given") for rule in SHAPES.get(kind, ())]
-    return _check(" and ".join([*short, *fields, *shapes]))
+    return _check(" and ".join([*short, *_numbers(rules), *others, *shapes]))
+
+
+def _numbers(rules: Mapping[str, Rule]) -> Iterator[str]:
+    """Numbers fit into so many bits where all of their bits together do."""
+    alike: defaultdict[int, list[str]] = defaultdict(list)
+    for name, rule in rules.items():
+        if rule.bits:
+            alike[rule.bits].append(rule.number.format(f"given.{name}"))
+    for bits, numbers in alike.items():
+        yield f"0 <= {' | '.join(numbers)} <= {(1 << bits) - 1}"
 
 
 FIELD_CHECKS: Mapping[type[msgspec.Struct], list[FieldCheck]] = {

@@ -1,12 +1,12 @@
 """Late keeping: steps of requests that ended slow, failed or expensive are kept in detail."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from otel_llm.clock import MonotonicNs
 from otel_llm.facts import RequestArrived
-from otel_llm.facts.joined import Joined, JoinedRequest, JoinedStep
+from otel_llm.facts.joined import ByKind, JoinedRequest, JoinedStep
 from otel_llm.settings import Settings
 
 MOST_STEPS = 4_096
@@ -71,11 +71,11 @@ class LateKeeping:
         self._filled_ns: MonotonicNs | None = None
         self.over = 0
 
-    def take(self, facts: Iterable[Joined], now_ns: MonotonicNs) -> list[tuple[str, int, str]]:
+    def take(self, kinds: ByKind, now_ns: MonotonicNs) -> list[tuple[str, int, str]]:
         """Take in what was joined.
 
         Args:
-            facts: steps before the requests that end in them.
+            kinds: steps no later than the requests that end in them.
             now_ns: the machine's clock, for the rate.
 
         Returns:
@@ -83,11 +83,11 @@ class LateKeeping:
         """
         self._refill(now_ns)
         kept: defaultdict[str, list[tuple[RequestArrived, str]]] = defaultdict(list)
-        for fact in facts:
-            if isinstance(fact, JoinedStep):
-                self._remember(fact)
-            elif isinstance(fact, JoinedRequest) and (why := reason(fact, self._thresholds)):
-                kept[fact.producer.instance_id].append((fact.arrived, why))
+        for step in kinds.get(JoinedStep, ()):
+            self._remember(step)
+        for request in kinds.get(JoinedRequest, ()):
+            if why := reason(request, self._thresholds):
+                kept[request.producer.instance_id].append((request.arrived, why))
         wanted: dict[tuple[str, int], str] = {}
         for engine, requests in kept.items():
             last = self._last(engine, {one.index: one.arrival_ns for one, _ in requests})

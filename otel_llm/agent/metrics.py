@@ -1,8 +1,7 @@
 """The agent's Prometheus metrics: of engines, made from facts, and of itself."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from otel_llm.agent.delivery import FAILURE_REASONS
 from otel_llm.agent.device_metrics import DeviceMetrics
@@ -20,7 +19,7 @@ from otel_llm.clock import Clock
 from otel_llm.conventions import UNKNOWN_TENANT, Metrics
 from otel_llm.exporters.prometheus import MetricSet
 from otel_llm.facts.energy import EnergyWindow, RequestEnergy
-from otel_llm.facts.joined import Joined, JoinedRequest, JoinedStep, ProducerEvent
+from otel_llm.facts.joined import ByKind, JoinedRequest, JoinedStep, ProducerEvent
 from otel_llm.journal.records import KINDS
 
 LOSS_REASONS = (
@@ -30,6 +29,8 @@ LOSS_REASONS = (
 BREACHES = (
     "batch", "journal", "text", "time", "tokens", "trace", "traceparent", "tracestate",
 )  # fmt: skip
+
+_COUNTED = (JoinedRequest, JoinedStep, ProducerEvent, RequestEnergy, EnergyWindow)
 
 
 def instance_of(name: str) -> str:
@@ -115,14 +116,11 @@ class AgentMetrics:
             self.lost(reason, count)
         energy.lost.clear()
 
-    def joined(self, facts: Sequence[Joined]) -> None:
+    def joined(self, kinds: ByKind) -> None:
         """Facts were joined."""
-        kinds: defaultdict[type[Joined], list[Any]] = defaultdict(list)
-        for fact in facts:
-            kinds[type(fact)].append(fact)
-        requests = kinds[JoinedRequest]
-        self._engines.observe(requests, kinds[JoinedStep], kinds[ProducerEvent])
-        self._energy.observe(requests, kinds[RequestEnergy], kinds[EnergyWindow])
+        requests, steps, events, amounts, windows = (kinds.get(kind, ()) for kind in _COUNTED)
+        self._engines.observe(requests, steps, events)
+        self._energy.observe(requests, amounts, windows)
         unknown = sum(request.tenant.tenant == UNKNOWN_TENANT for request in requests)
         self.set.counter(Metrics.UNKNOWN_TENANTS).labels().inc(unknown)
 

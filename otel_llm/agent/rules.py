@@ -47,7 +47,8 @@ MAX_LEFT_OUT = 64
 """Most hooks that a producer may say are left out."""
 MAX_DEVICES = 64
 """Most devices that a producer may name."""
-MAX_STAMP_NS = 1 << 61
+_STAMP_BITS = 61
+MAX_STAMP_NS = (1 << _STAMP_BITS) - 1
 """Longest uptime believed, about 73 years, in nanoseconds; sums of stamps then fit 63 bits."""
 MAX_WALL_NS = 1 << 62
 MAX_KERNEL_NS = 86_400_000_000_000
@@ -112,16 +113,25 @@ class Rule(NamedTuple):
         holds: whether a value is within the rule: a Python expression with `{0}` for the value,
             which may use `WORDS`.
         mend: makes a value of one that is not; None drops the record.
+        bits: where a number of so many bits is all that is asked for: so many. What a record's
+            numbers of as many bits have in common is asked once (`checks.py`).
+        number: that number, an expression as `holds`.
     """
 
     what: str
     holds: str
     mend: Callable[[Any], Any] | None = None
+    bits: int | None = None
+    number: str = "{0}"
+
+
+def _number(what: str, bits: int, mend: Callable[[Any], Any] | None = None) -> Rule:
+    return Rule(what, f"0 <= {{0}} <= {(1 << bits) - 1}", mend, bits)
 
 
 def _count(bits: int) -> Rule:
     top = (1 << bits) - 1
-    return Rule("tokens", f"0 <= {{0}} <= {top}", lambda n: min(max(n, 0), top))
+    return _number("tokens", bits, lambda n: min(max(n, 0), top))
 
 
 def _counts(bits: int) -> Rule:
@@ -164,7 +174,8 @@ def _texts(most: int) -> Rule:
 
 
 def _optional(rule: Rule, mend: Callable[[Any], Any] | None = None) -> Rule:
-    return Rule(rule.what, f"({{0}} is None or {rule.holds})", mend or (lambda _: None))
+    holds = f"({{0}} is None or {rule.holds})"
+    return Rule(rule.what, holds, mend or (lambda _: None), rule.bits, "({0} or 0)")
 
 
 def _identity_cut(identity: Identity) -> Identity:
@@ -178,7 +189,7 @@ _MAYBE_TEXT = _optional(_TEXT, _TEXT.mend)
 _MAYBE_ID = _optional(_ID, _ID.mend)
 _COUNT_16, _COUNT_32, _COUNT_64 = _count(16), _count(32), _count(63)
 _MAYBE_16, _MAYBE_32 = _optional(_COUNT_16), _optional(_COUNT_32)
-_STAMP = Rule("time", f"0 <= {{0}} <= {MAX_STAMP_NS}")
+_STAMP = _number("time", _STAMP_BITS)
 _MAYBE_STAMP = _optional(_STAMP)
 _TRACEPARENT = _optional(_text(MAX_HEADER)._replace(what="traceparent"))
 _TRACESTATE = _optional(_text(MAX_HEADER)._replace(what="tracestate"))

@@ -4,8 +4,9 @@ A joined fact carries the one anchor that turns all its monotonic stamps into wa
 of the wall clock in the middle of a request changes none of its durations.
 """
 
-from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -353,3 +354,14 @@ Joined: TypeAlias = (
     | RequestEnergy
     | StepEnergy
 )
+
+ByKind: TypeAlias = Mapping[type[Joined], Sequence[Any]]
+"""Facts by their type, those of each in their order."""
+
+
+def by_kind(facts: Iterable[Joined]) -> defaultdict[type[Joined], list[Any]]:
+    """Facts by their type; of a type that none has there is an empty list."""
+    kinds: defaultdict[type[Joined], list[Any]] = defaultdict(list)
+    for fact in facts:
+        kinds[type(fact)].append(fact)
+    return kinds

@@ -7,6 +7,9 @@
     256   producer (msgpack)
     8192  ring of frames: crc32, length, seq << 8 | kind, payload; each begins at a multiple of 8
 
+A frame's CRC-32 is of its payload, begun with the low 32 bits of `seq << 8 | kind`, so that it
+covers them.
+
 Positions (head, tail) count bytes since the journal began and only grow; the place in the ring is
 the position modulo the ring's size. `head` is where the next frame goes and `seq` the number it
 will have; `tail` is where the oldest frame still whole begins, `tail_seq` its number. The writer
@@ -50,11 +53,6 @@ def max_frame(capacity: int) -> int:
     return min(capacity // 4, MAX_FRAME)
 
 
-def aligned(length: int) -> int:
-    """Round up to the multiple of 8 at which the next frame begins."""
-    return (length + 7) & ~7
-
-
 def tail_check(tail: int, tail_seq: int) -> int:
     """The tail's part of a state's check. It changes seldom, so it may cost more than the head's.
 
@@ -63,11 +61,6 @@ def tail_check(tail: int, tail_seq: int) -> int:
     of which only some words were stored never has the right check for them.
     """
     return crc32(TAIL.pack(tail, tail_seq)) << 24
-
-
-def checksum(word: int, payload: bytes | memoryview) -> int:
-    """CRC-32 of a payload, begun with its sequence number and kind so that it covers them."""
-    return crc32(payload, word & 0xFFFFFFFF)
 
 
 def best_state(header: bytes, capacity: int) -> State | None:

@@ -26,13 +26,12 @@ from otel_llm.journal.layout import (
     PRODUCER_AT,
     VERSION,
     State,
-    aligned,
     best_state,
-    checksum,
     max_frame,
 )
 from otel_llm.journal.records import KINDS, Record
 
+_frame = FRAME.unpack_from
 _CHUNK = 256 << 10
 _READ_BYTES = 8 << 20
 _LOOK_AGAIN_S = 0.001
@@ -231,20 +230,20 @@ class RingReader(Generic[Item]):
         """
         at, end, decode = 0, len(chunk) - FRAME_BYTES, self._decode
         while at <= end and len(records) < limit:
-            check, length, word = FRAME.unpack_from(chunk, at)
-            if word >> 8 != self._seq or not FRAME_BYTES <= length <= len(chunk) - at:
-                break
+            check, length, word = _frame(chunk, at)
             payload = chunk[at + FRAME_BYTES : at + length]
-            if checksum(word, payload) != check:
+            if word >> 8 != self._seq or len(payload) != length - FRAME_BYTES:
+                break
+            if crc32(payload, word & 0xFFFFFFFF) != check:
                 break
             item = decode(word & 0xFF, payload)
             if item is None:
                 self._undecodable += 1
             else:
                 records.append(item)
-            length = aligned(length)
-            at += length
-            self._position += length
+            step = length + 7 & ~7
+            at += step
+            self._position += step
             self._seq += 1
         return at > 0
 

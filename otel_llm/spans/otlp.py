@@ -1,13 +1,14 @@
 """Spans of joined facts, and their bytes on the wire."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 
-from otel_llm.facts.joined import Joined, JoinedKernels, JoinedRequest, JoinedStep
+from otel_llm.facts.joined import ByKind, Joined, JoinedKernels, JoinedRequest, JoinedStep
 from otel_llm.spans.common import SCOPE, OurSpan, resource
 from otel_llm.spans.kernel import kernel_spans
 from otel_llm.spans.request import request_spans
@@ -32,10 +33,10 @@ def spans_of(fact: Joined) -> list[OurSpan]:
     return []
 
 
-def sampled(facts: Iterable[Joined]) -> list[Joined]:
+def sampled(kinds: ByKind) -> list[Joined]:
     """Those that may get spans; most facts of a busy engine get none."""
-    says = _SAMPLING.get
-    return [fact for fact in facts if (sampling := says(type(fact))) and sampling(fact)]
+    each = (filter(says, kinds.get(kind, ())) for kind, says in _SAMPLING.items())
+    return list(chain.from_iterable(each))
 
 
 def encode(spans: Sequence[OurSpan]) -> bytes:

@@ -3,7 +3,7 @@
 import msgspec
 
 from otel_llm.agent.batches import SPANS_PER_BATCH, make_batches, weight
-from otel_llm.facts.joined import JoinedKernels, JoinedRequest, JoinedStep, SpanIds
+from otel_llm.facts.joined import JoinedKernels, JoinedRequest, JoinedStep, SpanIds, by_kind
 from otel_llm.testing import Swallowed
 from tests.agent.builders import (
     ENGINE,
@@ -63,6 +63,6 @@ def test_weight() -> None:
     step = JoinedStep(
         ENGINE, anchor(), "unknown", scheduled(1, 3, tuple(range(1, 257))), None, at(8)
     )
-    assert weight(JoinedKernels(ENGINE, anchor(), kernels())) == 4
-    assert weight(step) == 9
-    assert weight(REQUEST) == 1
+    assert weight(by_kind([JoinedKernels(ENGINE, anchor(), kernels())])) == 4
+    assert weight(by_kind([step])) == 9
+    assert weight(by_kind([REQUEST])) == 1

@@ -8,7 +8,7 @@ import pytest
 from otel_llm.agent.kernel_late import MOST_STEPS, LateKeeping, Thresholds, reason
 from otel_llm.clock import MonotonicNs
 from otel_llm.facts.energy import RequestJoules
-from otel_llm.facts.joined import Joined, JoinedRequest, JoinedStep, SpanIds
+from otel_llm.facts.joined import Joined, JoinedRequest, JoinedStep, SpanIds, by_kind
 from tests.agent.builders import ENGINE, ENGINE_ID, anchor, arrived, at, finished, scheduled
 
 SECOND = 1_000_000_000
@@ -71,10 +71,10 @@ def test_its_last_steps_are_kept() -> None:
     late = LateKeeping(Thresholds(steps=3))
     facts: list[Joined] = [step(seq, *members) for seq, members in enumerate(
         [(1,), (1, 2), (2,), (1, 2), (1,), (2,)], 1)]  # fmt: skip
-    assert late.take([*facts, request(1), request(2)], NOW) == [
+    assert late.take(by_kind([*facts, request(1), request(2)]), NOW) == [
         (ENGINE_ID, seq, "failed") for seq in (5, 4, 2, 6, 3)
     ]
-    assert late.take([request(3)], NOW) == []
+    assert late.take(by_kind([request(3)]), NOW) == []
 
 
 def test_an_old_step_among_the_last_hides_none() -> None:
@@ -86,7 +86,7 @@ def test_an_old_step_among_the_last_hides_none() -> None:
     ]
     asked = msgspec.structs.replace(request(1), arrived=msgspec.structs.replace(
         arrived(1), arrival_ns=at(5)))  # fmt: skip
-    assert [seq for _, seq, _ in late.take([*steps, asked], NOW)] == [4, 1, 3]
+    assert [seq for _, seq, _ in late.take(by_kind([*steps, asked]), NOW)] == [4, 1, 3]
 
 
 class Batch(list[int]):
@@ -110,13 +110,13 @@ def test_those_that_end_together_are_looked_for_once() -> None:
     late = LateKeeping(Thresholds(steps=2))
     batches = [Batch((1, 2)) for _ in range(6)]
     late.take(
-        [
+        by_kind(
             JoinedStep(
                 ENGINE, anchor(), "done",
                 msgspec.structs.replace(scheduled(seq, seq), request_index=batch), None, at(seq),
             )
             for seq, batch in enumerate(batches)
-        ],
+        ),
         NOW,
     )  # fmt: skip
     waiting = [request(index, "engine_died") for index in range(1, 100)]
@@ -124,23 +124,23 @@ def test_those_that_end_together_are_looked_for_once() -> None:
         msgspec.structs.replace(one, arrived=msgspec.structs.replace(one.arrived, arrival_ns=at(2)))
         for one in waiting
     ]
-    assert [seq for _, seq, _ in late.take(arrived_late, NOW)] == [5, 4]
+    assert [seq for _, seq, _ in late.take(by_kind(arrived_late), NOW)] == [5, 4]
     assert [batch.looks for batch in batches] == [0, 0, 1, 1, 1, 1]
 
 
 def test_the_rate_is_bounded() -> None:
     """Past a minute's worth steps are left out and counted, until time has passed."""
     late = LateKeeping(Thresholds(steps=100, rate=0.1))
-    late.take([step(seq, 1) for seq in range(1, 11)], NOW)
-    assert len(late.take([request()], NOW)) == 6
+    late.take(by_kind([step(seq, 1) for seq in range(1, 11)]), NOW)
+    assert len(late.take(by_kind([request()]), NOW)) == 6
     assert late.over == 4
-    assert late.take([request()], NOW) == []
-    assert len(late.take([request()], MonotonicNs(NOW + 20 * SECOND))) == 2
+    assert late.take(by_kind([request()]), NOW) == []
+    assert len(late.take(by_kind([request()]), MonotonicNs(NOW + 20 * SECOND))) == 2
 
 
 def test_memory_is_bounded() -> None:
     """Of an engine's steps the latest are remembered."""
     late = LateKeeping(Thresholds(steps=10))
-    late.take([step(1, 7)], NOW)
-    late.take([step(seq, 1) for seq in range(2, MOST_STEPS + 2)], NOW)
-    assert late.take([request(7)], NOW) == []
+    late.take(by_kind([step(1, 7)]), NOW)
+    late.take(by_kind([step(seq, 1) for seq in range(2, MOST_STEPS + 2)]), NOW)
+    assert late.take(by_kind([request(7)]), NOW) == []

@@ -17,6 +17,7 @@ from otel_llm.facts.joined import (
     JoinedStep,
     ProducerEvent,
     SpanIds,
+    by_kind,
 )
 from otel_llm.testing import FakeClock
 from tests.agent.builders import (
@@ -65,7 +66,7 @@ def values(metrics: AgentMetrics) -> dict[str, float]:
 
 def test_a_request(metrics: AgentMetrics) -> None:
     """Counts, tokens and durations; TPOT is over the tokens after the first."""
-    metrics.joined([REQUEST])
+    metrics.joined(by_kind([REQUEST]))
     who = "model=tiny,service_name=chat-prod,tenant=acme"
     tiered = f"{who},tier=gold"
     genai = (
@@ -99,7 +100,7 @@ def test_what_did_not_happen_is_not_observed(metrics: AgentMetrics) -> None:
         outcome="cancelled", queued_ns=at(1), scheduled_ns=None, first_token_ns=None,
         first_output_ns=None, last_token_ns=None, cached_tokens=0, output_tokens=0,
     )  # fmt: skip
-    metrics.joined([msgspec.structs.replace(REQUEST, outcome="cancelled", finished=end)])
+    metrics.joined(by_kind([msgspec.structs.replace(REQUEST, outcome="cancelled", finished=end)]))
     counts = {name for name in values(metrics) if "_count{" in name}
     assert {name.partition("_count")[0] for name in counts} == {
         "gen_ai_server_request_duration_seconds"
@@ -110,7 +111,7 @@ def test_what_did_not_happen_is_not_observed(metrics: AgentMetrics) -> None:
 def test_only_finished_requests_have_ttft_and_tpot(metrics: AgentMetrics, outcome: str) -> None:
     """Requests that ended badly have a duration with its error, and no part in TTFT and TPOT."""
     end = finished(outcome="failed", error_type="oom")
-    metrics.joined([msgspec.structs.replace(REQUEST, outcome=outcome, finished=end)])
+    metrics.joined(by_kind([msgspec.structs.replace(REQUEST, outcome=outcome, finished=end)]))
     counts = {name for name in values(metrics) if "gen_ai_" in name and "_count{" in name}
     assert counts == {
         "gen_ai_server_request_duration_seconds_count{error_type=oom,gen_ai_operation_name=chat,"
@@ -122,14 +123,14 @@ def test_only_finished_requests_have_ttft_and_tpot(metrics: AgentMetrics, outcom
 def test_one_token_has_no_tpot(metrics: AgentMetrics) -> None:
     """There is no time per token after the first if there was none after the first."""
     end = finished(output_tokens=1, last_token_ns=at(8))
-    metrics.joined([msgspec.structs.replace(REQUEST, finished=end)])
+    metrics.joined(by_kind([msgspec.structs.replace(REQUEST, finished=end)]))
     assert not any("per_output_token" in name for name in values(metrics))
 
 
 def test_exemplars_lead_to_spans(metrics: AgentMetrics) -> None:
     """A sampled request's trace id goes with its observations; an unsampled one leads nowhere."""
     unsampled = SpanIds("9" * 32, "1" * 16, "", sampled=False)
-    metrics.joined([REQUEST, msgspec.structs.replace(REQUEST, trace=unsampled)])
+    metrics.joined(by_kind([REQUEST, msgspec.structs.replace(REQUEST, trace=unsampled)]))
     found = {
         str(sample.exemplar.labels["trace_id"])
         for family in metrics.set.registry.collect()
@@ -141,7 +142,7 @@ def test_exemplars_lead_to_spans(metrics: AgentMetrics) -> None:
 
 def test_a_step(metrics: AgentMetrics) -> None:
     """Duration, batch, tokens by phase, and the load as of now."""
-    metrics.joined([STEP])
+    metrics.joined(by_kind([STEP]))
     assert values(metrics) == {
         "otel_llm_step_duration_seconds_count{model=tiny,service_name=chat-prod}": 1,
         "otel_llm_step_duration_seconds_sum{model=tiny,service_name=chat-prod}": 0.005,
@@ -158,7 +159,7 @@ def test_a_step(metrics: AgentMetrics) -> None:
 def test_every_term_of_an_account(metrics: AgentMetrics) -> None:
     """Rejected and discarded tokens are counted beside those that were of use."""
     end = finished(rejected_tokens=7, discarded_tokens=8)
-    metrics.joined([msgspec.structs.replace(REQUEST, finished=end)])
+    metrics.joined(by_kind([msgspec.structs.replace(REQUEST, finished=end)]))
     who = "model=tiny,service_name=chat-prod,tenant=acme"
     assert values(metrics)[f"otel_llm_tokens_total{{{who},type=rejected}}"] == 7
     assert values(metrics)[f"otel_llm_tokens_total{{{who},type=discarded}}"] == 8
@@ -170,9 +171,11 @@ def test_speculation(metrics: AgentMetrics) -> None:
     step = schedule(1, 3, (1, 2), tokens=[4, 2], drafts=[3, 1])
     told = msgspec.structs.replace(done(1, 8, (3, 1)), accepted=[2, 0])
     silent = done(1, 8, (1, 1))
-    metrics.joined([msgspec.structs.replace(STEP, scheduled=step, done=told)])
-    metrics.joined([msgspec.structs.replace(STEP, scheduled=step, done=silent)])
-    metrics.joined([msgspec.structs.replace(STEP, scheduled=step, done=None, status="in_flight")])
+    metrics.joined(by_kind([msgspec.structs.replace(STEP, scheduled=step, done=told)]))
+    metrics.joined(by_kind([msgspec.structs.replace(STEP, scheduled=step, done=silent)]))
+    metrics.joined(
+        by_kind([msgspec.structs.replace(STEP, scheduled=step, done=None, status="in_flight")])
+    )
     name, who = "otel_llm_draft_tokens_total", "model=tiny,service_name=chat-prod"
     assert values(metrics)[f"{name}{{{who},type=proposed}}"] == 4
     assert values(metrics)[f"{name}{{{who},type=accepted}}"] == 2
@@ -203,11 +206,11 @@ def test_two_engines_of_one_service(metrics: AgentMetrics) -> None:
     """Their load adds up, and goes with the engine that goes."""
     other = msgspec.structs.replace(ENGINE, instance_id="f" * 32)
     step = schedule(1, 3, (1, 2), running=9, waiting=0, kv_used=80, kv_total=80)
-    metrics.joined([STEP, msgspec.structs.replace(STEP, producer=other, scheduled=step)])
+    metrics.joined(by_kind([STEP, msgspec.structs.replace(STEP, producer=other, scheduled=step)]))
     shown = values(metrics)
     assert shown["otel_llm_running{service_name=chat-prod}"] == 15
     assert shown["otel_llm_kv_usage_ratio{service_name=chat-prod}"] == pytest.approx(110 / 200)
-    metrics.joined([event("died")])
+    metrics.joined(by_kind([event("died")]))
     shown = values(metrics)
     assert shown["otel_llm_running{service_name=chat-prod}"] == 9
     assert shown["otel_llm_engine_deaths_total{service_name=chat-prod}"] == 1
@@ -218,7 +221,7 @@ def test_engines_up_and_dead(metrics: AgentMetrics) -> None:
     name = f"otel_llm_engine_up{{instance_id={ENGINE_ID},service_name=chat-prod}}"
     metrics._engines.show([ENGINE])
     assert values(metrics)[name] == 1
-    metrics.joined([event("stopped")])
+    metrics.joined(by_kind([event("stopped")]))
     series = metrics.set.registry.get_sample_value
     labels = {"instance_id": ENGINE_ID, "service_name": "chat-prod"}
     assert series("otel_llm_engine_up", labels) == 0
@@ -239,7 +242,7 @@ def test_labels_are_bounded(metrics: AgentMetrics) -> None:
         )
         for number in range(300)
     ]
-    metrics.joined(facts)
+    metrics.joined(by_kind(facts))
     series = [name for name in values(metrics) if name.startswith("otel_llm_requests_total")]
     assert len(series) == 201
     assert values(metrics)[
@@ -251,7 +254,7 @@ def test_labels_are_bounded(metrics: AgentMetrics) -> None:
 
 def test_unknown_tenants(metrics: AgentMetrics) -> None:
     """Requests that named no tenant are counted."""
-    metrics.joined([msgspec.structs.replace(REQUEST, tenant=TenantTag()), REQUEST])
+    metrics.joined(by_kind([msgspec.structs.replace(REQUEST, tenant=TenantTag()), REQUEST]))
     assert values(metrics)["otel_llm_unknown_tenant_total{}"] == 1
 
 

@@ -9,7 +9,6 @@ from otel_llm.journal.layout import (
     STATE,
     STATE_SLOTS,
     State,
-    aligned,
     best_state,
     tail_check,
 )
@@ -79,10 +78,3 @@ def test_impossible_states_are_refused(state: State) -> None:
         state._replace(seq=state.seq + (1 << 40), tail_seq=state.tail_seq + (1 << 40)),
     ):
         assert best_state(bytes(header(wrong, wrong)), CAPACITY) is None
-
-
-@given(st.integers(0, 1 << 40))
-def test_frames_begin_at_multiples_of_eight(length: int) -> None:
-    """Aligning rounds up, by less than eight."""
-    assert aligned(length) % 8 == 0
-    assert 0 <= aligned(length) - length < 8

@@ -4,8 +4,8 @@ The bytes of a block are made once and kept until they are acknowledged, so that
 the identical block and ClickHouse can tell.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -37,6 +37,7 @@ from otel_llm.exporters.clickhouse.rows.schema import arrow_schema
 from otel_llm.exporters.clickhouse.rows.step import step_columns
 from otel_llm.facts.energy import EnergyWindow, RequestEnergy, StepEnergy
 from otel_llm.facts.joined import (
+    ByKind,
     Joined,
     JoinedAttempt,
     JoinedCall,
@@ -50,6 +51,7 @@ from otel_llm.facts.joined import (
     ProducerEvent,
     StepKernelNames,
     StepKernelSums,
+    by_kind,
 )
 from otel_llm.isolation import Guard, salvage
 
@@ -92,9 +94,9 @@ class _Kind(NamedTuple):
     columns: Callable[[Sequence[Any]], Columns]
     has_rows: Callable[[Any], bool] | None = None
 
-    def chosen(self, by_kind: Mapping[type[Joined], list[Any]]) -> list[Any]:
-        facts = by_kind.get(self.of, [])
-        return facts if self.has_rows is None else list(filter(self.has_rows, facts))
+    def chosen(self, kinds: ByKind) -> list[Any]:
+        facts = kinds.get(self.of, [])
+        return list(facts) if self.has_rows is None else list(filter(self.has_rows, facts))
 
     def block(self, facts: Sequence[Joined]) -> Block:
         return encode_columns(self.table, self.columns(facts))
@@ -146,18 +148,17 @@ def encode_blocks(facts: Sequence[Joined]) -> list[Block]:
     Raises:
         Exception: one of them cannot be encoded.
     """
-    by_kind = _by_kind(facts)
-    chosen = [(kind, kind.chosen(by_kind)) for kind in _KINDS]
+    kinds = by_kind(facts)
+    chosen = [(kind, kind.chosen(kinds)) for kind in _KINDS]
     return [kind.block(some) for kind, some in chosen if some]
 
 
-def salvage_blocks(facts: Sequence[Joined]) -> Encoded:
+def salvage_blocks(kinds: ByKind) -> Encoded:
     """The same, but a fact that cannot be encoded costs nothing but itself; it is counted."""
     blocks: list[Block] = []
     lost = Counter[str]()
-    by_kind = _by_kind(facts)
     for kind in _KINDS:
-        chosen = kind.chosen(by_kind)
+        chosen = kind.chosen(kinds)
         if not chosen:
             continue
         name = kind.table.name
@@ -166,13 +167,6 @@ def salvage_blocks(facts: Sequence[Joined]) -> Encoded:
         if block is not None and block.rows:
             blocks.append(block)
     return Encoded(blocks, +lost)
-
-
-def _by_kind(facts: Sequence[Joined]) -> Mapping[type[Joined], list[Any]]:
-    by_kind: defaultdict[type[Joined], list[Any]] = defaultdict(list)
-    for fact in facts:
-        by_kind[type(fact)].append(fact)
-    return by_kind
 
 
 def encode_columns(table: Table, columns: Columns) -> Block:

@@ -30,6 +30,7 @@ from otel_llm.facts.joined import (
     SpanIds,
     StepKernelNames,
     StepKernelSums,
+    by_kind,
 )
 from otel_llm.testing import Swallowed
 from tests.agent.builders import (
@@ -284,7 +285,7 @@ def test_a_bad_fact_costs_itself_alone(fact: Joined, swallowed: Swallowed) -> No
     """Of whatever kind it is: its table keeps the others' rows, and it is counted."""
     bad = BAD[type(fact)](fact)
     [whole] = [block for block in encode_blocks([fact]) if block.table is not Tables.PRODUCERS]
-    (block, *_), lost = salvage_blocks([fact, bad, fact])
+    (block, *_), lost = salvage_blocks(by_kind([fact, bad, fact]))
     assert block.table is whole.table
     assert block.rows == 2 * whole.rows
     assert lost == {whole.table.name: 1}
@@ -295,13 +296,13 @@ def test_a_bad_fact_costs_itself_alone(fact: Joined, swallowed: Swallowed) -> No
 def test_nothing_is_left_of_a_kind(swallowed: Swallowed) -> None:
     """Bad facts alone make no block."""
     bad = BAD[JoinedRequest](REQUEST)
-    assert salvage_blocks([bad, bad]) == ([], {"llm_requests": 2})
+    assert salvage_blocks(by_kind([bad, bad])) == ([], {"llm_requests": 2})
     swallowed.clear()
 
 
 def test_salvage_is_encoding_where_nothing_is_bad() -> None:
     """The same blocks, byte for byte, so that one that is sent again is the same."""
-    assert salvage_blocks(FACTS) == (encode_blocks(FACTS), {})
+    assert salvage_blocks(by_kind(FACTS)) == (encode_blocks(FACTS), {})
 
 
 def test_an_import_has_an_identity() -> None:
