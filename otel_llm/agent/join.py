@@ -149,11 +149,13 @@ class Join(ABC):
         ways, state = self._ways, self.state
         with self._guard:
             for record in left:
-                way = ways.get(type(record))
-                whole = record if way is None or way[0](record) else clean(record, self.breaches)
-                if way is None or whole is None:
-                    self._note_undecodable()
-                    continue
+                way, whole = ways.get(type(record)), record
+                if way is None or not way[0](record):
+                    mended = None if way is None else clean(record, self.breaches)
+                    if way is None or mended is None:
+                        self._note_undecodable()
+                        continue
+                    whole = mended
                 _, written_at, handle = way
                 stamp = written_at(whole)
                 if stamp > state.last_ns:

@@ -141,17 +141,18 @@ def reason(fact: JoinedRequest, thresholds: Thresholds) -> str:
 
     A request that its caller gave up is none of these for that alone.
     """
-    end = fact.finished
+    slow_s, slow_ttft_s, many_tokens, many_joules, *_ = thresholds
+    arrived, end = fact.arrived, fact.finished
     if fact.outcome in ("failed", "engine_died"):
         return "failed"
-    took_s = (end.finished_ns - fact.arrived.arrival_ns) / 1e9
-    first = end.first_output_ns
-    ttft_s = 0.0 if first is None else (first - fact.arrived.arrival_ns) / 1e9
-    if 0 < thresholds.slow_s < took_s or 0 < thresholds.slow_ttft_s < ttft_s:
+    arrived_ns, first_ns = arrived.arrival_ns, end.first_output_ns
+    if 0 < slow_s < (end.finished_ns - arrived_ns) / 1e9:
         return "slow"
-    computed = fact.arrived.prompt_tokens - end.cached_tokens + end.output_tokens
-    joules = 0.0 if fact.energy is None else fact.energy.total_mj / 1000
-    many = 0 < thresholds.expensive_tokens < computed + end.recomputed_tokens
-    if many or 0 < thresholds.expensive_joules < joules:
+    if first_ns is not None and 0 < slow_ttft_s < (first_ns - arrived_ns) / 1e9:
+        return "slow"
+    computed = arrived.prompt_tokens - end.cached_tokens + end.output_tokens
+    if 0 < many_tokens < computed + end.recomputed_tokens:
+        return "expensive"
+    if fact.energy is not None and 0 < many_joules < fact.energy.total_mj / 1000:
         return "expensive"
     return ""

@@ -42,7 +42,8 @@ class SharedRows(Generic[Fact]):
 
     def add(self, key: Key) -> None:
         """One has come or changed: the next save writes it."""
-        self.discard(key)
+        if key in self._written:
+            self.discard(key)
         self._fresh[key] = None
 
     def touch(self, key: Key) -> None:
@@ -96,13 +97,13 @@ class SharedRows(Generic[Fact]):
             else:
                 continue
             facts |= found
+            for each in found:  # a later row has it as it was last
+                self.discard(each)
             self._write((kind, key), found)
         return facts
 
     def _write(self, row: _Row, keys: Collection[Key]) -> None:
-        """A row has these, and each of them is in no other."""
-        for key in keys:
-            self.discard(key)
+        """A row has these, each of which is in no other."""
         self._written |= dict.fromkeys(keys, row)
         self._rows[row], self._sizes[row] = set(keys), len(keys)
         if row[0] == self._kind:
