@@ -16,7 +16,7 @@ import pytest
 from otel_llm.collector import http_server
 from otel_llm.collector.acknowledged import taken
 from otel_llm.collector.stack import Stack
-from tests.collector.serving import until
+from tests.waiting import until
 
 PROGRAM = """
 import resource

@@ -28,7 +28,8 @@ from otel_llm.collector.stack import Stack
 from otel_llm.conventions import Metrics
 from otel_llm.exporters.clickhouse.client import connect
 from otel_llm.settings import Settings
-from tests.collector.serving import serving, until
+from tests.collector.serving import serving
+from tests.waiting import until
 from tests.collector.test_stack import start
 
 AUTHORITY = trustme.CA()

@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otel_llm.collector.doors import turns
 from otel_llm.collector.stack import Stack
 from tests.collector.doors.test_http import HEADERS, START_NS, message_of, request_of, span_of, text
-from tests.collector.serving import until
+from tests.waiting import until
 
 
 def repeated(spans: int, value: str) -> bytes:

@@ -18,7 +18,7 @@ from otel_llm.collector.doors.grpc import METHODS, READERS
 from otel_llm.collector.stack import Stack
 from otel_llm.exporters.clickhouse.client import connect
 from tests.collector.doors.test_http import request_of, row_of, span_of
-from tests.collector.serving import until
+from tests.waiting import until
 
 TRACES = next(method for method, signal in METHODS.items() if signal == "traces")
 

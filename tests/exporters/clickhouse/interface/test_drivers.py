@@ -14,7 +14,7 @@ import pytest
 from otel_llm.collector.stack import Stack
 from otel_llm.exporters.clickhouse.interface.app import Bounds
 from otel_llm.exporters.clickhouse.interface.framing import frame, unframe
-from tests.collector.serving import until
+from tests.waiting import until
 
 FRAMED = {"compress": "1"}
 LONG = "SELECT sum(sipHash64(number)) FROM numbers(3000000)"
