@@ -162,7 +162,9 @@ def test_a_slow_sink_gets_what_is_left_before_the_end(
 ) -> None:
     """With time to stop, SIGTERM ends the agent once all is delivered: no agent comes after it."""
     sinks.delay_s = 1.5
-    patient = msgspec.structs.replace(settings, stop_delivery_s=PATIENCE_S)
+    patient = msgspec.structs.replace(
+        settings, stop_delivery_s=PATIENCE_S, send_timeout_s=PATIENCE_S
+    )
     agent = in_delivery(patient, sinks, start, wait)
     agent.terminate()
     assert agent.wait(PATIENCE_S + 10) == 0
