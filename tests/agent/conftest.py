@@ -33,7 +33,7 @@ def settings(tmp_path: Path, sinks: FakeSinks) -> Settings:
         poll_interval_s=0.01,
         batch_interval_s=0.02,
         step_span_ratio=0.5,
-        send_timeout_s=2.0,
+        send_timeout_s=20.0,
         agent_port=0,
         device_claim_dir=str(tmp_path / "claims"),
     )

@@ -11,6 +11,7 @@ from otel_llm.agent.database import Database
 from otel_llm.agent.delivery import AwayError, Delivery, RefusedError
 from otel_llm.agent.spool import Batch, SinkName, Spool
 from otel_llm.backoff import wait_s
+from tests.waiting import PATIENCE_S
 
 
 class ScriptedSink:
@@ -136,7 +137,7 @@ def test_a_thread_delivers_what_comes(spool: Spool, wait: Callable[..., None]) -
     delivery.start()
     wait(lambda: not spool.sizes["clickhouse"])
     delivery.stop()
-    delivery.join(5)
+    delivery.join(PATIENCE_S)
     assert sink.closed
 
 
@@ -148,7 +149,7 @@ def test_stop_during_an_outage(spool: Spool, wait: Callable[..., None]) -> None:
     delivery.start()
     wait(lambda: bool(observer.told))
     delivery.stop()
-    delivery.join(5)
+    delivery.join(PATIENCE_S)
     assert sink.closed
     assert spool.sizes["clickhouse"] == 15
 
@@ -179,7 +180,7 @@ def test_an_unexpected_error(
     delivery.start()
     wait(lambda: not spool.sizes["clickhouse"])
     delivery.stop()
-    delivery.join(5)
+    delivery.join(PATIENCE_S)
     assert observer.told[:3] == [("failed", "clickhouse", "unexpected")] * 2 + [
         ("delivered", "a", "1")
     ]

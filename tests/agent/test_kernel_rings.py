@@ -23,6 +23,7 @@ from otel_llm.testing import FakeClock
 from tests.agent.bench import Bench
 from tests.kernels.conftest import ROOT, built, drive, environment
 from tests.kernels.running import Run
+from tests.waiting import until
 
 __all__ = ["built", "drive", "environment"]
 
@@ -113,15 +114,16 @@ def test_a_process_that_is_killed(bench: Bench, environment: dict[str, str], bui
         [built / "drive", built / "libcupti.so.13", "20", "5", "4", "1"],
         env=environment | {"DRIVE_WAIT": "1"}, stdout=subprocess.PIPE,
     )  # fmt: skip
+
+    def all_read() -> bool:
+        bench.clock.advance(SECOND // 10)
+        while bench.agent.cycle():
+            pass
+        bench.turn()
+        return len(kernels(bench)) >= 20
+
     try:
-        until = time.monotonic() + 30
-        while len(kernels(bench)) < 20:
-            assert time.monotonic() < until
-            time.sleep(0.1)
-            bench.clock.advance(SECOND // 10)
-            while bench.agent.cycle():
-                pass
-            bench.turn()
+        until(all_read)
     finally:
         process.send_signal(signal.SIGKILL)
         process.communicate()

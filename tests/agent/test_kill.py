@@ -20,6 +20,7 @@ from otel_llm.journal.writer import open_journal
 from otel_llm.recorder import Recorder
 from otel_llm.settings import Settings
 from tests.agent.fake_sinks import HANG_UP, OK, FakeSinks
+from tests.waiting import PATIENCE_S
 
 KILLS = 22
 SECOND = 1_000_000_000
@@ -161,7 +162,7 @@ def test_killed_again_and_again(
     last = start_agent()
     wait(lambda: spool_is_empty(settings) and len(sinks.rows("llm_engine_events")) == 4)
     last.terminate()
-    last.join(5)
+    last.join(PATIENCE_S)
     assert last.exitcode == 0
     check(engine, sinks)
 

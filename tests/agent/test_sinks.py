@@ -20,6 +20,7 @@ from otel_llm.facts.joined import JoinedRequest, SpanIds
 from otel_llm.settings import Settings
 from tests.agent.builders import ENGINE, TRACE_ID, anchor, arrived, finished
 from tests.agent.fake_sinks import FakeSinks
+from tests.waiting import PATIENCE_S
 
 REQUEST = JoinedRequest(
     ENGINE, anchor(), "finished", arrived(), finished(), SpanIds(TRACE_ID, "1" * 16)
@@ -122,7 +123,7 @@ def test_too_slow(sink: Sink, sinks: FakeSinks, settings: Settings) -> None:
     """A server that does not answer in time is tried again."""
     hasty = msgspec.structs.replace(settings, send_timeout_s=1.0)
     made: Sink = ClickHouseSink(hasty) if sink.name == "clickhouse" else OtlpSink(hasty)
-    sinks.delay_s = 1.5
+    sinks.delay_s = PATIENCE_S
     with pytest.raises(AwayError) as caught:
         made.send(batch_for(sink))
     assert caught.value.reason == "timeout"

@@ -3,19 +3,11 @@
 import asyncio
 import contextlib
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from otel_llm.collector.stack import Stack
 from otel_llm.settings import Settings
-
-
-def until(condition: Callable[[], bool], limit_s: float = 20) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true"
-        time.sleep(0.01)
+from tests.waiting import PATIENCE_S
 
 
 @contextlib.contextmanager
@@ -33,10 +25,10 @@ def serving(settings: Settings) -> Iterator[Stack]:
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert ready.wait(30), "the stack did not become ready"
+    assert ready.wait(PATIENCE_S), "the stack did not become ready"
     try:
         yield stack
     finally:
         loop.call_soon_threadsafe(stack.stop)
-        thread.join(30)
+        thread.join(PATIENCE_S)
         stack.close()

@@ -19,6 +19,7 @@ from otel_llm.exporters.clickhouse.client import connect
 from otel_llm.exporters.clickhouse.engine.lock import DirectoryLock
 from otel_llm.settings import Settings
 from tests.collector.test_stack import start
+from tests.waiting import PATIENCE_S
 
 DAY = dt.timedelta(days=1)
 URLS = ("https://127.0.0.1:9", "https://127.0.0.1:9/", "https://127.0.0.1:9")
@@ -109,7 +110,7 @@ def test_up_says_at_its_start_what_wants_mending(tmp_path: Path) -> None:
     variables = {name: str(tmp_path / file) for name, file in files.items()}
     process = start(tmp_path / "data", variables=variables)
     process.terminate()
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     near, loose = errors.splitlines()
     assert x509.expiry(end, end - DAY) in near
     assert f"chmod o-r {tmp_path / 'up.key'}" in loose

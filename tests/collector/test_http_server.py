@@ -6,7 +6,9 @@ import resource
 import socket
 import subprocess
 import sys
-import time
+import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +18,7 @@ import pytest
 from otel_llm.collector import http_server
 from otel_llm.collector.acknowledged import taken
 from otel_llm.collector.stack import Stack
-from tests.collector.serving import until
+from tests.waiting import PATIENCE_S, until
 
 PROGRAM = """
 import resource
@@ -41,24 +43,54 @@ def test_a_connection_without_a_head_is_closed(
 ) -> None:
     """Nothing sent, or half a head: the connection ends after a while."""
     monkeypatch.setattr(http_server, "HEAD_S", 0.2)
-    began = time.monotonic()
     with opened(stack, sent) as connection:
         assert connection.recv(1) == b""
-    assert time.monotonic() - began < 5
 
 
-def test_a_connection_that_is_used_stays(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests a little apart are answered on one connection, past the time for a head."""
-    monkeypatch.setattr(http_server, "HEAD_S", 0.2)
+class Looks:
+    """The looks at connections, each taken when the test says that its time has come."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._due: dict[http_server._Connection, Callable[[], None]] = {}
+
+        def later(
+            one: http_server._Connection, _delay_s: float, look: Callable[[object, int], None]
+        ) -> None:
+            self._due[one] = partial(look, one.cycle, taken(one.transport).acknowledged)
+            one._timer = one.loop.call_later(3600.0, bool)
+
+        monkeypatch.setattr(http_server._Connection, "_look_later", later)
+
+    def take(self, one: http_server._Connection) -> None:
+        """Look at a connection, as its server does after HEAD_S."""
+        looked = threading.Event()
+        for what in (self._due[one], looked.set):
+            one.loop.call_soon_threadsafe(what)
+        assert looked.wait(PATIENCE_S)
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
+    """Nobody looks at new connections but the test."""
+    return Looks(monkeypatch)
+
+
+def test_a_connection_that_is_used_stays(stack: Stack, looks: Looks) -> None:
+    """Requests less than a time for a head apart are answered on one connection."""
+    before = stack._servers[1].server_state.connections.copy()
     connection = http.client.HTTPConnection(urlsplit(stack.run.otlp_url).netloc, timeout=20)
     connection.connect()
     first = connection.sock
+    until(lambda: new(stack, before) != [])
+    (made,) = new(stack, before)
     for _ in range(6):
         connection.request("GET", "/metrics")
         with connection.getresponse() as answer:
             assert (answer.status, len(answer.read()) > 0) == (200, True)
-        time.sleep(0.1)
+        looks.take(made)
     assert connection.sock is first
+    looks.take(made)
+    assert first.recv(1) == b""  # nothing came between two looks
     connection.close()
 
 
@@ -96,27 +128,30 @@ def paused(stack: Stack) -> list[http_server._Connection]:
     return [one for one in each if one.flow.write_paused]
 
 
-def test_an_answer_that_is_not_taken_is_broken_off(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_that_is_not_taken_is_broken_off(stack: Stack, looks: Looks) -> None:
     """Many requests, and nobody reads: the connection ends, though an answer is in progress."""
-    monkeypatch.setattr(http_server, "HEAD_S", 1.0)
     before = stack._servers[1].server_state.connections.copy()
     with pipelining(stack, 3000):
-        until(lambda: new(stack, before) != [])
-        until(lambda: new(stack, before) == [], limit_s=8)
+        until(lambda: paused(stack) != [])
+        (made,) = new(stack, before)
+        looks.take(made)
+        looks.take(made)
+        assert new(stack, before) == []
 
 
-def test_an_answer_that_is_taken_slowly_is_not(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_that_is_taken_slowly_is_not(stack: Stack, looks: Looks) -> None:
     """The buffers stay full for longer than the limit, but never without progress."""
-    monkeypatch.setattr(http_server, "HEAD_S", 0.5)
+    before = stack._servers[1].server_state.connections.copy()
     with pipelining(stack, 3000) as connection:
-        connection.setblocking(True)
-        for _ in range(60):
-            assert connection.recv(20_000) != b""
-            time.sleep(0.05)
+        connection.settimeout(PATIENCE_S)
+        until(lambda: paused(stack) != [])
+        (made,) = new(stack, before)
+        for _ in range(10):
+            seen = taken(made.transport)
+            while taken(made.transport).acknowledged == seen.acknowledged:
+                assert connection.recv(20_000) != b""
+            looks.take(made)
+        assert new(stack, before) == [made]
 
 
 def test_answers_that_are_not_taken_keep_nobody_out(
@@ -152,7 +187,6 @@ def test_a_closed_connection_does_not_wait_for_its_answer_to_be_taken(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All is answered, the rest lies in our buffer, and nobody takes it."""
-    monkeypatch.setattr(http_server, "HEAD_S", 0.5)
     monkeypatch.setattr(http_server, "GOODBYE_S", 0.5)
     before = stack._servers[1].server_state.connections.copy()
     with pipelining(stack, 0):
@@ -162,7 +196,7 @@ def test_a_closed_connection_does_not_wait_for_its_answer_to_be_taken(
         loop.call_soon_threadsafe(made.transport.write, bytes(16 << 20))
         loop.call_soon_threadsafe(made._end)
         until(made.transport.is_closing)
-        until(lambda: new(stack, before) == [], limit_s=8)
+        until(lambda: new(stack, before) == [])
 
 
 def new(stack: Stack, before: set[Any]) -> list[http_server._Connection]:

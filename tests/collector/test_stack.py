@@ -19,6 +19,7 @@ from otel_llm import runfile
 from otel_llm.collector.stack import Stack
 from otel_llm.errors import SettingError, StoreError
 from otel_llm.settings import Settings
+from tests.waiting import PATIENCE_S
 
 PROGRAM = """
 import sys
@@ -96,7 +97,7 @@ def test_a_stack_starts_and_stops_cleanly(tmp_path: Path, number: int) -> None:
     for private in (runfile.path_of(tmp_path), Path(run.token_file)):
         assert private.stat().st_mode & 0o777 == 0o600
     process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, errors) == (0, "")
     assert runfile.read(tmp_path) is None
     assert not runfile.path_of(tmp_path).exists()
@@ -120,7 +121,7 @@ def test_a_killed_stack_leaves_nothing_that_misleads(tmp_path: Path) -> None:
         assert ask(run, "SELECT call_id FROM llm_attempts").text == "kept\n"
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE_S)
 
 
 def test_a_stop_does_not_wait_for_long_queries(tmp_path: Path) -> None:
@@ -138,8 +139,8 @@ def test_a_stop_does_not_wait_for_long_queries(tmp_path: Path) -> None:
     while ask(run, "SELECT value FROM system.metrics WHERE metric = 'Query'").text < "2":
         assert process.poll() is None
     process.terminate()
-    _, errors = process.communicate(timeout=20)
-    thread.join(20)
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    thread.join(PATIENCE_S)
     assert (process.returncode, errors) == (0, "")
     assert answers[0].headers["X-ClickHouse-Exception-Code"] == "394"
 
@@ -259,14 +260,14 @@ def test_what_was_acknowledged_is_stored_at_a_stop(tmp_path: Path) -> None:
     httpx.post(url, content=body, headers=HEADERS, trust_env=False).raise_for_status()
     assert list(tmp_path.glob("spool/*.segment"))
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
     assert not list(tmp_path.glob("spool/*.segment"))
     process = start(tmp_path)
     try:
         assert ask(found(tmp_path), "SELECT count() FROM otel_traces").text == "1\n"
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=PATIENCE_S)
 
 
 def send_one(data_dir: Path) -> None:
@@ -286,11 +287,11 @@ def test_a_stop_does_not_wait_for_a_block(tmp_path: Path, stuck: str) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "at work\n"
     process.terminate()
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, errors) == (0, "A block takes too long; the next start stores it\n")
     process = start(tmp_path)
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
     assert not list(tmp_path.glob("spool/*.segment"))
 
 
@@ -298,7 +299,7 @@ def test_a_thread_that_ends_by_an_error_ends_the_stack(tmp_path: Path) -> None:
     """Loudly and with a status for the supervisor; what was acknowledged is kept."""
     process = start(tmp_path, BROKEN)
     send_one(tmp_path)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert "The thread otlp-drain ended by an error\nTraceback" in errors
     assert "StoreError: The thread otlp-drain ended by an error: KeyError" in errors

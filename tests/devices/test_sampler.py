@@ -14,6 +14,7 @@ from otel_llm.devices.source import CallCost, DeviceSource, Reading
 from otel_llm.facts.device import Device, DeviceEvent, DeviceSample, DeviceSourceName
 from otel_llm.testing import FakeClock, Swallowed
 from tests.devices.facts import GPU, event, sample
+from tests.waiting import until
 
 
 class Scripted:
@@ -24,15 +25,16 @@ class Scripted:
     devices: Sequence[Device] = (GPU,)
     calls: Mapping[str, CallCost] = {}
 
-    def __init__(self, reading: Callable[[bool], Reading], opens: bool = True) -> None:
+    def __init__(self, reading: Callable[[bool], Reading], opens_at: int = 1) -> None:
         self._reading = reading
-        self._opens = opens
+        self._closed_for = opens_at - 1
         self.events: list[DeviceEvent] = []
         self.closed = threading.Event()
 
     def open(self) -> bool:
-        """As told."""
-        return self._opens
+        """At the try that was told."""
+        self._closed_for -= 1
+        return self._closed_for < 0
 
     def read(self, *, full: bool) -> Reading:
         """As told."""
@@ -49,27 +51,47 @@ class Scripted:
         self.closed.set()
 
 
+SECOND = 1_000_000_000
+PATIENCE_S = 60.0
+
+
 def one(full: bool) -> Reading:
     """A sample; the utilization says whether it was a full one."""
     return Reading([sample(power_mw=1, gpu_utilization=int(full))])
 
 
+class Stop(threading.Event):
+    """Waits by moving a clock on, and is set once the clock has moved so far."""
+
+    def __init__(self, clock: FakeClock, after_s: float) -> None:
+        super().__init__()
+        self._clock = clock
+        self._end_ns = clock.monotonic_ns() + round(after_s * SECOND)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Let the time pass."""
+        assert timeout is not None
+        self._clock.advance(round(timeout * SECOND))
+        if self._clock.monotonic_ns() >= self._end_ns:
+            self.set()
+        return self.is_set()
+
+
 class Ran(NamedTuple):
-    """A sampler that has run, what it handed over, and how many rounds were due in its time."""
+    """A sampler whose sources were read, and what it handed over."""
 
     made: Sampler
     taken: Taken
-    due: float
 
 
-def run(sources: Sequence[DeviceSource], seconds: float) -> Ran:
-    """Read at 50 Hz for so long, and take what came."""
-    made = Sampler(sources, SYSTEM_CLOCK, 0.02, 0.1)
-    began = time.monotonic()
-    made.start()
-    time.sleep(seconds)
-    made.stop(2.0)
-    return Ran(made, made.take(last=True), (time.monotonic() - began) / 0.02)
+def run(sources: Sequence[DeviceSource], seconds: float, clock: FakeClock | None = None) -> Ran:
+    """Read at 50 Hz for so long by a clock of its own, one source after the other."""
+    clock = clock or FakeClock()
+    made = Sampler(sources, clock, 0.02, 0.1)
+    for lane in made._lanes:
+        lane._stop = Stop(clock, seconds)
+        lane._read()
+    return Ran(made, made.take(last=True))
 
 
 def power(samples: Sequence[DeviceSample]) -> int:
@@ -78,13 +100,14 @@ def power(samples: Sequence[DeviceSample]) -> int:
 
 
 def test_cadence_and_rows() -> None:
-    """About fifty readings a second, every fifth of them full; only full ones become rows."""
-    source = Scripted(one)
-    ran = run([source], 1.0)
-    [feed], taken = ran.made.feeds, ran.taken
-    assert len(taken.samples) + feed.missed == pytest.approx(ran.due, rel=0.2)
-    assert len(taken.rows) == pytest.approx(ran.due / 5, abs=3)
-    assert {each.gpu_utilization for each in taken.rows} == {1}
+    """Fifty readings a second, every fifth of them full; only full ones become rows."""
+    clock, source = FakeClock(), Scripted(one)
+    made, taken = run([source], 1.0, clock)
+    clock.advance(SECOND)
+    [feed] = made.feeds
+    assert (len(taken.samples), feed.missed) == (50, 0)
+    assert [each.gpu_utilization for each in taken.rows] == [1] * 10
+    assert feed.age_s == pytest.approx(1.02)
     assert source.closed.is_set()
 
 
@@ -93,39 +116,41 @@ def test_events_come_by_their_own_thread() -> None:
     hang = threading.Event()
 
     def slow(_full: bool) -> Reading:
-        hang.wait(1.0)
+        hang.wait(PATIENCE_S)
         return Reading()
 
     source = Scripted(slow)
     source.events = [event("xid", 79)]
     made = Sampler([source], SYSTEM_CLOCK, 0.02, 0.1)
     made.start()
-    time.sleep(0.2)
-    assert [each.code for each in made.take().events] == [79]
+    heard: list[DeviceEvent] = []
+    until(lambda: heard.extend(made.take().events) or heard != [])
+    assert [each.code for each in heard] == [79]
+    assert not hang.is_set()
     hang.set()
-    made.stop(2.0)
+    made.stop(PATIENCE_S)
 
 
 def test_a_source_that_hangs_stops_nobody() -> None:
-    """The other goes on; of the hanging one the page tells that it is old."""
+    """The other goes on; of the hanging one the page tells that it has told nothing yet."""
     release = threading.Event()
 
     def hanging(_full: bool) -> Reading:
-        release.wait(10.0)
+        release.wait(2 * PATIENCE_S)
         return Reading()
 
     made = Sampler([Scripted(hanging), Scripted(one)], SYSTEM_CLOCK, 0.02, 0.1)
     made.start()
-    time.sleep(0.5)
+    samples: list[DeviceSample] = []
+    until(lambda: samples.extend(made.take().samples) or power(samples) > 10)
     stuck, healthy = made.feeds
     assert stuck.age_s is None
     assert healthy.age_s is not None
-    assert healthy.age_s < 0.3
-    began = time.monotonic()
     made.stop(0.3)
-    assert time.monotonic() - began < 1.0
-    assert power(made.take().samples) > 10
+    reading, _ = made._lanes[0]._threads
+    assert reading.is_alive()  # it was left behind
     release.set()
+    made.stop(PATIENCE_S)
 
 
 def test_a_source_that_raises_is_counted(swallowed: Swallowed) -> None:
@@ -135,25 +160,24 @@ def test_a_source_that_raises_is_counted(swallowed: Swallowed) -> None:
         message = "a fault of ours"
         raise RuntimeError(message)
 
-    made, taken, _ = run([Scripted(broken), Scripted(one)], 0.3)
+    made, taken = run([Scripted(broken), Scripted(one)], 0.3)
     failed, healthy = made.feeds
-    assert failed.failed > 3
-    assert healthy.failed == 0
-    assert power(taken.samples) > 5
+    assert (failed.failed, healthy.failed) == (15, 0)
+    assert power(taken.samples) == 15
     assert {place for place, _ in swallowed} == {"devices.nvml"}
     swallowed.clear()
 
 
 def test_late_rounds_are_counted_and_not_made_up() -> None:
     """A reading of 100 ms at 50 Hz leaves out four rounds of five."""
+    clock = FakeClock()
 
     def slow(_full: bool) -> Reading:
-        time.sleep(0.1)
+        clock.advance(SECOND // 10)
         return Reading([sample(power_mw=1)])
 
-    made, taken, due = run([Scripted(slow)], 1.0)
-    assert len(taken.samples) <= due / 5 + 1
-    assert len(taken.samples) + made.feeds[0].missed == pytest.approx(due, rel=0.2)
+    made, taken = run([Scripted(slow)], 1.0, clock)
+    assert (len(taken.samples), made.feeds[0].missed) == (10, 40)
 
 
 def test_what_nobody_takes_is_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,24 +203,18 @@ def test_what_is_held_back_comes_with_the_last() -> None:
 
 def test_a_row_that_falls_due_during_a_reading() -> None:
     """It is made with the next reading, not left out."""
+    clock = FakeClock()
 
     def slow(full: bool) -> Reading:
-        time.sleep(0.03)
+        clock.advance(SECOND * 3 // 100)
         return one(full)
 
-    _, taken, due = run([Scripted(slow)], 1.0)
-    assert len(taken.rows) >= 0.6 * min(due / 5, len(taken.samples))
+    _, taken = run([Scripted(slow)], 1.0, clock)
+    assert len(taken.rows) == 10
 
 
-def test_a_source_that_opens_late(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_opens_late() -> None:
     """A driver that is loaded after us is found."""
-    monkeypatch.setattr(module, "REOPEN_S", 0.05)
-    source = Scripted(one, opens=False)
-    made = Sampler([source], SYSTEM_CLOCK, 0.02, 0.1)
-    made.start()
-    time.sleep(0.15)
-    assert made.take().samples == []
-    source._opens = True
-    time.sleep(0.3)
-    made.stop(2.0)
-    assert power(made.take().samples) > 5
+    source = Scripted(one, opens_at=3)
+    _, taken = run([source], 2 * module.REOPEN_S + 1.0)
+    assert power(taken.samples) == 50

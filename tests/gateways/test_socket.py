@@ -18,16 +18,10 @@ from otel_llm.facts.gateway import GatewayCall
 from otel_llm.gateways import current_call, instrument_gateway
 from otel_llm.gateways.testing import FactList, serving
 from otel_llm.settings import Settings
+from tests.waiting import eventually
 
 CONTENT = b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'
 PATH = "/v1/chat/completions"
-
-
-async def _until(condition: Callable[[], object], limit_s: float = 5.0) -> None:
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        await asyncio.sleep(0.005)
 
 
 def _app(facts: FactList, answer: Callable[[Request], Response], **options: object) -> Starlette:
@@ -76,7 +70,7 @@ async def test_caller_leaves_mid_stream(
             async for chunk in response.aiter_raw():
                 assert chunk
                 break
-        await _until(lambda: facts.calls)
+        await eventually(lambda: facts.calls)
     (call,), (attempt,) = facts.calls, facts.attempts
     assert (call.outcome, call.error_class) == ("cancelled", "client_disconnect")
     assert call.chunks >= 1
@@ -99,10 +93,13 @@ async def test_caller_leaves_before_the_answer(facts: FactList) -> None:
         return Wait()
 
     async with serving(_app(facts, answer)) as url:
-        async with httpx.AsyncClient(base_url=url, timeout=0.2) as client:
-            with suppress(httpx.ReadTimeout):
-                await client.post(PATH, json={})
-        await _until(lambda: facts.calls)
+        async with httpx.AsyncClient(base_url=url) as client:
+            caller = asyncio.create_task(client.post(PATH, json={}))
+            await eventually(lambda: facts.started)
+            caller.cancel()
+            with suppress(asyncio.CancelledError):
+                await caller
+        await eventually(lambda: facts.calls)
     (call,) = facts.calls
     assert (call.outcome, call.error_class, call.status_code) == (
         "cancelled",
@@ -132,7 +129,7 @@ async def test_each_call_ends_once(facts: FactList, leave_after_s: float) -> Non
                     await asyncio.wait_for(client.post(PATH, json={}), timeout)
 
         await asyncio.gather(*(caller(number) for number in range(10)))
-        await _until(lambda: len(facts.calls) == len(facts.started))
+        await eventually(lambda: len(facts.calls) == len(facts.started))
     ended = [call.call_id for call in facts.calls]
     assert len(ended) == len(set(ended)) == len(facts.started)
     assert {call.outcome for call in facts.calls} <= {"finished", "cancelled"}
@@ -159,7 +156,7 @@ async def test_times_nest_in_the_callers_own(facts: FactList) -> None:
             async for chunk in response.aiter_raw():
                 first_ns = first_ns or (time.monotonic_ns() if chunk else 0)
         after_ns = time.monotonic_ns()
-        await _until(lambda: facts.calls)
+        await eventually(lambda: facts.calls)
     call: GatewayCall = facts.calls[0]
     assert call.first_content_ns is not None
     assert before_ns <= call.arrival_ns
@@ -198,7 +195,7 @@ async def test_a_call_is_kept_apart_from_the_one_before_on_its_connection(
             lines = [f"POST {PATH} HTTP/1.1", "host: gateway", "content-length: 2"]
             lines += [f"traceparent: 00-{trace}-{trace[:16]}-01", "", "{}"]
             writer.write("\r\n".join(lines).encode())
-        await _until(lambda: len(facts.calls) == len(traces))
+        await eventually(lambda: len(facts.calls) == len(traces))
         writer.close()
     assert [call.trace_id for call in facts.calls] == traces
     assert [call.parent_span_id for call in facts.calls] == [trace[:16] for trace in traces]

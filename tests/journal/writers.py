@@ -77,7 +77,7 @@ def kill(folder: str, times: str, seed: str) -> None:
             while True:
                 number += 1
                 journal.write(step(number))
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not scan(Path(folder)):
             assert time.monotonic() < deadline, "the writer made no journal"
         (path,) = scan(Path(folder))
@@ -168,7 +168,7 @@ def interrupt(folder: str, times: str) -> None:
         reader.read()
     other = threading.Thread(target=journal.write, args=(step(8),), daemon=True)
     other.start()
-    other.join(20)
+    other.join(60)
     outcome = {
         "returned": not other.is_alive(),
         "last": [one.seq for one in reader.read() if isinstance(one, StepDone)][-1:],

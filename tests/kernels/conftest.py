@@ -52,7 +52,7 @@ def drive(built: Path, environment: dict[str, str], tmp_path: Path) -> Callable[
             stdout=subprocess.PIPE,
             text=True,
             check=True,
-            timeout=60,
+            timeout=100,
         )
         return Run.of(tmp_path / "journals", done.stdout)
 
@@ -71,8 +71,8 @@ def script(environment: dict[str, str], built: Path, tmp_path: Path) -> Callable
         f"fake = ctypes.CDLL({str(built / 'libcupti.so.13')!r})\n"
         "def launch(kernels=1, copies=0):\n"
         "    return fake.fake_launch(2, 311 if kernels > 1 else 211, kernels, copies)\n"
-        "def wait_for(true, seconds=10):\n"
-        "    until = time.monotonic() + seconds\n"
+        "def wait_for(true):\n"
+        "    until = time.monotonic() + 60\n"
         "    while not true():\n"
         "        assert time.monotonic() < until, shim.report()\n"
         "        time.sleep(0.01)\n"
@@ -86,7 +86,7 @@ def script(environment: dict[str, str], built: Path, tmp_path: Path) -> Callable
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=100,
             check=False,
         )
         assert done.returncode == 0, done.stderr

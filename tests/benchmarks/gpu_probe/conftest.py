@@ -64,7 +64,7 @@ def ask(libraries: dict[str, Path], tmp_path: Path) -> AskRow:
     """Run one row in a process of its own, with the fake GPU in the place of the driver."""
 
     def run(
-        scenario: str, *, limit_s: float = 20, shim: bool = True, **more: Parameter
+        scenario: str, *, limit_s: float = 60, shim: bool = True, **more: Parameter
     ) -> dict[str, Any]:
         fake = str(libraries["fake_gpu"])
         environment = {CUDA_VARIABLE: fake, NVML_VARIABLE: fake, **more.pop("environment", {})}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from gpuprobe.results import ResultFile, Scrubber
 from gpuprobe.rows import Budget, Question
 
 from tests.benchmarks.gpu_probe.conftest import AskRow
+from tests.waiting import until
 
 
 def test_a_crash_costs_one_row_and_keeps_its_report(ask: AskRow) -> None:
@@ -28,10 +28,9 @@ def test_a_crash_costs_one_row_and_keeps_its_report(ask: AskRow) -> None:
 
 def test_a_hang_ends_at_the_limit(ask: AskRow) -> None:
     """A call that never returns is ended at the limit, and the row says so."""
-    began = time.monotonic()
     row = ask("both", limit_s=0.6, environment={"FAKE_GPU_HANG": "1"})
     assert row["outcome"] == "timeout"
-    assert 0.6 <= time.monotonic() - began < 10
+    assert row["seconds"] >= 0.6
     assert "no end within" in row["detail"]
 
 
@@ -121,9 +120,7 @@ def test_device_is_held_only_inside_the_block(
     monkeypatch.setenv("OTEL_LLM_PROBE_LIBNVML", str(libraries["fake_gpu"]))
     report = tmp_path / "hold.report"
     with rows.device_held(tmp_path):
-        end = time.monotonic() + 10
-        while not report.exists() and time.monotonic() < end:
-            time.sleep(0.01)
+        until(report.exists)
         assert json.loads(report.read_text()) == {"running": True}
     left = [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in _read(p)]
     assert left == []

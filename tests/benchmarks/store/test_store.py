@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from benchmarks.otlp import spans
 from benchmarks.store import __main__ as bench
 from benchmarks.store import blocks, cost, ingest, measure, page
 from benchmarks.store.cpu import spent
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -125,7 +125,8 @@ sys.stdin.readline()"""
         process.stdin.write(b"\n")
         process.stdin.flush()
         process.stdout.readline()
-        time.sleep(0.2)  # what Python has joined ends a moment later
+        tasks = Path(f"/proc/{process.pid}/task")
+        until(lambda: len(list(tasks.iterdir())) == 1)  # a moment after Python has joined it
         used = spent(process.pid).since(before)
         process.stdin.close()
     assert 0.45 < used.total < 0.7

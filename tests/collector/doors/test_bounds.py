@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otel_llm.collector.doors import turns
 from otel_llm.collector.stack import Stack
 from tests.collector.doors.test_http import HEADERS, START_NS, message_of, request_of, span_of, text
-from tests.collector.serving import until
+from tests.waiting import PATIENCE_S, until
 
 
 def repeated(spans: int, value: str) -> bytes:
@@ -69,6 +69,8 @@ def test_a_connection_that_breaks_is_counted(stack: Stack) -> None:
 def test_few_bodies_are_read_at_once(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """With turns for two, the third body waits and then is told to come again; nothing is lost."""
     monkeypatch.setattr(turns, "WAIT_S", 0.2)
+    monkeypatch.setattr(turns, "HURRIED_S", PATIENCE_S)  # nobody makes room
+    monkeypatch.setattr(turns, "READ_TIMEOUT_S", PATIENCE_S)
     here = stack.ingest._http._turns
     monkeypatch.setattr(here._places, "total_tokens", 2)
     before = stack.ingest.intake.refused["busy"]
@@ -87,6 +89,7 @@ def test_few_bodies_are_read_at_once(stack: Stack, monkeypatch: pytest.MonkeyPat
 def test_bodies_that_do_not_come_make_room(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two senders with all the turns and no bodies: the third is served, one of them told 429."""
     monkeypatch.setattr(turns, "HURRIED_S", 0.2)
+    monkeypatch.setattr(turns, "WAIT_S", PATIENCE_S)
     here = stack.ingest._http._turns
     monkeypatch.setattr(here._places, "total_tokens", 2)
     first, second = withheld(stack), withheld(stack)

@@ -18,7 +18,7 @@ from otel_llm.collector.doors.grpc import METHODS, READERS
 from otel_llm.collector.stack import Stack
 from otel_llm.exporters.clickhouse.client import connect
 from tests.collector.doors.test_http import request_of, row_of, span_of
-from tests.collector.serving import until
+from tests.waiting import PATIENCE_S, until
 
 TRACES = next(method for method, signal in METHODS.items() if signal == "traces")
 
@@ -133,11 +133,11 @@ def test_a_body_that_does_not_come_is_given_up(
     over = threading.Event()
 
     def nothing() -> Iterator[bytes]:
-        over.wait(20)
+        over.wait(PATIENCE_S)
         yield from ()
 
     with pytest.raises(grpc.RpcError) as error:
-        channel.stream_unary(TRACES)(nothing(), timeout=20)
+        channel.stream_unary(TRACES)(nothing(), timeout=PATIENCE_S)
     over.set()
     assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     assert stack.ingest.intake.refused["incomplete"] == before + 1
@@ -148,13 +148,16 @@ def test_calls_without_a_body_hold_nobody_up(
 ) -> None:
     """Eight calls take all the turns and send nothing: another call is served all the same."""
     monkeypatch.setattr(turns, "HURRIED_S", 0.2)
+    monkeypatch.setattr(turns, "WAIT_S", PATIENCE_S)
     over = threading.Event()
 
     def nothing() -> Iterator[bytes]:
-        over.wait(20)
+        over.wait(PATIENCE_S)
         yield from ()
 
-    calls = [channel.stream_unary(TRACES).future(nothing(), timeout=20) for _ in range(READERS)]
+    calls = [
+        channel.stream_unary(TRACES).future(nothing(), timeout=PATIENCE_S) for _ in range(READERS)
+    ]
     until(lambda: stack.ingest.grpc._turns.taken == READERS)
     assert export(channel, request_of(span_of())) == b""
     over.set()
@@ -165,7 +168,7 @@ def test_calls_without_a_body_hold_nobody_up(
 def test_an_unknown_method_is_none(channel: grpc.Channel) -> None:
     """UNIMPLEMENTED."""
     with pytest.raises(grpc.RpcError) as error:
-        channel.unary_unary("/x.Y/Export")(b"", timeout=20)
+        channel.unary_unary("/x.Y/Export")(b"", timeout=PATIENCE_S)
     assert error.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 

@@ -14,6 +14,7 @@ import trustme
 from otel_llm import pinning, runfile
 from otel_llm.collector.doors.grpc import METHODS
 from tests.collector.test_stack import found, start
+from tests.waiting import PATIENCE_S
 
 FILES = 400
 HANGING = 500
@@ -40,7 +41,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[runfile.RunF
         yield found(tmp_path / "data")
     finally:
         process.terminate()
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=PATIENCE_S)
         assert (process.returncode, errors) == (0, "")
 
 
@@ -60,17 +61,19 @@ def test_hanging_connections_are_let_go_and_keep_nobody_out(run: runfile.RunFile
     with contextlib.ExitStack() as all_of_them:
         hanging = [
             all_of_them.enter_context(
-                socket.create_connection((url.hostname, url.port or 0), timeout=20)
+                socket.create_connection((url.hostname, url.port or 0), timeout=PATIENCE_S)
             )
             for _ in range(HANGING)
         ]
         assert len(list(Path(f"/proc/{run.pid}/fd").iterdir())) < FILES * 3 // 4
         verify = pinning.context(run.certificate) if run.certificate else True
-        answer = httpx.get(f"{run.otlp_url}/metrics", verify=verify, trust_env=False, timeout=10)
+        answer = httpx.get(
+            f"{run.otlp_url}/metrics", verify=verify, trust_env=False, timeout=PATIENCE_S
+        )
         assert answer.status_code == 200
         with channel(run) as opened:
             call = opened.unary_unary(TRACES)
-            assert call(b"", timeout=15, wait_for_ready=True) == b""
+            assert call(b"", timeout=PATIENCE_S, wait_for_ready=True) == b""
         for each in hanging:
             # Nothing, or the settings of HTTP/2 that a server sends first.
             with contextlib.suppress(ConnectionResetError):

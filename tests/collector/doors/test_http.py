@@ -26,7 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from otel_llm.collector.doors import REASONS
 from otel_llm.collector.stack import Stack
 from otel_llm.exporters.clickhouse.client import connect
-from tests.collector.serving import until
+from tests.waiting import until
 
 HEADERS = {"Content-Type": "application/x-protobuf"}
 START_NS = time.time_ns() // 10**9 * 10**9 + 123_456_789

@@ -1,4 +1,9 @@
-"""Turns to read a body, on anyio's own clock."""
+"""Turns to read a body, on an event loop whose clock jumps to the next thing that is due."""
+
+import asyncio
+import selectors
+from collections.abc import Callable
+from typing import Any
 
 import anyio
 import pytest
@@ -10,18 +15,29 @@ from otel_llm.collector.doors.turns import Turns
 pytestmark = pytest.mark.anyio
 
 
+class Jumping(asyncio.SelectorEventLoop):
+    """An event loop that never waits: its time is that of the timer it would have waited for."""
+
+    now_s = 0.0
+
+    def __init__(self) -> None:
+        selector = selectors.DefaultSelector()
+        self._select, selector.select = selector.select, self._jump  # type: ignore[method-assign]
+        super().__init__(selector)
+
+    def time(self) -> float:
+        """Seconds that have been jumped over."""
+        return self.now_s
+
+    def _jump(self, timeout: float | None = None) -> Any:  # noqa: ANN401  what a selector gives
+        self.now_s += timeout or 0.0
+        return self._select(0 if timeout is not None else None)
+
+
 @pytest.fixture
-def anyio_backend() -> str:
-    """The event loop of the product."""
-    return "asyncio"
-
-
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Times that a test can wait for."""
-    monkeypatch.setattr(turns, "READ_TIMEOUT_S", 1.0)
-    monkeypatch.setattr(turns, "HURRIED_S", 0.1)
-    monkeypatch.setattr(turns, "WAIT_S", 0.5)
+def anyio_backend() -> tuple[str, dict[str, Callable[[], asyncio.AbstractEventLoop]]]:
+    """The event loop of the product, but for its clock."""
+    return "asyncio", {"loop_factory": Jumping}
 
 
 async def taking(at: Turns, seconds: float, told: list[str]) -> None:
@@ -37,8 +53,8 @@ async def taking(at: Turns, seconds: float, told: list[str]) -> None:
 async def test_alone_a_reader_has_its_time() -> None:
     """Nobody waits, so nobody is hurried; past the limit it is `incomplete`."""
     at, told = Turns(1), list[str]()
-    await taking(at, 0.3, told)
-    await taking(at, 5, told)
+    await taking(at, 29.0, told)
+    await taking(at, 31.0, told)
     assert (told, at.taken) == (["read", "incomplete"], 0)
 
 
@@ -46,21 +62,24 @@ async def test_who_waits_hurries_who_reads() -> None:
     """The reader that began first is told `busy`, the others go on, the one that waited reads."""
     at, told = Turns(2), list[str]()
     async with anyio.create_task_group() as group:
-        group.start_soon(taking, at, 0.4, told)
-        await anyio.sleep(0.02)
-        group.start_soon(taking, at, 0.3, told)
-        await anyio.sleep(0.02)
+        group.start_soon(taking, at, 4.0, told)
+        await anyio.sleep(0.1)
+        group.start_soon(taking, at, 3.0, told)
+        await anyio.sleep(0.1)
         group.start_soon(taking, at, 0.0, told)
     assert (told, at.taken) == (["busy", "read", "read"], 0)
 
 
-async def test_whoever_gets_a_turn_of_many_waiting_is_hurried_too() -> None:
+async def test_whoever_gets_a_turn_of_many_waiting_is_hurried_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A queue of readers that never read moves on at their pace, so the last one is served."""
+    monkeypatch.setattr(turns, "HURRIED_S", 1.0)
     at, told = Turns(1), list[str]()
     async with anyio.create_task_group() as group:
         for _ in range(4):
-            group.start_soon(taking, at, 5, told)
-        await anyio.sleep(0.02)
+            group.start_soon(taking, at, 20.0, told)
+        await anyio.sleep(0.1)
         group.start_soon(taking, at, 0.0, told)
     assert (told, at.taken) == (["busy"] * 4 + ["read"], 0)
 
@@ -69,11 +88,11 @@ async def test_a_turn_that_does_not_come_is_not_waited_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`busy` after the wait, and the turn is still the other's."""
-    monkeypatch.setattr(turns, "HURRIED_S", 0.9)
+    monkeypatch.setattr(turns, "HURRIED_S", 9.0)
     at, told = Turns(1), list[str]()
     async with anyio.create_task_group() as group:
-        group.start_soon(taking, at, 0.7, told)
-        await anyio.sleep(0.02)
+        group.start_soon(taking, at, 7.0, told)
+        await anyio.sleep(0.1)
         group.start_soon(taking, at, 0.0, told)
     assert told == ["busy", "read"]
 

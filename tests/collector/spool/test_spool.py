@@ -12,7 +12,7 @@ import pytest
 from otel_llm.collector.decoder import Checked
 from otel_llm.collector.spool import Bounds, Entry, Spool, entry_of, read_segment, recent
 from otel_llm.errors import StoreError
-from tests.collector.serving import until
+from tests.waiting import until
 
 BOUNDS = Bounds(1 << 20, 1 << 12, 30.0)
 

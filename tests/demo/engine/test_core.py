@@ -2,8 +2,7 @@
 
 import asyncio
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -17,6 +16,7 @@ from otel_llm.demo.engine.executor import Executor
 from otel_llm.demo.engine.scheduler import Plan, QueueFullError
 from otel_llm.demo.engine.sequence import Sampling, Sequence
 from otel_llm.demo.engine.timing import KernelTimer
+from tests.waiting import PATIENCE_S, until
 
 CONFIG = EngineConfig(
     model=ModelConfig(layers=1, dim=16, heads=2, kv_heads=1, head_dim=8, ffn=16),
@@ -40,7 +40,7 @@ class HeldEvents(EngineEvents):
         """Note the batch, then wait for a permit."""
         self.batches.append([share.sequence.request_id for share in plan.shares])
         self.at_step.release()
-        assert self.permits.acquire(timeout=10)
+        assert self.permits.acquire(timeout=PATIENCE_S)
 
     def done(self, plan: Plan, execute_ns: int, kernels: KernelTimer) -> None:
         """Note the time, and that every share was computed within the timed operations."""
@@ -55,7 +55,7 @@ class HeldEvents(EngineEvents):
     def allow(self, steps: int) -> None:
         """Let so many steps run."""
         for _ in range(steps):
-            assert self.at_step.acquire(timeout=10)
+            assert self.at_step.acquire(timeout=PATIENCE_S)
             self.permits.release()
 
 
@@ -85,14 +85,6 @@ def call(name: str, prompt: int = 3, max_tokens: int = 2, samples: int = 1) -> C
     return Call(name, "text_completion", "m", MonotonicNs(0), {}, sequences)
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Poll with a deadline."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.001)
-
-
 def outputs(of: Call) -> list[Output]:
     """What was delivered so far."""
     return [of.outputs.get_nowait() for _ in range(of.outputs.qsize())]
@@ -103,7 +95,7 @@ def test_each_step_delivers_its_tokens(core: EngineCore, events: HeldEvents) -> 
     subject = call("a", prompt=6, max_tokens=2)
     core.submit(subject)
     events.allow(3)
-    wait_until(lambda: subject.outputs.qsize() == 2)
+    until(lambda: subject.outputs.qsize() == 2)
     assert [each.finish_reason for each in outputs(subject)] == [None, "length"]
     assert all(nanoseconds > 0 for nanoseconds in events.execute_ns)
 
@@ -113,11 +105,11 @@ def test_an_abort_takes_effect_before_the_next_step(core: EngineCore, events: He
     subject = call("a", max_tokens=50)
     core.submit(subject)
     events.allow(3)
-    wait_until(lambda: len(events.batches) == 4)
+    until(lambda: len(events.batches) == 4)
     core.abort(subject.sequences)
     core.submit(call("b"))
     events.allow(2)
-    wait_until(lambda: len(events.batches) >= 5)
+    until(lambda: len(events.batches) >= 5)
     assert events.batches[3:5] == [["a-0"], ["b-0"]]
     assert ("a-0", "abort", None) in events.ended
 
@@ -127,15 +119,15 @@ def test_an_abort_after_the_end_tells_the_end_it_had(core: EngineCore, events: H
     subject = call("a", max_tokens=1)
     core.submit(subject)
     events.allow(1)
-    wait_until(lambda: subject.outputs.qsize() == 1)
+    until(lambda: subject.outputs.qsize() == 1)
     core.abort(subject.sequences)
-    wait_until(lambda: events.ended == [("a-0", "length", None)])
+    until(lambda: events.ended == [("a-0", "length", None)])
 
 
 def test_a_full_queue_sheds_the_whole_call(core: EngineCore, events: HeldEvents) -> None:
     """A shed call leaves no trace: neither arrival nor end is told."""
     core.submit(call("a", samples=2))
-    wait_until(lambda: len(events.batches) == 1)  # both run
+    until(lambda: len(events.batches) == 1)  # both run
     core.submit(call("b", samples=2))
     with pytest.raises(QueueFullError):
         core.submit(call("c", samples=2))
@@ -156,8 +148,8 @@ def test_a_failed_step_fails_everybody_and_later_calls(
         core.submit(each)
     monkeypatch.setattr(Executor, "run", fail)
     events.allow(1)
-    wait_until(lambda: core.failure == "ZeroDivisionError")
-    wait_until(lambda: calls[1].outputs.qsize() == 1)
+    until(lambda: core.failure == "ZeroDivisionError")
+    until(lambda: calls[1].outputs.qsize() == 1)
     assert [each.token for each in outputs(calls[0])] == [None, None]
     assert sorted(events.ended) == [
         (name, None, "ZeroDivisionError") for name in ("a-0", "a-1", "b-0")
@@ -173,11 +165,11 @@ def test_stopping_ends_what_is_unfinished(events: HeldEvents) -> None:
     subject.submit(call("a", max_tokens=50, samples=3))
     events.allow(2)
     stopping = threading.Thread(target=subject.stop)
-    wait_until(lambda: len(events.batches) == 3)
+    until(lambda: len(events.batches) == 3)
     stopping.start()
-    wait_until(lambda: subject._stopping)
+    until(lambda: subject._stopping)
     events.permits.release()
-    stopping.join(10)
+    stopping.join(PATIENCE_S)
     assert {(name, reason) for name, reason, _ in events.ended} == {
         (f"a-{index}", "abort") for index in range(3)
     }
@@ -190,6 +182,6 @@ async def test_outputs_reach_the_event_loop_that_waits(events: HeldEvents) -> No
     waiting = call("a", max_tokens=1)
     subject.submit(waiting)
     events.permits.release()
-    output = await asyncio.wait_for(waiting.outputs.get(), 10)
+    output = await asyncio.wait_for(waiting.outputs.get(), PATIENCE_S)
     assert output.finish_reason == "length"
     await asyncio.to_thread(subject.stop)

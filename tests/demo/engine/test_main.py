@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from otel_llm.journal.reader import JournalReader
+from tests.waiting import PATIENCE_S
 
 COMMAND = [sys.executable, "-m", "otel_llm.demo.engine"]
 
@@ -28,12 +29,12 @@ def test_it_serves_where_its_ready_line_says_and_closes_its_journal(tmp_path: Pa
         assert url == f"http://127.0.0.1:{ready['port']}"
         assert httpx.get(f"{url}/health").status_code == 200
         body = {"model": ready["model"], "prompt": "hi", "max_tokens": 2}
-        assert httpx.post(f"{url}/v1/completions", json=body, timeout=20).status_code == 200
+        assert httpx.post(f"{url}/v1/completions", json=body, timeout=PATIENCE_S).status_code == 200
         # The server's and the core's: BLAS has one thread, and telemetry none of its own.
         assert len(list(Path(f"/proc/{process.pid}/task").iterdir())) == 2
         process.send_signal(signal.SIGTERM)
         # uvicorn shuts down in order, then dies of the signal, as a supervisor expects.
-        assert process.wait(10) == -signal.SIGTERM
+        assert process.wait(PATIENCE_S) == -signal.SIGTERM
     finally:
         process.kill()
         process.communicate()
@@ -55,7 +56,7 @@ def test_it_serves_where_its_ready_line_says_and_closes_its_journal(tmp_path: Pa
 def test_a_wrong_argument_is_named(arguments: list[str], word: str) -> None:
     """Exit status 2, and a message that says what is wrong."""
     result = subprocess.run(
-        [*COMMAND, *arguments], capture_output=True, text=True, timeout=20, check=False
+        [*COMMAND, *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert result.returncode == 2
     assert word in result.stderr

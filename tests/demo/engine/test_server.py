@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
@@ -24,6 +23,7 @@ from otel_llm.demo.engine.executor import Executor
 from otel_llm.demo.engine.scheduler import Plan
 from otel_llm.demo.engine.sequence import Sequence
 from otel_llm.demo.engine.server import MAX_BODY_BYTES, create_app
+from tests.waiting import PATIENCE_S, eventually
 
 CONFIG = EngineConfig(
     model_name="m",
@@ -55,7 +55,7 @@ class GatedEvents(EngineEvents):
         """Hold the engine in this step if it is the one to hold."""
         if self.hold_when(plan):
             self.held.set()
-            assert self.gate.wait(10)
+            assert self.gate.wait(PATIENCE_S)
 
     def first_output(self, sequence: Sequence) -> None:
         """Note a first output."""
@@ -80,20 +80,12 @@ async def client(events: GatedEvents) -> AsyncIterator[httpx.AsyncClient]:
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     host, port = listener.getsockname()
-    async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=10) as subject:
+    async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=PATIENCE_S) as subject:
         yield subject
     events.gate.set()
     server.should_exit = True
     await serving
     listener.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Poll with a deadline."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        await asyncio.sleep(0.002)
 
 
 def chunks(response: httpx.Response) -> list[Any]:
@@ -244,7 +236,7 @@ async def test_a_caller_that_leaves_inside_its_body_is_no_error(
         writer.write(head)
         await writer.drain()
         writer.close()
-        await until(lambda: bool(seen))
+        await eventually(lambda: bool(seen))
     assert (await client.post("/v1/completions", json=TEXT)).status_code == 200
     assert len(events.arrivals) == 1
     assert caplog.records == []
@@ -261,9 +253,9 @@ async def test_a_full_queue_sheds(client: httpx.AsyncClient, events: GatedEvents
     """429 with Retry-After while the queue is full; nothing of the shed call arrives."""
     events.hold_when = lambda _: True
     runs = [asyncio.create_task(client.post("/v1/completions", json=TEXT))]
-    await until(events.held.is_set)
+    await eventually(events.held.is_set)
     runs.append(asyncio.create_task(client.post("/v1/completions", json={**TEXT, "n": 4})))
-    await until(lambda: len(events.arrivals) == 2)
+    await eventually(lambda: len(events.arrivals) == 2)
     shed = await client.post("/v1/completions", json=TEXT)
     assert (shed.status_code, shed.headers["retry-after"]) == (429, "1")
     assert shed.json()["error"]["code"] == "queue_full"
@@ -293,7 +285,7 @@ async def test_a_caller_that_leaves_aborts_its_request(
     events.hold_when = STAGES[stage]
     await leave(client, events, aborts, {**TEXT, **LONG, "stream": stream})
     events.gate.set()
-    await until(lambda: bool(events.ends))
+    await eventually(lambda: bool(events.ends))
     [(sequence, error_type)] = events.ends
     assert (sequence.finish_reason, error_type) == ("abort", None)
     assert sequence.output_tokens == {"prefill": 0, "decode": 3}[stage]
@@ -306,7 +298,7 @@ async def test_a_caller_that_leaves_the_queue_is_never_scheduled(
     aborts = spy_on_aborts(monkeypatch)
     events.hold_when = lambda _: True
     running = asyncio.create_task(client.post("/v1/completions", json={**TEXT, "n": 2}))
-    await until(events.held.is_set)
+    await eventually(events.held.is_set)
     await leave(client, events, aborts, {**TEXT, "stream": True}, arrivals=2)
     events.gate.set()
     assert (await running).status_code == 200
@@ -323,11 +315,11 @@ async def leave(
 ) -> None:
     """Post, wait until the engine is held with the call inside, disconnect."""
     post = asyncio.create_task(client.post("/v1/completions", json=body))
-    await until(lambda: events.held.is_set() and len(events.arrivals) == arrivals)
+    await eventually(lambda: events.held.is_set() and len(events.arrivals) == arrivals)
     post.cancel()
     with suppress(asyncio.CancelledError):
         await post
-    await until(lambda: bool(aborts))
+    await eventually(lambda: bool(aborts))
 
 
 def spy_on_aborts(monkeypatch: pytest.MonkeyPatch) -> list[Sequence]:

@@ -28,6 +28,7 @@ from otel_llm.journal.reader import JournalReader
 from otel_llm.recorder import Recorder
 from otel_llm.settings import Settings
 from otel_llm.testing import Swallowed, collect_swallowed
+from tests.waiting import PATIENCE_S
 
 CONFIG = EngineConfig(
     name="engine-a",
@@ -87,7 +88,7 @@ async def serve(events: EngineEvents, *bodies: dict[str, Any]) -> list[int]:
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(
-            transport=transport, base_url="http://engine", headers=headers, timeout=30
+            transport=transport, base_url="http://engine", headers=headers, timeout=PATIENCE_S
         ) as client,
     ):
         responses = await asyncio.gather(
@@ -237,7 +238,7 @@ class HeldEvents(RecordedEvents):
         self._steps += 1
         if self._steps == 3:
             self.held.set()
-            assert self.gate.wait(10)
+            assert self.gate.wait(PATIENCE_S)
 
 
 def test_an_abort_is_a_cancelled_request(tmp_path: Path) -> None:
@@ -247,7 +248,7 @@ def test_an_abort_is_a_cancelled_request(tmp_path: Path) -> None:
     core.start(lambda deliver, outputs: deliver(outputs))
     sequence = Sequence("a-0", [1, 2], Sampling(max_tokens=70))
     core.submit(Call("a", "chat", "m", MonotonicNs(1), {}, [sequence]))
-    assert events.held.wait(10)
+    assert events.held.wait(PATIENCE_S)
     core.abort([sequence])
     events.gate.set()
     core.stop()

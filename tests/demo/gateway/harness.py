@@ -2,9 +2,8 @@
 
 import asyncio
 import socket
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 import httpx
@@ -17,6 +16,7 @@ from otel_llm.demo.gateway.app import GatewayConfig, create_app
 from otel_llm.demo.gateway.relay import RetryPolicy
 from otel_llm.gateways.testing import FactList, serving
 from otel_llm.settings import Settings
+from tests.waiting import PATIENCE_S
 
 PATH = "/v1/chat/completions"
 CONTENT = b'data: {"id":"c-1","choices":[{"delta":{"content":"x"}}]}\n\n'
@@ -161,7 +161,7 @@ async def setup(count: int = 1, closed: int = 0, **config: object) -> AsyncItera
     facts, clock, engines = FactList(), Clock(), [Engine() for _ in range(count)]
     async with AsyncExitStack() as stack:
         urls = [await stack.enter_async_context(serving(each.app())) for each in engines]
-        urls += [_closed_port() for _ in range(closed)]
+        urls += [stack.enter_context(_closed_port()) for _ in range(closed)]
         upstreams = {f"engine-{number}": url for number, url in enumerate(urls)}
         values = {"retry": FAST, **config}
         app = create_app(
@@ -171,24 +171,18 @@ async def setup(count: int = 1, closed: int = 0, **config: object) -> AsyncItera
             clock=clock,
         )
         url = await stack.enter_async_context(serving(app))
-        client = httpx.AsyncClient(base_url=url, timeout=10)
+        client = httpx.AsyncClient(base_url=url, timeout=PATIENCE_S)
         await stack.enter_async_context(client)
         yield Setup(client, facts, engines, clock)
         for engine in engines:
             engine.go.set()
 
 
-def _closed_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-async def until(condition: Callable[[], object], limit_s: float = 5.0) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not come true in time"
-        await asyncio.sleep(0.005)
+@contextmanager
+def _closed_port() -> Iterator[str]:
+    with socket.socket() as bound:  # nobody else gets the port, and nobody listens
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
 def check_facts(facts: FactList) -> None:

@@ -16,9 +16,9 @@ from tests.demo.gateway.harness import (
     in_turn,
     setup,
     status,
-    until,
     whole,
 )
+from tests.waiting import eventually
 
 
 async def test_whole_answer_passes() -> None:
@@ -194,7 +194,7 @@ async def test_limit_sheds() -> None:
             engine.go.set()
         call = s.facts.calls[0]
         assert (call.outcome, call.error_class, call.model) == ("shed", "max_in_flight", "m")
-        await until(lambda: len(s.facts.calls) == 2)
+        await eventually(lambda: len(s.facts.calls) == 2)
         engine.behaviour = whole
         assert (await s.post()).status_code == 200
         labels = {"outcome": "shed", "status_code": "429"}
@@ -208,7 +208,7 @@ async def test_load_is_balanced() -> None:
         for engine in s.engines:
             engine.behaviour = engine.gated_stream
         calls = [asyncio.create_task(s.post()) for _ in range(8)]
-        await until(lambda: sum(len(engine.seen) for engine in s.engines) == 8)
+        await eventually(lambda: sum(len(engine.seen) for engine in s.engines) == 8)
         for engine in s.engines:
             engine.go.set()
         await asyncio.gather(*calls)

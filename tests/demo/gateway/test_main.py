@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otel_llm.facts.gateway import Attempt, GatewayCall
 from otel_llm.journal.directory import scan
 from otel_llm.journal.reader import JournalReader
+from tests.waiting import PATIENCE_S
 
 MODULE = "otel_llm.demo.gateway"
 PATH = "/v1/completions"
@@ -110,7 +111,7 @@ def test_facts_and_spans_survive_sigterm(sink: _Sink, tmp_path: Path) -> None:
         for _ in range(5):
             assert httpx.post(url + PATH, json={"model": "m"}).status_code == 200
         process.send_signal(signal.SIGTERM)
-        process.wait(15)
+        process.wait(PATIENCE_S)
     (path,) = scan(tmp_path / "journals")
     reader = JournalReader.open(path)
     facts = reader.read()
@@ -135,7 +136,7 @@ def test_without_otlp_there_are_facts(sink: _Sink, tmp_path: Path) -> None:
     with _gateway(["--upstream", f"engine-a={sink.url}"], tmp_path / "journals") as (process, url):
         httpx.post(url + PATH, json={"model": "m"})
         process.send_signal(signal.SIGTERM)
-        process.wait(15)
+        process.wait(PATIENCE_S)
     assert sink.exports == []
     (path,) = scan(tmp_path / "journals")
     reader = JournalReader.open(path)

@@ -7,6 +7,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_llm.demo.gateway import spans
+from tests.waiting import PATIENCE_S
 
 
 class _Slow(TracerProvider):
@@ -19,7 +20,7 @@ class _Slow(TracerProvider):
 
     def shutdown(self) -> None:
         """Wait."""
-        self.go.wait(10)
+        self.go.wait(PATIENCE_S)
         self.done.set()
 
 
@@ -42,4 +43,4 @@ def test_flush_is_bounded(
     assert not provider.done.is_set()
     assert "not delivered" in caplog.text
     provider.go.set()
-    assert provider.done.wait(10)
+    assert provider.done.wait(PATIENCE_S)

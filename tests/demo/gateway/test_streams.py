@@ -14,9 +14,9 @@ from tests.demo.gateway.harness import (
     check_facts,
     dying,
     setup,
-    until,
     whole,
 )
+from tests.waiting import eventually
 
 
 async def test_stream_is_not_held_back() -> None:
@@ -32,7 +32,7 @@ async def test_stream_is_not_held_back() -> None:
             rest = b"".join([part async for part in parts])
         assert rest == CONTENT + DONE
         assert response.headers["content-type"].startswith("text/event-stream")
-        await until(lambda: s.facts.calls)
+        await eventually(lambda: s.facts.calls)
         assert (s.facts.calls[0].outcome, s.facts.calls[0].chunks) == ("finished", 2)
         check_facts(s.facts)
 
@@ -52,12 +52,12 @@ async def test_caller_leaves(streamed: bool) -> None:
         engine = s.engines[0]
         engine.behaviour = engine.gated_stream if streamed else engine.silent
         caller = asyncio.create_task(leave_after(s.client, 1 if streamed else 0))
-        await until(lambda: engine.seen)
+        await eventually(lambda: engine.seen)
         if not streamed:
             caller.cancel()
-        await until(caller.done)
-        await until(lambda: engine.left == 1)
-        await until(lambda: s.facts.calls)
+        await eventually(caller.done)
+        await eventually(lambda: engine.left == 1)
+        await eventually(lambda: s.facts.calls)
         (call,), (attempt,) = s.facts.calls, s.facts.attempts
         assert (call.outcome, call.error_class) == ("cancelled", "client_disconnect")
         assert (attempt.outcome, attempt.error_class) == ("cancelled", "client_disconnect")
@@ -110,5 +110,5 @@ async def test_silent_engine_times_out() -> None:
             "timeout",
             "timeout",
         )
-        await until(lambda: s.engines[0].left == 1)
+        await eventually(lambda: s.engines[0].left == 1)
         check_facts(s.facts)

@@ -9,10 +9,10 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from tests.collector.decoder.messages import pairs, request_of, span_of, text
-from tests.collector.serving import until
 from tests.deploy.collector.conftest import MakeTiers, Tiers
 from tests.deploy.collector.processes import SAMPLING
 from tests.deploy.collector.traffic import Sent, protobuf, rows, send_all
+from tests.waiting import until
 
 pytestmark = [pytest.mark.go, pytest.mark.timeout(400)]
 

@@ -13,7 +13,7 @@ import httpx
 from otel_llm.demo import recording
 from otel_llm.demo.stack import Stack
 from otel_llm.exporters.clickhouse.client import connect
-from tests.collector.serving import until
+from tests.waiting import until
 
 TABLES = (
     "otel_traces", "otel_logs", "otel_metrics_gauge", "otel_metrics_sum", "otel_metrics_histogram",

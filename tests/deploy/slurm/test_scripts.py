@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collector.serving import until
+from tests.waiting import until
 
 SCRIPTS = Path(__file__).parents[3] / "deploy" / "slurm"
 JOB = "4711"

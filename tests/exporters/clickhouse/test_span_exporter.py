@@ -3,10 +3,10 @@
 import os
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -25,6 +25,7 @@ from otel_llm.exporters.clickhouse.client import connect
 from otel_llm.exporters.clickhouse.span_exporter import ClickHouseSpanExporter
 from otel_llm.settings import Settings
 from tests.agent.fake_sinks import HANG_UP, FakeSinks
+from tests.waiting import PATIENCE_S, until
 
 OK, FAILED = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
 DOCS = Path(__file__).parents[3] / "docs" / "span-exporter.md"
@@ -97,12 +98,14 @@ def rows_of(client: Client, spans: list[ReadableSpan], count: int | None = None)
     """Whole rows of some spans' trace, once so many are there."""
     trace = f"{spans[0].context.trace_id:032x}"
     sql = "SELECT * FROM otel_traces WHERE TraceId = {t:String} ORDER BY SpanId"
-    deadline = time.monotonic() + 30
-    while True:
-        rows = list(client.query(sql, parameters={"t": trace}).named_results())
-        if len(rows) >= (len(spans) if count is None else count) or time.monotonic() > deadline:
-            return rows
-        time.sleep(0.05)
+    rows: list[Any] = []
+
+    def are_there() -> bool:
+        rows[:] = client.query(sql, parameters={"t": trace}).named_results()
+        return len(rows) >= (len(spans) if count is None else count)
+
+    until(are_there)
+    return rows
 
 
 def test_rows_are_those_of_the_otlp_way(
@@ -194,14 +197,27 @@ def test_what_no_retry_mends_is_given_up(
     assert exporter.export(make_spans()) is OK
 
 
-def test_a_store_that_stays_away(make: Make, sinks: FakeSinks) -> None:
-    """The batch is tried until its time is over, and not much longer."""
+def test_a_store_that_stays_away(
+    make: Make, sinks: FakeSinks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch is tried until no wait before a next try fits into its time."""
+    now_s = 100.0
+    waits: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        nonlocal now_s
+        now_s += seconds
+        waits.append(seconds)
+        return False
+
     sinks.behave = lambda _sink: 503
-    exporter = make(send_timeout_s=1.0)
-    began = time.monotonic()
+    monkeypatch.setattr(span_exporter, "time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr(span_exporter, "chance", lambda: 1.0)
+    exporter = make(send_timeout_s=5.0)
+    monkeypatch.setattr(exporter._stopped, "wait", wait)
     assert exporter.export(make_spans()) is FAILED
-    assert time.monotonic() - began < 2
-    assert len(sinks.deliveries) >= 3
+    assert waits == pytest.approx([0.2, 0.4, 0.8, 1.6])
+    assert len(sinks.deliveries) == 5
     assert exporter.lost_spans == 3
 
 
@@ -212,20 +228,20 @@ def test_without_any_store(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_shutdown_ends_a_wait(make: Make, sinks: FakeSinks) -> None:
+def test_shutdown_ends_a_wait(
+    make: Make, sinks: FakeSinks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An export between two tries returns; later ones are failures that send nothing."""
     sinks.behave = lambda _sink: 503
-    exporter = make(send_timeout_s=60.0)
+    monkeypatch.setattr(span_exporter, "wait_s", lambda *_: 600.0)
+    exporter = make(send_timeout_s=3600.0)
     results: list[SpanExportResult] = []
     thread = threading.Thread(target=lambda: results.append(exporter.export(make_spans())))
     thread.start()
-    while not sinks.deliveries:
-        time.sleep(0.01)
+    until(lambda: sinks.deliveries)
     assert exporter.force_flush(timeout_millis=10) is False
-    began = time.monotonic()
     exporter.shutdown()
-    thread.join(10)
-    assert time.monotonic() - began < 5
+    thread.join(PATIENCE_S)
     assert results == [FAILED]
     sent = sinks.waiting
     assert exporter.export(make_spans()) is FAILED
