@@ -4,6 +4,7 @@ A sink that is away holds up its own batches alone. Reading goes on, and the spo
 much is kept for it.
 """
 
+import gc
 import logging
 import sqlite3
 import threading
@@ -96,6 +97,7 @@ class Delivery:
         self._stopping = threading.Event()
         self._failures = 0
         self._told = False
+        self._leaves_cycles = False
         self._thread = threading.Thread(target=self._run, name=f"to-{sink.name}", daemon=True)
 
     def start(self) -> None:
@@ -121,6 +123,15 @@ class Delivery:
         Returns:
             Whether it is worth going on at once.
         """
+        goes_on = self._try_oldest()
+        if self._leaves_cycles:
+            self._leaves_cycles = False
+            # HTTP clients keep errors in frames that they went through, and so the batch's bytes.
+            # By itself Python looks for cycles seldom in the agent; these are young.
+            gc.collect(1)
+        return goes_on
+
+    def _try_oldest(self) -> bool:
         try:
             batch = self._spool.oldest(self._sink.name)
             return batch is not None and self._deliver(batch)
@@ -157,6 +168,7 @@ class Delivery:
             return False
         except RefusedError as error:
             self._spool.remove(batch)
+            self._leaves_cycles = True
             self._observer.refused(batch)
             _log.error(
                 "%s refused %d items for %s for good: %s",
@@ -185,6 +197,7 @@ class Delivery:
 
     def _failed(self, reason: str, detail: str) -> None:
         self._failures += 1
+        self._leaves_cycles = True
         self._observer.failed(self._sink.name, reason)
         if self._failures == 1:
             _log.warning("%s: %s; trying again", self._sink.name, detail)

@@ -99,10 +99,10 @@ class Alike(NamedTuple):
         first, (begin, end) = self.first, self.wall_ns
         return (
             len(self.durations_ns) < MOST_ALIKE
-            and kernels.names == first.names
-            and kernels.name_index == first.name_index
             and kernels.device == first.device
             and kernels.source == first.source
+            and kernels.name_index == first.name_index
+            and kernels.names == first.names
             and base_ns + min(kernels.offset_ns) >= begin
             and base_ns + max(kernels.offset_ns) < end
         )
@@ -135,7 +135,7 @@ class OpenKernelTotals(Kept[OpenTotals]):
         span = (number * TEN_S_NS, (number + 1) * TEN_S_NS)
         alike = Alike(f"{number} {kernels.source} {kernels.device}", span, kernels, [])
         ours = self.get(alike.key)
-        used = {kernels.names[place] for place in kernels.name_index}
+        used = {kernels.names[place] for place in set(kernels.name_index)}
         all_in = ours is not None and used <= ours.by_name.keys()
         return alike if all_in and alike.takes(kernels, base_ns) else None
 
@@ -160,7 +160,11 @@ class OpenKernelTotals(Kept[OpenTotals]):
                 number = (base + offset) // TEN_S_NS
                 until = (number + 1) * TEN_S_NS
                 ours = self._open(kernels.source, kernels.device, number, given)
-            _count(ours.by_name, names[place], 1, duration, duration, duration)
+            sums = ours.by_name.get(names[place])
+            if sums is not None:
+                _add(sums, 1, duration, duration, duration)
+                continue
+            ours.by_name[names[place]] = [1, duration, duration, duration]
             if len(ours.by_name) >= MOST_NAMES:
                 given += self._give(f"{until // TEN_S_NS - 1} {kernels.source} {kernels.device}")
                 ours = None

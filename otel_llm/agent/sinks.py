@@ -114,6 +114,9 @@ class OtlpSink:
             headers["authorization"] = f"Bearer {token}"
         try:
             answer = self._http.post(f"{url}/v1/traces", content=batch.body, headers=headers)
+            # What it was read from knows the answer, which knows its request: a cycle with the
+            # batch's bytes in it, until Python looks for cycles.
+            answer.stream = httpx.ByteStream(b"")
         except httpx.TimeoutException as error:
             message = f"{url} did not answer in {self._settings.send_timeout_s:g} s"
             raise AwayError("timeout", message) from error

@@ -120,7 +120,8 @@ def _print_ledger(lines: "list[LedgerLine]", *, as_csv: bool, as_json: bool) -> 
         from otel_llm.cli.render.answer import answer_table
 
         screen = output.console()
-        screen.print(answer_table(lines, ["started_ns"], screen.width, output.glyphs(screen)))
+        hidden = ["started_ns", *([] if any(line.flags for line in lines) else ["flags"])]
+        screen.print(answer_table(lines, hidden, screen.width, output.glyphs(screen)))
     else:
         typer.echo("No device was metered in that time.", err=True)
         output.next_step("a longer --since, or: otel-llm devices, otel-llm doctor")

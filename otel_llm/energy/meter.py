@@ -202,16 +202,12 @@ class Meter:
         known = [value for value in (self._power, power) if value is not None]
         rate = sum(known) / len(known) if known else self._slope * 1e9
         energy = rate * (at_ns - (self._knot_ns or at_ns)) / 1e9
-        self._note_bridge(flag, measured=bool(known))
+        method: Method = "integrated" if known else "estimate"
         windows = self._reach(at_ns, energy, 0.0, energy)
         if self._start_ns < at_ns:  # the window that is open now has a part of it
-            self._note_bridge(flag, measured=bool(known))
-        return windows
-
-    def _note_bridge(self, flag: str | None, *, measured: bool) -> None:
-        if flag:
-            self._flags.add(flag)
-        self._weaken("integrated" if measured else "estimate")
+            self._flags |= {flag} if flag else set()
+            self._weaken(method)
+        return [_bridged(window, flag, method) for window in windows]
 
     def _integrate(self, at_ns: int, power: float) -> list[Window]:
         self._weaken("integrated")
@@ -290,3 +286,10 @@ class Meter:
             self._flags.add(flag)
             return None
         return float(value)
+
+
+def _bridged(window: Window, flag: str | None, method: Method) -> Window:
+    """A window of which a part, or all, is known without a counter."""
+    flags = {*window.flags, flag} if flag else window.flags
+    weakest = max(window.method, method, key=_RANK.__getitem__)
+    return window._replace(flags=tuple(sorted(flags)), method=weakest)

@@ -71,8 +71,8 @@ class EnergyWindow(msgspec.Struct, frozen=True, kw_only=True):
             empty without a step.
         error_mj: bound of the error of `delta_mj`.
         instances: ids of the engines with a step in it.
-        flags: what was wrong, sorted: those of `otel_llm.energy.meter.Window`, and `lost_facts`
-            where records of an engine were lost.
+        flags: what was wrong, sorted: those of `otel_llm.energy.meter.Window`, `lost_facts` where
+            records of an engine were lost, and `no_activity` where no MIG instance had a step.
     """
 
     host: str

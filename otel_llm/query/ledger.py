@@ -18,7 +18,9 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         started_ns, ended_ns: the window, in wall nanoseconds.
         host, device, kind: whose; `kind` is gpu, cpu or dram.
-        delta_mj: drawn: the sum of the three after it, in millijoules as all others.
+        delta_mj: drawn: the sum of the next three, in millijoules as all others.
+        flags: why facts about it were lost, as docs/energy.md lists them; empty too in lines from
+            before they were kept.
         attributed_mj, idle_mj, unattributed_mj: what it went to.
         charged_mj: charged in this window, say the rows of requests and steps.
         residual_mj: attributed less charged. Not 0 while a request of the window is open, and of
@@ -26,7 +28,6 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
         error_mj: bound of the error of `delta_mj`.
         method, sharing, busy, source: how it was metered and shared; the weakest of each.
         incomplete: facts about it were lost.
-        flags: why, as docs/energy.md lists them; empty too in lines from before they were kept.
     """
 
     started_ns: EpochNs
@@ -35,6 +36,7 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     kind: str
     delta_mj: int
+    flags: str
     attributed_mj: int
     idle_mj: int
     unattributed_mj: int
@@ -46,7 +48,6 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True):
     busy: str
     source: str
     incomplete: bool
-    flags: str
 
 
 def ledger(client: "Client", window: Window) -> list[LedgerLine]:

@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import given as examples
+from hypothesis import settings
 from hypothesis import strategies as st
 
-from otel_llm.agent.hygiene import checked_result, clean, clean_producer
+from otel_llm.agent.hygiene import checked_result, clean, clean_producer, ordered
 from otel_llm.agent.rules import (
     ID_DIGEST,
     ID_PREFIX,
@@ -293,3 +294,44 @@ def test_a_result_in_short(ones: int, emitted: list[int], breach: int) -> None:
     result = checked_result(scheduled(1, 3, (1, 2)), short, breaches)
     assert (list(result.emitted), result.ones) == (emitted, 0)
     assert breaches.total() == breach
+
+
+def test_a_result_within_its_rules_is_kept_whole() -> None:
+    """Each field but those in short, whatever fields there are."""
+    step = scheduled(1, 3, (1, 2), drafts=[3, 0])
+    told: dict[str, Any] = {
+        "seq": 1, "result_ns": step.schedule_ns + 5, "emitted": [3, 1], "execute_ns": 4,
+        "accepted": [2, 0], "cudagraph_mode": "FULL", "ones": 0,
+    }  # fmt: skip
+    assert told.keys() == set(StepDone.__struct_fields__)
+    kept = checked_result(step, StepDone(**told), Counter())
+    found = {name: getattr(kept, name) for name in told}
+    assert found | {name: list(found[name]) for name in ("emitted", "accepted")} == told
+
+
+_STAGES = ("queued_ns", "scheduled_ns", "first_token_ns", "last_token_ns")
+_STAMP = st.integers(3, 8)
+
+
+@settings(max_examples=400)
+@examples(st.lists(st.integers(5, 8), min_size=4, max_size=4).map(sorted), st.data())
+def test_stages_follow_each_other(begun: list[int], data: st.DataObject) -> None:
+    """Of stamps in any order none runs backwards afterwards; those in order are left alone."""
+    some = data.draw(st.just(set[int]()) | st.sets(st.integers(0, 3), max_size=2))
+    other = _STAMP | _STAMP | st.none()
+    maybe = [data.draw(other) if place in some else each for place, each in enumerate(begun)]
+    first_output, end = data.draw(_STAMP | st.none()), data.draw(_STAMP)
+    stamps: dict[str, Any] = dict(zip(_STAGES, maybe, strict=True))
+    given = finished(**stamps, first_output_ns=first_output, finished_ns=end)
+    breaches, arrival = Counter[str](), 5
+    found = ordered(arrived(arrival_ns=arrival), given, breaches)
+    latest, wanted = arrival, []
+    for stamp in maybe:
+        wanted.append(None if stamp is None or stamp < latest else stamp)
+        latest = max(latest, stamp or 0)
+    assert [getattr(found, stage) for stage in _STAGES] == wanted
+    told = first_output is not None and first_output >= arrival
+    assert found.first_output_ns == (first_output if told else None)
+    assert found.finished_ns == (end if end >= arrival else latest)
+    gone = sum(old != new for old, new in zip(maybe, wanted, strict=True))
+    assert breaches["time"] == gone + (not told and first_output is not None) + (end < arrival)

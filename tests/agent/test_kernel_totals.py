@@ -1,19 +1,30 @@
 """Ten seconds of kernels by name, and the sums of steps."""
 
-from collections import Counter
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otel_llm.agent import kernel_totals
 from otel_llm.agent.kernel_sums import has_sums, kernel_sums
-from otel_llm.agent.kernel_totals import MOST_NAMES, MOST_NS, MOST_OPEN, OpenKernelTotals
+from otel_llm.agent.kernel_totals import (
+    MOST_NAMES,
+    MOST_NS,
+    MOST_OPEN,
+    OpenKernelTotals,
+    Sums,
+)
 from otel_llm.clock import EpochNs
 from otel_llm.conventions import Tables
 from otel_llm.exporters.clickhouse.rows import encode_blocks
 from otel_llm.facts import StepKernels
 from otel_llm.facts.joined import JoinedKernels, KernelTotals
+from otel_llm.kernels.sums import TEN_S_NS
 from tests.agent.builders import ENGINE, anchor, at, kernels, wall
 
 TEN_S_MS = 10_000
@@ -50,83 +61,114 @@ def test_ten_seconds() -> None:
     assert not ours.give_all()
 
 
-@settings(deadline=None, max_examples=50)
-@given(st.lists(st.tuples(st.integers(0, 60_000), st.booleans()), max_size=25))
-def test_dying_changes_nothing(steps: list[tuple[int, bool]]) -> None:
-    """An agent that dies and goes on from its last save counts every kernel once."""
-    whole, given_whole = OpenKernelTotals(ENGINE), []
-    saved: list[tuple[str, int | str, bytes]] = []
-    kept: list[KernelTotals] = []
-    ours, fresh = OpenKernelTotals(ENGINE), []
-    pending: list[int] = []
-    for milliseconds, dies in steps:
-        given_whole += whole.add(kernels(1, milliseconds), anchor())
-        given_whole += whole.give_before(wall(milliseconds))
-        pending.append(milliseconds)
-        fresh += ours.add(kernels(1, milliseconds), anchor())
-        fresh += ours.give_before(wall(milliseconds))
-        if dies:  # what was not saved is read once more
-            ours, fresh = OpenKernelTotals(ENGINE), []
-            ours.restore(saved)
-            for again in pending:
-                fresh += ours.add(kernels(1, again), anchor())
-                fresh += ours.give_before(wall(again))
-        else:
-            held = {key: body for _, key, body in saved}
-            held |= {key: body for _, key, body in ours.changes() if body is not None}
-            for _, key, body in ours.changes():
-                if body is None:
-                    held.pop(key, None)
-            ours.saved()
-            saved = [("kernels_10s", key, body) for key, body in held.items()]
-            kept += fresh
-            fresh, pending = [], []
-    assert sums(kept + fresh + ours.give_all()) == sums(given_whole + whole.give_all())
-
-
-VARIANTS = (
-    {},
+VARIANTS: tuple[dict[str, Any], ...] = (
     {"names": ["norm", "gemm"], "name_index": [0, 1, 0]},
     {"name_index": [1, 1, 0]},
     {"device": "GPU-9"},
     {"source": "cuda_event"},
+    {"offset_ns": [0, 6_000_000_000, 12_000_000_000]},
+    {"offset_ns": [0, 9_999_999_999, 10_000_000_000]},
     {"names": [], "name_index": [], "offset_ns": [], "duration_ns": []},
 )
 """Steps that are not alike, each in another way."""
+Take = Callable[[OpenKernelTotals], list[KernelTotals]]
 
 
-@settings(deadline=None, max_examples=200)
-@given(
-    st.lists(
-        st.tuples(
-            st.integers(0, 25_000), st.integers(0, len(VARIANTS) - 1), st.integers(0, 50),
-            st.booleans(),
-        ),
-        max_size=30,
+Event = tuple[Take, list[KernelTotals]]
+
+
+@st.composite
+def steps_and_sums(draw: st.DrawFn) -> Event:
+    """Something to take in, and the same kernels one by one, each a fact of its own."""
+    milliseconds = draw(st.sampled_from([0, 0, 1, 10_000]) | st.integers(0, 25_000))
+    if draw(st.integers(0, 3)) == 0:
+        began = wall(milliseconds)
+        columns = (np.array([each]) for each in (began, 0, 0, 2, 9, 4, 5))
+        summed = Sums(["gemm"], ["cpu:0"], 0, "cpu", *columns)
+        alone = single("cpu", "cpu:0", began, "gemm", 2, 9, 4, 5)
+        return lambda ours: ours.add_sums(summed), [alone]
+    step = msgspec.structs.replace(
+        kernels(1, milliseconds), **draw(st.just({}) | st.sampled_from(VARIANTS))
     )
-)  # fmt: skip
-def test_steps_that_are_alike_are_counted_as_any(steps: list[tuple[int, int, int, bool]]) -> None:
-    """However steps follow one another, sums are those of kernels counted one by one."""
-    ours, wanted = OpenKernelTotals(ENGINE), Counter[tuple[str, str, int, str]]()
-    given: list[KernelTotals] = []
-    for milliseconds, variant, longer, is_saved in steps:
-        one = msgspec.structs.replace(kernels(1, milliseconds), **VARIANTS[variant])
-        one = msgspec.structs.replace(one, duration_ns=[n + longer for n in one.duration_ns])
-        given += ours.add(one, anchor())
-        for place, offset, duration in zip(
-            one.name_index, one.offset_ns, one.duration_ns, strict=True
-        ):
-            began = (anchor().wall(one.base_ns) + offset) // (TEN_S_MS * 1_000_000)
-            wanted[one.source, one.device, began, one.names[place]] += duration
-        if is_saved:
-            ours.changes()
-            ours.saved()
-    found = Counter[tuple[str, str, int, str]]()
-    for fact in [*given, *ours.give_all()]:
-        began = fact.time_ns // (TEN_S_MS * 1_000_000)
-        for name, total in zip(fact.names, fact.total_ns, strict=True):
-            found[fact.source, fact.device, began, name] += total
-    assert found == wanted
+    lasted = [draw(st.integers(0, 99)) for _ in step.duration_ns]
+    step = msgspec.structs.replace(step, duration_ns=lasted)
+    base = anchor().wall(step.base_ns)
+    return lambda ours: ours.add(step, anchor()), [
+        single(step.source, step.device, base + offset, step.names[place], 1, each, each, each)
+        for place, offset, each in zip(step.name_index, step.offset_ns, lasted, strict=True)
+    ]
+
+
+def single(source: str, device: str, began_ns: int, name: str, *parts: int) -> KernelTotals:
+    """Some kernels of one name, all alone."""
+    many, total, shortest, longest = parts
+    begun = EpochNs(began_ns // TEN_S_NS * TEN_S_NS)
+    return KernelTotals(
+        producer=ENGINE, source=source, device=device, time_ns=begun, names=[name], classes=[""],
+        kernels=[many], total_ns=[total], min_ns=[shortest], max_ns=[longest],
+    )  # fmt: skip
+
+
+def by_device(facts: list[KernelTotals]) -> dict[tuple[str, str], dict[tuple[int, str], Any]]:
+    """As `sums`, by source and device."""
+    whose = dict.fromkeys((fact.source, fact.device) for fact in facts)
+    return {
+        one: sums([fact for fact in facts if (fact.source, fact.device) == one]) for one in whose
+    }
+
+
+THEN = st.sampled_from(["", "", "", "save", "fail", "die", "over"])
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.lists(st.tuples(steps_and_sums(), st.lists(THEN, min_size=1, max_size=4)), max_size=20),
+    st.sampled_from([(1, 4), (2, 2), (64, 4_096)]),
+    st.sampled_from([1, 2, 4_096]),
+)
+def test_each_kernel_is_counted_once(
+    events: list[tuple[Event, list[str]]], most: tuple[int, int], alike: int
+) -> None:
+    """However steps follow one another, whatever has to make room, and whenever the agent dies."""
+    with (
+        mock.patch.object(kernel_totals, "MOST_OPEN", most[0]),
+        mock.patch.object(kernel_totals, "MOST_NAMES", most[1]),
+        mock.patch.object(kernel_totals, "MOST_ALIKE", alike),
+    ):
+        ours = OpenKernelTotals(ENGINE)
+        saved: dict[int | str, bytes] = {}
+        kept: list[KernelTotals] = []
+        fresh: list[KernelTotals] = []
+        unsaved: list[Take] = []
+        for take, then in ((take, then) for (take, _), each in events for then in each):
+            unsaved.append(take)
+            fresh += take(ours)
+            assert len(ours) <= most[0]
+            assert ours._alike is None or len(ours._alike.durations_ns) <= alike
+            assert all(len(one.by_name) < most[1] for one in ours)
+            if then == "over":
+                unsaved.append(over)
+                fresh += over(ours)
+            elif then in ("save", "fail"):
+                changes = ours.changes()
+                if then == "save":
+                    saved |= {key: body for _, key, body in changes if body is not None}
+                    for _, key, body in changes:
+                        if body is None:
+                            del saved[key]
+                    ours.saved()
+                    kept, fresh, unsaved = [*kept, *fresh], [], []
+            elif then == "die":  # what was not saved is read once more
+                ours = OpenKernelTotals(ENGINE)
+                ours.restore([("kernels_10s", key, body) for key, body in saved.items()])
+                fresh = [fact for again in unsaved for fact in again(ours)]
+        found = by_device([*kept, *fresh, *ours.give_all()])
+    assert found == by_device([one for (_, alone), each in events for one in alone * len(each)])
+
+
+def over(ours: OpenKernelTotals) -> list[KernelTotals]:
+    """The first ten seconds are over."""
+    return ours.give_before(wall(20_000))
 
 
 def test_bounds() -> None:

@@ -1,7 +1,10 @@
 """What each answer of a sink means for a batch."""
 
+import gc
+import logging
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +22,7 @@ from otel_llm.exporters.clickhouse.engine.lock import DirectoryLock
 from otel_llm.facts.joined import JoinedRequest, SpanIds
 from otel_llm.settings import Settings
 from tests.agent.builders import ENGINE, TRACE_ID, anchor, arrived, finished
-from tests.agent.fake_sinks import FakeSinks
+from tests.agent.fake_sinks import HANG_UP, OK, FakeSinks
 from tests.waiting import PATIENCE_S
 
 REQUEST = JoinedRequest(
@@ -141,6 +144,33 @@ def test_nobody_there(sink: Sink, settings: Settings) -> None:
             made.send(batch_for(sink))
     assert caught.value.reason == "unreachable"
     made.close()
+
+
+@pytest.mark.parametrize("answer", [OK, 400, 500, HANG_UP, None])
+def test_nothing_holds_a_batch_that_was_tried(
+    sink: Sink, sinks: FakeSinks, answer: int | None
+) -> None:
+    """Whatever came of it, its bytes go at once: the agent has Python look for cycles seldom."""
+    if answer is None:
+        sinks.close()
+    else:
+        sinks.behave = lambda _sink: answer
+    batch = batch_for(sink)
+    batch = msgspec.structs.replace(batch, body=bytes(bytearray(batch.body)))
+    spool = OneBatch(batch)
+    delivery = Delivery(sink, spool, spool)
+    logging.disable(logging.CRITICAL)  # pytest keeps what is logged, with the errors in it
+    gc.collect()
+    gc.disable()
+    try:
+        before = sys.getrefcount(batch), sys.getrefcount(batch.body)
+        for _ in range(3):
+            delivery.deliver_one()
+        assert (sys.getrefcount(batch), sys.getrefcount(batch.body)) == before
+    finally:
+        gc.enable()
+        logging.disable(logging.NOTSET)
+    assert spool.told
 
 
 def test_no_address(sink: Sink, settings: Settings) -> None:

@@ -92,8 +92,11 @@ def test_why_windows_are_incomplete_is_told(on_sample: "Run", store: "Client") -
     try:
         told = on_sample("energy", *LONG_AGO).stdout
         lines = json.loads(on_sample("energy", "--windows", "--json", *LONG_AGO).stdout)
+        text = on_sample("energy", "--windows", *LONG_AGO).stdout
     finally:
         store.command("DELETE FROM gpu_energy_ledger WHERE attributed_mj = 5998")
+    assert "flags" not in on_sample("energy", "--windows", *LONG_AGO).stdout
+    assert [one.split()[5:] for one in text.splitlines()].count(["gap", "lost_facts"]) == 1
     assert "1 of 2 windows are incomplete: gap, lost_facts." in told
     assert sorted(one["flags"] for one in lines) == ["", "gap lost_facts"]
 

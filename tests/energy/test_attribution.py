@@ -1,14 +1,17 @@
 """A window shared out."""
 
+from collections import Counter
 from fractions import Fraction
 from itertools import pairwise
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_llm.energy.attribution import Shares, Steps, attribute
+from otel_llm.energy import attribution
+from otel_llm.energy.attribution import Shares, Steps, attribute, weigh
 from otel_llm.energy.meter import Window
 from otel_llm.energy.rounding import apportion
 
@@ -101,6 +104,25 @@ def test_order_of_steps_does_not_matter(steps: list[Step], delta: int, random: o
     second = attribute(window(delta), arrays(mixed), idle_power_mw=100)
     assert charged(first) == charged(second)
     assert first.unattributed_mj == second.unattributed_mj
+
+
+@given(st.lists(step, max_size=12), st.integers(1, 7), st.integers(0, 1 << 40))
+def test_blocks_change_nothing(steps: list[Step], block: int, apart: int) -> None:
+    """Weighed in blocks of a few members, each request has what a loop over members gives it."""
+    wanted = [Counter[int]() for _ in range(3)]
+    for start, length, busy, members in steps:
+        inside = max(min(start + length, S) - max(start, 0), 0)
+        part = inside / length if length else float(0 <= start < S)
+        for request, decodes, weight in members:
+            charge = busy * part * weight / sum(each for _, _, each in members)
+            wanted[decodes][request * apart] += charge  # type: ignore[assignment]
+            wanted[2][request * apart] += decodes * charge * len(members)  # type: ignore[assignment]
+    made = arrays(steps)
+    with mock.patch.object(attribution, "_BLOCK", block):
+        loads = weigh(0, S, made._replace(request=made.request * apart))
+    for sums, found in zip(wanted, (loads.prefill, loads.decode, loads.crowd), strict=True):
+        assert found == pytest.approx([sums[one] for one in loads.request.tolist()])
+        assert found.sum() == pytest.approx(sum(sums.values()))
 
 
 def test_nothing_on_the_device_is_idle() -> None:

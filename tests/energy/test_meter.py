@@ -100,6 +100,18 @@ def test_a_reset_across_a_windows_end_is_in_both() -> None:
     assert windows[3].error_mj < 45_000
 
 
+@pytest.mark.parametrize(("power", "method"), [(400_000.0, "integrated"), (None, "estimate")])
+def test_a_reset_that_takes_long_is_in_each_window(power: float | None, method: str) -> None:
+    """Also in one that lies between two readings: none of it was counted."""
+    meter, windows = Meter(), []
+    for place, (at, energy) in enumerate(counted(6)):
+        if not 16 <= place < 34:
+            windows += meter.add(at, energy - (0 if place < 34 else 1_200_000), power)
+    assert [window.flags for window in windows][1:4] == [("reset",)] * 3
+    assert [window.method for window in windows] == ["counter", *[method] * 3, "counter"]
+    assert sum(window.delta_mj for window in windows) == pytest.approx(400_000 * 5, rel=0.03)
+
+
 def test_a_jump_that_no_device_draws_is_a_reset() -> None:
     """A counter that leaps is not believed."""
     readings = [(at, energy + (10**12 if place > 25 else 0))

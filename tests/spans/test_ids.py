@@ -32,3 +32,13 @@ def test_shares() -> None:
     tenth = [each for each in ids if is_sampled(each, 0.1)]
     assert 150 < len(tenth) < 250
     assert set(tenth) <= {each for each in ids if is_sampled(each, 0.5)}
+
+
+@given(st.integers(0, (1 << 128) - 1), st.sampled_from([0.0, 1e-19, 0.1, 0.5, 1 - 2**-53, 1.0]))
+def test_the_last_eight_bytes_decide(number: int, ratio: float) -> None:
+    """As OpenTelemetry's `TraceIdRatioBased` reckons, so that its services keep the same traces."""
+    kept = number % (1 << 64) < round(ratio * (1 << 64))
+    assert is_sampled(f"{number:032x}", ratio) == kept
+    bound = round(ratio * (1 << 64))
+    near = [one for one in (bound - 1, bound, bound + 1) if 0 <= one < 1 << 64]
+    assert [is_sampled(f"{one:032x}", ratio) for one in near] == [one < bound for one in near]

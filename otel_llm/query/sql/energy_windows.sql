@@ -6,12 +6,12 @@ SELECT
     toUnixTimestamp64Nano(l.ended) AS ended_ns,
     toString(l.host) AS host, if(l.mig = '', toString(l.device), toString(l.mig)) AS device,
     if(l.kind = '', 'gpu', toString(l.kind)) AS kind,
-    l.delta_mj AS delta_mj, l.attributed_mj AS attributed_mj, l.idle_mj AS idle_mj,
+    l.delta_mj AS delta_mj, arrayStringConcat(l.flags, ' ') AS flags,
+    l.attributed_mj AS attributed_mj, l.idle_mj AS idle_mj,
     l.unattributed_mj AS unattributed_mj, c.mj AS charged_mj,
     toInt64(l.attributed_mj) - toInt64(c.mj) AS residual_mj, l.error_mj AS error_mj,
     toString(l.method) AS method, toString(l.sharing) AS sharing, toString(l.busy) AS busy,
-    toString(l.source) AS source, l.incomplete AS incomplete,
-    arrayStringConcat(l.flags, ' ') AS flags
+    toString(l.source) AS source, l.incomplete AS incomplete
 FROM gpu_energy_ledger AS l
 GLOBAL LEFT JOIN (
     SELECT device, boot_id, part.1 AS ended_ns, sum(part.2) AS mj
