@@ -102,12 +102,12 @@ class Energy:
         out: list[Joined] = []
         terms: dict[str, Terms | None] = {}
         for fact in self._steps.with_parts(facts):
-            if isinstance(fact, JoinedRequest):
+            if type(fact) is JoinedRequest:
                 if fact.energy is None and self._holds(fact, terms):
                     continue
             elif type(fact) is JoinedStep or type(fact) is StepKernelSums:
                 self._steps.take(fact)
-            elif isinstance(fact, ProducerEvent):
+            elif type(fact) is ProducerEvent:
                 self._registry.engine(fact.producer)
             out.append(fact)
         return out

@@ -213,7 +213,7 @@ class HeldRequests(Kept[Held]):
 
 
 def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:
-    return tuple(one for one in names if one != name)
+    return () if names == (name,) else tuple(one for one in names if one != name)
 
 
 def joules_of(amount: Amount, scope: Scope = "all", *, incomplete: bool = False) -> RequestJoules:
