@@ -67,7 +67,7 @@ class EngineSteps:
 
     def take(self, fact: JoinedStep | StepKernelSums) -> None:
         """A step was joined, or a worker told of one."""
-        if not isinstance(fact, JoinedStep):
+        if isinstance(fact, StepKernelSums):
             self._visit(fact)
         elif self._registry.engine(fact.producer) is not None:
             self._came[fact.producer.instance_id].append(fact)
