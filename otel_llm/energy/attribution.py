@@ -297,4 +297,4 @@ def _check(steps: Steps) -> None:
 
 
 def _weights(array: Floats) -> bool:
-    return bool(np.isfinite(array).all() and (array >= 0).all())
+    return bool(array.min(initial=0.0) >= 0 and array.max(initial=0.0) < np.inf)
