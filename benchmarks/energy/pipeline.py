@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.energy import gpu
 from benchmarks.energy.serve import Run
 from otel_llm.energy.account import Account, Amount, LedgerRow
-from otel_llm.energy.attribution import Steps, attribute, covered_ns
+from otel_llm.energy.attribution import Steps, covered_ns, share_out, weigh
 from otel_llm.energy.calibration import Observed, fit
 from otel_llm.energy.idle import IdlePower
 from otel_llm.energy.meter import Meter, Window
@@ -69,9 +69,9 @@ def answer(run: Run, readings: Readings, sharing: Sharing, peak: DevicePeak) -> 
             start[chosen], end[chosen], busy[chosen], np.ones(high - low, dtype=np.bool_),
             flat.counts[chosen], request[inner], decode[inner], share[inner],
         )  # fmt: skip
-        length = window.end_ns - window.start_ns
-        idle.add(window, length - covered_ns(window, start[chosen], end[chosen]))
-        row, _ = account.add(attribute(window, steps, idle_power_mw=idle.mw))
+        loads = weigh(window.start_ns, window.end_ns, steps)
+        idle.add(window, window.end_ns - window.start_ns - covered_ns(window, loads))
+        row, _ = account.add(share_out(window, loads, idle_power_mw=idle.mw))
         ledger.append(row)
     return Answer(account.settle(np.array(list(run.truth_j))), ledger)
 

@@ -62,7 +62,7 @@ class BusyTimes:
     def take(self, facts: Iterable[Joined]) -> None:
         """Remember what the facts tell of steps; facts of another kind and step 0 say nothing."""
         for fact in facts:
-            if isinstance(fact, StepKernelSums) and fact.seq:
+            if type(fact) is StepKernelSums and fact.seq:
                 told = busy_time(fact)
                 if told.source != "none":
                     key = (fact.producer.instance_id, fact.seq, fact.device)

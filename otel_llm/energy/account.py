@@ -11,13 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from otel_llm.energy.attribution import MODEL_ERROR, SHORT_ERROR, Shares
-from otel_llm.energy.rounding import Ints
+from otel_llm.energy.rounding import Floats, Ints
 from otel_llm.facts.energy import BUSY, METERED, SHARED, Busy, Metered, Shared
 
 _SUMS = ("prefill", "decode", "error2", "windows", "device_ns", "crowd")
 _MOST = ("weakest", "sharing", "busy", "broken", "last_ns")
 _FIELDS = ("request", *_SUMS, *_MOST)
+_ADDED, _HIGHEST = slice(1, 1 + len(_SUMS)), slice(1 + len(_SUMS), len(_FIELDS))
 _PARTS = ("request", "ended_ns", "mj")
+Bools = np.typing.NDArray[np.bool_]
 MOST_PARTS = 1 << 20
 """Parts of requests in windows that are held at once: 2,048 requests for 500 windows."""
 
@@ -92,11 +94,13 @@ class Account:
         self.sharing: Shared = sharing
         self._max_open = max_open
         self._model_error = model_error
-        self._held = {name: np.zeros(0, dtype=np.int64) for name in _FIELDS}
-        self._parts = {name: np.zeros(0, dtype=np.int64) for name in _PARTS}
+        # A row for each field, a column for each request, by rising number.
+        self._held = np.zeros((len(_FIELDS), 0), dtype=np.int64)
+        # A column for each part, in order of windows.
+        self._parts = np.zeros((len(_PARTS), 0), dtype=np.int64)
 
     def __len__(self) -> int:
-        return len(self._held["request"])
+        return self._held.shape[1]
 
     def add(
         self, shares: Shares, sharing: Shared | None = None, busy: Busy = "step_time"
@@ -111,29 +115,15 @@ class Account:
         Returns:
             Its line in the ledger, and amounts handed out because too many are open.
         """
-        held, count = self._held, len(shares.request)
         model = sharing or self.sharing
-        window = shares.window
-        new = {
-            "request": shares.request,
-            "prefill": shares.prefill_mj,
-            "decode": shares.decode_mj,
-            "error2": np.ceil(shares.meter_error_mj**2).astype(np.int64),
-            "windows": np.ones(count, dtype=np.int64),
-            "device_ns": shares.device_ns,
-            "crowd": np.rint(shares.decode_mj * shares.batch).astype(np.int64),
-            "weakest": np.full(count, METERED.index(window.method)),
-            "sharing": np.full(count, SHARED.index(model)),
-            "busy": np.full(count, BUSY.index(busy)),
-            "broken": np.full(count, int(window.incomplete)),
-            "last_ns": np.full(count, window.end_ns),
-        }
-        joined = {name: np.concatenate([held[name], new[name]]) for name in _FIELDS}
-        request, place = np.unique(joined["request"], return_inverse=True)
-        self._held = {"request": request} | {
-            name: _merged(joined[name], place, len(request), most=name in _MOST)
-            for name in _FIELDS[1:]
-        }
+        new = _columns(shares, model, busy)
+        held = self._held
+        place, there = _found(held[0], new[0])
+        again, more = place[there], new[:, there]
+        held[_ADDED, again] += more[_ADDED]
+        held[_HIGHEST, again] = np.maximum(held[_HIGHEST, again], more[_HIGHEST])
+        joined = np.concatenate([held, new[:, ~there]], axis=1)
+        self._held = joined[:, np.argsort(joined[0], kind="stable")]
         self._note_parts(shares)
         return _row(shares, model, busy), self._shed()
 
@@ -145,26 +135,25 @@ class Account:
         Args:
             ended: shape (n,); numbers of requests, also of some that hold nothing.
         """
-        return self._take(np.isin(self._held["request"], ended))
+        place, there = _found(self._held[0], ended)
+        return self._take(_marked(len(self), place[there]))
 
     def settle_older(self, than_ns: int) -> list[Amount]:
         """Hand out what requests hold that no window since `than_ns` has touched."""
-        return self._take(self._held["last_ns"] < than_ns)
+        return self._take(self._held[_FIELDS.index("last_ns")] < than_ns)
 
     def state(self) -> dict[str, Any]:
         """All it holds, as plain data."""
-        arrays = {"held": self._held, "parts": self._parts}
         return self._limits() | {
-            kind: {name: array.tolist() for name, array in one.items()}
-            for kind, one in arrays.items()
+            kind: {name: row.tolist() for name, row in rows.items()}
+            for kind, rows in self._rows().items()
         }
 
     def packed(self) -> dict[str, Any]:
         """As `state`, with bytes in place of lists: a tenth of the time."""
-        arrays = {"held": self._held, "parts": self._parts}
         return self._limits() | {
-            kind: {name: array.tobytes() for name, array in one.items()}
-            for kind, one in arrays.items()
+            kind: {name: row.tobytes() for name, row in rows.items()}
+            for kind, rows in self._rows().items()
         }
 
     @classmethod
@@ -177,9 +166,15 @@ class Account:
         account = cls(
             state["sharing"], max_open=state["max_open"], model_error=state["model_error"]
         )
-        account._held = _arrays(state["held"], _FIELDS)
-        account._parts = _arrays(state["parts"], _PARTS)
+        account._held = _table(state["held"], _FIELDS)
+        account._parts = _table(state["parts"], _PARTS)
         return account
+
+    def _rows(self) -> dict[str, dict[str, Ints]]:
+        return {
+            "held": dict(zip(_FIELDS, self._held, strict=True)),
+            "parts": dict(zip(_PARTS, self._parts, strict=True)),
+        }
 
     def _limits(self) -> dict[str, Any]:
         limits = {"max_open": self._max_open, "model_error": self._model_error}
@@ -189,27 +184,27 @@ class Account:
         energy = shares.prefill_mj + shares.decode_mj
         some = energy > 0
         ended = np.full(int(some.sum()), shares.window.end_ns)
-        new = {"request": shares.request[some], "ended_ns": ended, "mj": energy[some]}
-        self._parts = {
-            name: np.concatenate([array, new[name]]) for name, array in self._parts.items()
-        }
+        new = np.array([shares.request[some], ended, energy[some]])
+        self._parts = np.concatenate([self._parts, new], axis=1)
 
     def _shed(self) -> list[Amount]:
         chosen = np.zeros(len(self), dtype=np.bool_)
         surplus = len(self) - self._max_open
         if surplus > 0:
-            chosen[np.argsort(self._held["last_ns"], kind="stable")[:surplus]] = True
-        parts = len(self._parts["request"]) - MOST_PARTS
+            last_ns = self._held[_FIELDS.index("last_ns")]
+            chosen[np.argsort(last_ns, kind="stable")[:surplus]] = True
+        parts = self._parts.shape[1] - MOST_PARTS
         if parts > 0:  # those of the oldest windows; an eighth more, for it costs a pass over all
-            oldest = self._parts["request"][: parts + MOST_PARTS // 8]
-            chosen |= np.isin(self._held["request"], oldest)
+            oldest = self._parts[0, : parts + MOST_PARTS // 8]
+            place, there = _found(self._held[0], oldest)
+            chosen[place[there]] = True
         return self._take(chosen)
 
-    def _take(self, chosen: np.typing.NDArray[np.bool_]) -> list[Amount]:
+    def _take(self, chosen: Bools) -> list[Amount]:
         if not chosen.any():
             return []
-        taken = {name: array[chosen] for name, array in self._held.items()}
-        self._held = {name: array[~chosen] for name, array in self._held.items()}
+        taken = dict(zip(_FIELDS, self._held[:, chosen], strict=True))
+        self._held = self._held[:, ~chosen]
         energy = taken["prefill"] + taken["decode"]
         own = np.array([self._error_of(one) for one in SHARED])[taken["sharing"]]
         short = SHORT_ERROR * np.minimum(1.0, 2.0 / (taken["windows"] - 0.99))
@@ -234,15 +229,13 @@ class Account:
 
     def _take_parts(self, requests: Ints) -> tuple[list[list[int]], list[list[int]]]:
         """Take out the parts of requests, given by rising number: ends of windows, and amounts."""
-        chosen = np.isin(self._parts["request"], requests)
-        taken = {name: array[chosen] for name, array in self._parts.items()}
-        self._parts = {name: array[~chosen] for name, array in self._parts.items()}
-        order = np.argsort(taken["request"], kind="stable")  # windows came in order of time
+        _, chosen = _found(requests, self._parts[0])
+        taken, self._parts = self._parts[:, chosen], self._parts[:, ~chosen]
+        taken = taken[:, np.argsort(taken[0], kind="stable")]  # windows came in order of time
         edges = [
-            np.searchsorted(taken["request"][order], requests, side=side).tolist()
-            for side in ("left", "right")
+            np.searchsorted(taken[0], requests, side=side).tolist() for side in ("left", "right")
         ]
-        ended, mj = (taken[name][order].tolist() for name in ("ended_ns", "mj"))
+        ended, mj = taken[1:].tolist()
         return (
             [ended[low:high] for low, high in zip(*edges, strict=True)],
             [mj[low:high] for low, high in zip(*edges, strict=True)],
@@ -252,20 +245,58 @@ class Account:
         return MODEL_ERROR[sharing] if self._model_error is None else self._model_error
 
 
-def _arrays(saved: dict[str, Any], names: tuple[str, ...]) -> dict[str, Ints]:
-    arrays = {name: _ints(saved[name]) for name in names}
-    if len({len(array) for array in arrays.values()}) != 1:
+def _columns(shares: Shares, sharing: Shared, busy: Busy) -> Ints:
+    """A window's charges as the account holds them; shape (fields, requests)."""
+    window = shares.window
+    columns = np.empty((len(_FIELDS), len(shares.request)), dtype=np.int64)
+    rows: tuple[Ints | Floats | int, ...] = (
+        shares.request,
+        shares.prefill_mj,
+        shares.decode_mj,
+        np.ceil(shares.meter_error_mj**2),
+        1,
+        shares.device_ns,
+        np.rint(shares.decode_mj * shares.batch),
+        METERED.index(window.method),
+        SHARED.index(sharing),
+        BUSY.index(busy),
+        window.incomplete,
+        window.end_ns,
+    )
+    for place, row in enumerate(rows):
+        columns[place] = row
+    return columns
+
+
+def _found(numbers: Ints, wanted: Ints) -> tuple[Ints, Bools]:
+    """Where each wanted number would stand among rising ones, and whether it is there.
+
+    Args:
+        numbers: shape (n,); rising, none twice.
+        wanted: shape (m,); at least 0.
+    """
+    place = np.searchsorted(numbers, wanted)
+    return place, np.append(numbers, -1)[place] == wanted
+
+
+def _marked(count: int, places: Ints) -> Bools:
+    marked = np.zeros(count, dtype=np.bool_)
+    marked[places] = True
+    return marked
+
+
+def _table(saved: dict[str, Any], names: tuple[str, ...]) -> Ints:
+    rows = [_ints(saved[name]) for name in names]
+    if len({len(row) for row in rows}) != 1:
         message = f"{', '.join(names)} differ in length; the checkpoint is damaged"
         raise ValueError(message)
-    return arrays
+    return np.array(rows)
 
 
 def _ints(saved: bytes | list[int]) -> Ints:
-    # A copy either way: what comes from bytes cannot be written to.
-    values: Ints = (
-        np.frombuffer(saved, dtype=np.int64) if isinstance(saved, bytes) else np.asarray(saved)
-    ).astype(np.int64)
-    return values
+    if isinstance(saved, bytes):
+        return np.frombuffer(saved, dtype=np.int64)
+    return np.array(saved, dtype=np.int64)
 
 
 def _row(shares: Shares, sharing: Shared, busy: Busy) -> LedgerRow:
@@ -283,12 +314,3 @@ def _row(shares: Shares, sharing: Shared, busy: Busy) -> LedgerRow:
         window.flags,
         busy,
     )
-
-
-def _merged(values: Ints, place: Ints, count: int, *, most: bool) -> Ints:
-    merged = np.zeros(count, dtype=np.int64)
-    if most:
-        np.maximum.at(merged, place, values)
-    else:
-        np.add.at(merged, place, values)
-    return merged

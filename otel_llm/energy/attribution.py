@@ -175,7 +175,7 @@ def share_out(
     if not foreign_busy >= 0:
         message = "foreign_busy is negative or not a number"
         raise ValueError(message)
-    covered = covered_ns(window, loads.start_ns, loads.end_ns)
+    covered = covered_ns(window, loads)
     bins = np.concatenate([loads.prefill, loads.decode, [loads.nobody + foreign_busy]])
     working = float(bins.sum())
     idle_mj = window.delta_mj
@@ -231,15 +231,15 @@ def _summed(place: Ints, weights: Floats, count: int) -> Floats:
     return np.bincount(place, weights=weights, minlength=count).astype(np.float64, copy=False)
 
 
-def covered_ns(window: Window, start_ns: Ints, end_ns: Ints) -> int:
+def covered_ns(window: Window, loads: Loads) -> int:
     """Time of a window with a step on the device, in nanoseconds; overlaps count once."""
-    start, end = _covered(window.start_ns, window.end_ns, start_ns, end_ns)
-    return int((end - start).sum())
+    inner_ns = np.minimum(loads.end_ns, window.end_ns) - np.maximum(loads.start_ns, window.start_ns)
+    return int(np.maximum(inner_ns, 0).sum())
 
 
 def _covered(begin_ns: int, finish_ns: int, start_ns: Ints, end_ns: Ints) -> tuple[Ints, Ints]:
-    """Intervals, cut to what lies between two moments, as disjoint ones."""
-    return _union(np.clip(start_ns, begin_ns, finish_ns), np.clip(end_ns, begin_ns, finish_ns))
+    """Intervals that touch what lies between two moments, cut to it, as disjoint ones."""
+    return _union(np.maximum(start_ns, begin_ns), np.minimum(end_ns, finish_ns))
 
 
 def _union(start: Ints, end: Ints) -> tuple[Ints, Ints]:
@@ -297,4 +297,4 @@ def _check(steps: Steps) -> None:
 
 
 def _weights(array: Floats) -> bool:
-    return bool(np.isfinite(array).all() and (array >= 0).all())
+    return bool(array.min(initial=0.0) >= 0 and array.max(initial=0.0) < np.inf)

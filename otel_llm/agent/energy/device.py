@@ -159,7 +159,7 @@ class MeteredDevice:
 
     def _shared(self, part: Part, window: Window, loads: Open) -> Closed:
         span = window.end_ns - window.start_ns
-        idle_ns = span - covered_ns(window, loads.loads.start_ns, loads.loads.end_ns)
+        idle_ns = span - covered_ns(window, loads.loads)
         if part.device.kind != "gpu":  # nobody tells its idle time from work for requests
             return self._nobodys(part, window, loads)
         foreign_ns = self._foreign_ns(window, span - idle_ns) if not part.device.mig else 0.0
@@ -190,10 +190,7 @@ class MeteredDevice:
     def _split(self, window: Window, loads: Mapping[str, Open]) -> dict[str, Window]:
         span = window.end_ns - window.start_ns
         slices = {mig: _slices(self.parts[mig].device.mig_profile) for mig in loads}
-        active = {
-            mig: min(1.0, covered_ns(window, one.loads.start_ns, one.loads.end_ns) / span)
-            for mig, one in loads.items()
-        }
+        active = {mig: min(1.0, covered_ns(window, one.loads) / span) for mig, one in loads.items()}
         return split(window, slices, active)
 
     def _note_busy(self, at_ns: int, percent: int) -> None:

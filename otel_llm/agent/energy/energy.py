@@ -102,12 +102,12 @@ class Energy:
         out: list[Joined] = []
         terms: dict[str, Terms | None] = {}
         for fact in self._steps.with_parts(facts):
-            if isinstance(fact, JoinedRequest):
+            if type(fact) is JoinedRequest:
                 if fact.energy is None and self._holds(fact, terms):
                     continue
             elif type(fact) is JoinedStep or type(fact) is StepKernelSums:
                 self._steps.take(fact)
-            elif isinstance(fact, ProducerEvent):
+            elif type(fact) is ProducerEvent:
                 self._registry.engine(fact.producer)
             out.append(fact)
         return out
@@ -258,8 +258,8 @@ class Energy:
         if fact.incomplete:
             joules = msgspec.structs.replace(joules, incomplete=True)
         finished_ns = fact.finished.finished_ns + shift
-        held = Held(fact, number, finished_ns, terms.names, terms.names, joules)
-        oldest = self._held.hold(held)
+        held = Held(number, finished_ns, terms.names, terms.names, joules)
+        oldest = self._held.hold(fact, held)
         if oldest is not None and not oldest.told:
             self.lost["state_full"] += 1
         return True
@@ -286,17 +286,17 @@ class Energy:
     def _amount(
         self, amount: Amount, device: Device, closed_ns: int, joins: Joins
     ) -> RequestEnergy | StepEnergy:
+        held = self._held.get(amount.request)
+        if held is not None:
+            joules = joules_of(amount, held.joules.scope)
+            self._held.charge(amount.request, joules)
+            return told.held(amount, joules, self._held.request(amount.request), device)
         engine = self._registry.numbered(amount.request >> INDEX_BITS)
         if engine.visiting:
             visit = self._steps.visits.get(amount.request) or stand_in(
                 engine, amount.request, closed_ns
             )
             return told.step(amount, visit, device)
-        held = self._held.get(amount.request)
-        if held is not None:
-            joules = joules_of(amount, held.joules.scope)
-            self._held.charge(amount.request, joules)
-            return told.held(amount, joules, held.request, device)
         anchor = self._registry.anchor or Anchor(0, MonotonicNs(0), 0)  # type: ignore[arg-type]
         whose = told.Unended(engine, joins.get(engine.instance_id), self._registry.scope(engine))
         return told.unended(amount, whose, device, anchor, closed_ns)

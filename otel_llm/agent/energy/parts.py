@@ -20,7 +20,7 @@ def of_split_engines(facts: Sequence[Joined]) -> Iterator[tuple[list[int], list[
     places: defaultdict[str, list[int]] = defaultdict(list)
     steps: defaultdict[str, list[JoinedStep]] = defaultdict(list)
     for place, fact in enumerate(facts):
-        if isinstance(fact, JoinedStep) and fact.producer.ranks > len(fact.producer.devices):
+        if type(fact) is JoinedStep and fact.producer.ranks > len(fact.producer.devices):
             places[fact.producer.instance_id].append(place)
             steps[fact.producer.instance_id].append(fact)
     return ((places[name], steps[name]) for name in places)

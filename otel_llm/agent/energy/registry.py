@@ -154,9 +154,7 @@ class Registry:
 
     def scope(self, engine: Engine) -> Scope:
         """Whether all devices of an engine are metered here."""
-        named = set(engine.producer.devices)
-        whole = not engine.is_split and len(self.answering(engine)) == len(named)
-        return "all" if whole and named else "local"
+        return _scope(engine, len(self.answering(engine)))
 
     def terms(self, producer: Producer) -> Terms | None:
         """On which this engine's requests are held; None if there is nothing to wait for."""
@@ -164,7 +162,7 @@ class Registry:
         names = self.answering(engine) if engine is not None else []
         if engine is None or not names:
             return None
-        return Terms(engine, tuple(names), RequestJoules(scope=self.scope(engine)))
+        return Terms(engine, tuple(names), RequestJoules(scope=_scope(engine, len(names))))
 
     def on(self, device: MeteredDevice) -> list[Engine]:
         """Engines on a device."""
@@ -201,6 +199,12 @@ class Registry:
             among = self._visitors if engine.visiting else self._engines
             among[engine.instance_id] = self._numbered[engine.number] = engine
             self._last = max(self._last, engine.number)
+
+
+def _scope(engine: Engine, answering: int) -> Scope:
+    named = set(engine.producer.devices)
+    whole = not engine.is_split and answering == len(named)
+    return "all" if whole and named else "local"
 
 
 _NOBODY = Engine(0, Producer("engine", "", "", 0, "", "", "", ""))

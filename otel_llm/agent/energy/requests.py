@@ -25,11 +25,10 @@ CHUNK_BITS = 8
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Held(msgspec.Struct):
-    """A request, and where its energy is still to come from.
+class Held(msgspec.Struct, array_like=True):
+    """What changes of a held request, and where its energy is still to come from.
 
     Attributes:
-        request: the fact.
         number: its number on this node.
         finished_ns: its end, in monotonic nanoseconds of this host.
         open: devices whose window with its end is not closed.
@@ -38,7 +37,6 @@ class Held(msgspec.Struct):
         told: its row and span are out.
     """
 
-    request: JoinedRequest
     number: int
     finished_ns: int
     open: tuple[str, ...]
@@ -47,18 +45,7 @@ class Held(msgspec.Struct):
     told: bool = False
 
 
-class State(msgspec.Struct, array_like=True):
-    """What changes of a held request, with its number; fields as in `Held`."""
-
-    number: int
-    finished_ns: int
-    open: tuple[str, ...]
-    late: tuple[str, ...]
-    joules: RequestJoules
-    told: bool
-
-
-_decode_states = msgspec.msgpack.Decoder(list[State]).decode
+_decode_states = msgspec.msgpack.Decoder(list[Held]).decode
 
 
 class HeldRequests(Kept[Held]):
@@ -71,23 +58,29 @@ class HeldRequests(Kept[Held]):
     def __init__(self, most: int) -> None:
         super().__init__(KIND, Held, most)
         self._rows = SharedRows(KIND, _ALONE, JoinedRequest)
+        self._requests: dict[Key, JoinedRequest] = {}
         self._by_device: defaultdict[str, dict[int, Held]] = defaultdict(dict)
         self._untold: dict[int, Held] = {}
         self._over: list[Held] = []
 
-    def hold(self, held: Held) -> Held | None:
+    def hold(self, request: JoinedRequest, held: Held) -> Held | None:
         """Keep one; returns one that had to make room.
 
         Of one number the later stays: ask for the one before it, which may not be told.
         """
         if held.number in self._facts:
             self.take(held.number)
+        self._requests[held.number] = request
         self._rows.add(held.number)
         oldest = self.put(held.number, held)
         self._index(held)
         if oldest is not None:
             self._let_go(oldest)
         return oldest
+
+    def request(self, number: int) -> JoinedRequest:
+        """The fact of one that is held."""
+        return self._requests[number]
 
     def closed(self, device: str, closed_ns: int, late_ns: int) -> list[int]:
         """A device's window is closed: numbers of requests that ended before its end.
@@ -97,18 +90,18 @@ class HeldRequests(Kept[Held]):
             closed_ns: end of the window.
             late_ns: how long after their end requests are remembered.
         """
-        there = self._by_device[device]
+        there, changed = self._by_device[device], self._changed
         ended = [held for held in there.values() if held.finished_ns <= closed_ns]
         for held in ended:
             if device in held.open:
                 held.open = _without(held.open, device)
-                self.touch(held.number)
+                changed[held.number] = None
             if held.finished_ns + late_ns <= closed_ns:
                 held.late = _without(held.late, device)
                 if not held.late:
                     self._over.append(held)
                 del there[held.number]
-                self.touch(held.number)
+                changed[held.number] = None
         return [held.number for held in ended]
 
     def charge(self, number: int, joules: RequestJoules) -> None:
@@ -150,7 +143,7 @@ class HeldRequests(Kept[Held]):
     def changes(self) -> list[Change]:
         """Those that came since the last `saved`, rows of which none is left, and states."""
         chunks = {int(number) >> CHUNK_BITS for number in self._changed}
-        rows = self._rows.changes(lambda number: self._facts[number].request)
+        rows = self._rows.changes(self._requests.__getitem__)
         return rows + [self._state(chunk) for chunk in chunks]
 
     def saved(self) -> None:
@@ -167,14 +160,13 @@ class HeldRequests(Kept[Held]):
 
     def restore(self, saved: Sequence[tuple[str, Key, bytes]]) -> None:
         """As `Kept.restore`."""
-        states: dict[int, State] = {}
+        states: dict[Key, Held] = {}
         for kind, _, body in saved:
             if kind == STATES:
                 states |= {one.number: one for one in _decode_states(body)}
         for number, request in self._rows.restore(saved).items():
             if number in states:
-                state = msgspec.structs.astuple(states[int(number)])
-                self._facts[number] = Held(request, *state)
+                self._requests[number], self._facts[number] = request, states[number]
             else:
                 self._rows.discard(number)
         for held in self:
@@ -183,19 +175,16 @@ class HeldRequests(Kept[Held]):
     def _state(self, chunk: int) -> Change:
         facts = self._facts
         numbers = range(chunk << CHUNK_BITS, (chunk + 1) << CHUNK_BITS)
-        states = [
-            (o.number, o.finished_ns, o.open, o.late, o.joules, o.told)
-            for o in [facts[number] for number in numbers if number in facts]
-        ]
+        states = [facts[number] for number in numbers if number in facts]
         return (STATES, chunk, _encode(states) if states else None)
 
     def _tell(self, held: Held) -> JoinedRequest:
         held.told = True
-        self.touch(held.number)
+        self._changed[held.number] = None
         joules = held.joules
         if held.open:
             joules = msgspec.structs.replace(joules, incomplete=True)
-        return msgspec.structs.replace(held.request, energy=joules)
+        return msgspec.structs.replace(self._requests[held.number], energy=joules)
 
     def _index(self, held: Held) -> None:
         for device in held.late:
@@ -207,13 +196,14 @@ class HeldRequests(Kept[Held]):
 
     def _let_go(self, held: Held) -> None:
         self._rows.discard(held.number)
+        del self._requests[held.number]
         self._untold.pop(held.number, None)
         for device in held.late:
             self._by_device[device].pop(held.number, None)
 
 
 def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:
-    return tuple(one for one in names if one != name)
+    return () if names == (name,) else tuple(one for one in names if one != name)
 
 
 def joules_of(amount: Amount, scope: Scope = "all", *, incomplete: bool = False) -> RequestJoules:

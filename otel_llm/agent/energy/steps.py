@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 from otel_llm.agent.energy.busy import Busy
@@ -84,16 +85,21 @@ class EngineSteps:
         """Put the steps that came in order of time; those whose kernels will be told wait."""
         came, self._came = self._came, defaultdict(list)
         for facts in came.values():
-            for fact in facts:
-                engine = self._registry.engine(fact.producer)
-                if engine is None:
-                    continue
-                shift = self._registry.shift_ns(fact.producer, fact.anchor)
-                timed = engine.timed(fact, shift)
-                if self.waiting.has(engine.number) or self._measured(engine):
-                    self.waiting.add(engine.number, timed)
-                else:
-                    self._ready[engine.number] += timed
+            engine = self._registry.engine(facts[0].producer)
+            if engine is not None:
+                self._order(engine, facts)
+
+    def _order(self, engine: Engine, facts: Sequence[JoinedStep]) -> None:
+        shift_ns = self._registry.shift_ns
+        coming = (engine.timed(fact, shift_ns(fact.producer, fact.anchor)) for fact in facts)
+        first = next(coming)
+        # Where the first waits, so do those after it; where it does not, none is measured.
+        waits = self.waiting.has(engine.number) or bool(self._measured(engine))
+        for timed in chain([first], coming):
+            if waits:
+                self.waiting.add(engine.number, timed)
+            else:
+                self._ready[engine.number] += timed
 
     def _measured(self, engine: Engine) -> list[str]:
         """Devices on which an engine's steps are being measured."""

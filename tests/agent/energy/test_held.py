@@ -17,13 +17,13 @@ Store = dict[tuple[str, Any], bytes]
 AMOUNT = Amount(7, 10, 20, 1, "counter", 1, False, "work", "step_time", 5, 3.0)
 
 
-def held(number: int = 7, tenant_index: int = 1) -> Held:
+def held(number: int = 7, tenant_index: int = 1) -> tuple[JoinedRequest, Held]:
     """One that waits for one device."""
     fact = JoinedRequest(
         ENGINE, anchor(), "finished", arrived(tenant_index), finished(tenant_index),
         SpanIds("1" * 32, "1" * 16),
     )  # fmt: skip
-    return Held(fact, number, 100, ("GPU-a",), ("GPU-a",), RequestJoules())
+    return fact, Held(number, 100, ("GPU-a",), ("GPU-a",), RequestJoules())
 
 
 def save(requests: HeldRequests, store: Store) -> list[Any]:
@@ -48,35 +48,36 @@ def restored(store: Store) -> HeldRequests:
 def test_a_request_is_written_once() -> None:
     """What it is charged is written beside it; all comes back as it was."""
     requests, store = HeldRequests(10), Store()
-    requests.hold(held())
+    requests.hold(*held())
     save(requests, store)
     before = store[KIND, 0]
     requests.charge(7, joules_of(AMOUNT))
     assert [kind for kind, _ in save(requests, store)] == ["energy.states"]
     assert store[KIND, 0] is before
-    [again] = restored(store)
-    assert again == requests.get(7)
-    assert again.joules.total_mj == 30
+    again = restored(store)
+    [state] = again
+    assert state == requests.get(7)
+    assert state.joules.total_mj == 30
+    assert again.request(7) == requests.request(7)
 
 
 def test_one_that_is_held_again_is_written_again() -> None:
     """Another request of the same number takes its place, in the checkpoint too."""
     requests, store = HeldRequests(10), Store()
-    requests.hold(held())
+    requests.hold(*held())
     save(requests, store)
-    requests.hold(held(tenant_index=2))
+    requests.hold(*held(tenant_index=2))
     save(requests, store)
-    [again] = restored(store)
-    assert again.request.arrived.index == 2
+    assert restored(store).request(7).arrived.index == 2
 
 
 def test_one_that_is_held_again_does_not_go_with_the_one_before() -> None:
     """What was over of the first does not end the second, which is told like any other."""
     requests = HeldRequests(10)
-    requests.hold(held())
+    requests.hold(*held())
     requests.closed("GPU-a", 1_000, 10)
     assert len(requests.ready(1_000)) == 1
-    requests.hold(held(tenant_index=2))
+    requests.hold(*held(tenant_index=2))
     requests.finish(1_000)
     requests.closed("GPU-a", 1_000, 10)
     assert [fact.arrived.index for fact in requests.ready(1_000)] == [2]
@@ -85,7 +86,7 @@ def test_one_that_is_held_again_does_not_go_with_the_one_before() -> None:
 def test_nothing_stays_of_those_that_are_over() -> None:
     """Also of one that an earlier agent wrote."""
     requests, store = HeldRequests(10), Store()
-    requests.hold(held())
+    requests.hold(*held())
     save(requests, store)
     second = restored(store)
     assert second.closed("GPU-a", 1_000, 10) == [7]
@@ -98,7 +99,7 @@ def test_nothing_stays_of_those_that_are_over() -> None:
 def test_one_that_came_and_went_is_never_written() -> None:
     """It costs the checkpoint nothing."""
     requests = HeldRequests(10)
-    requests.hold(held())
+    requests.hold(*held())
     requests.closed("GPU-a", 1_000, 10)
     list(requests.ready(1_000))
     requests.finish(1_000)
@@ -108,7 +109,7 @@ def test_one_that_came_and_went_is_never_written() -> None:
 def test_what_has_no_state_is_not_held() -> None:
     """A request without the row beside it is taken out at the next save."""
     requests, store = HeldRequests(10), Store()
-    requests.hold(held())
+    requests.hold(*held())
     save(requests, store)
     del store["energy.states", 0]
     second = restored(store)
@@ -121,13 +122,13 @@ def test_those_of_one_save_share_a_row() -> None:
     """It goes when the last of them has gone, also with an agent that starts in between."""
     requests, store = HeldRequests(10), Store()
     for number in (7, 8):
-        requests.hold(held(number))
+        requests.hold(*held(number))
     save(requests, store)
     requests.take(7)
     save(requests, store)
     assert [key for key in store if key[0] == KIND] == [(KIND, 0)]
     second = restored(store)
-    second.hold(held(9))
+    second.hold(*held(9))
     second.take(8)
     save(second, store)
     assert [key for key in store if key[0] == KIND] == [(KIND, 1)]
@@ -137,10 +138,10 @@ def test_those_of_one_save_share_a_row() -> None:
 def test_what_an_earlier_agent_wrote_comes_back() -> None:
     """It had a row for each request; those go with it."""
     requests, store = HeldRequests(10), Store()
-    requests.hold(held())
+    requests.hold(*held())
     save(requests, store)
     del store[KIND, 0]
-    store["energy.request", 7] = msgspec.msgpack.encode(held().request)
+    store["energy.request", 7] = msgspec.msgpack.encode(requests.request(7))
     second = restored(store)
     assert list(second) == list(requests)
     second.take(7)
@@ -159,10 +160,10 @@ TURNS = st.one_of(
 @given(turns=st.lists(TURNS, max_size=30))
 def test_what_is_saved_is_what_is_held(most: int, turns: list[tuple[str, int]]) -> None:
     """Whatever comes, goes, is charged, fails to be saved, and whenever the agent dies."""
-    requests, store, safe = HeldRequests(most), Store(), dict[int, Held]()
+    requests, store, safe = HeldRequests(most), Store(), dict[int, tuple[JoinedRequest, Held]]()
     for turn, (what, number) in enumerate(turns):
         if what == "hold":
-            requests.hold(held(number, turn + 1))
+            requests.hold(*held(number, turn + 1))
         elif what == "take":
             requests.take(number)
         elif what == "charge":
@@ -173,10 +174,13 @@ def test_what_is_saved_is_what_is_held(most: int, turns: list[tuple[str, int]]) 
         elif what == "die":
             requests = HeldRequests(most)
             requests.restore([(kind, key, body) for (kind, key), body in store.items()])
-            assert {one.number: one for one in requests} == safe
+            assert {one.number: (requests.request(one.number), one) for one in requests} == safe
         else:
             save(requests, store)
             # As it is written: what is charged later changes these very objects.
-            safe = {one.number: msgspec.structs.replace(one) for one in requests}
+            safe = {
+                one.number: (requests.request(one.number), msgspec.structs.replace(one))
+                for one in requests
+            }
             assert all(key[0] != KIND or store[key] for key in store)
             assert bool(store) == bool(safe)
