@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from otel_llm.exporters.clickhouse.rows import _native
+import otel_llm.exporters.clickhouse.rows._native as _native
 
 
 class Attribute(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from otel_llm.exporters.clickhouse.rows import _native
+import otel_llm.exporters.clickhouse.rows._native as _native
 from otel_llm.facts.kernel import StepKernels
 
 Ints = npt.NDArray[np.int64]

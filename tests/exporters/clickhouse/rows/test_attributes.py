@@ -1,5 +1,7 @@
 """Columns of attributes: as Arrow itself makes them of lists, or not at all."""
 
+import subprocess
+import sys
 from array import array
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -190,3 +192,26 @@ def test_members_that_do_not_fit(number: int, width: int) -> None:
         _native.members([array("q", [1, number, 2]).tobytes()], width)
     with pytest.raises(ValueError, match="eight bytes"):
         _native.members([b"1234567"], width)
+
+
+UNCOMPILED = """
+import sys
+
+class Missing:
+    def find_spec(self, name, *_):
+        if name.endswith("rows._native"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+import otel_llm.exporters.clickhouse.rows
+"""
+
+
+def test_what_is_not_compiled_is_named() -> None:
+    """A tree that was fetched anew and not installed again says what it lacks."""
+    done = subprocess.run(
+        [sys.executable, "-c", UNCOMPILED], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: No module named 'otel_llm.exporters.clickhouse.rows._native'"
+    )
