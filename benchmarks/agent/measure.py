@@ -11,7 +11,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -145,12 +145,9 @@ def _watched(
         writer.stdout.readline()
         time.sleep(WARM_S)
         spent, before = _cpu_s(pid), _threads_s(pid)
-        paces = []
-        while writer.poll() is None:
-            paces.append(pace_ms())
-            time.sleep(1.0)
+        paces = list(_paces(writer))
+        ended = time.monotonic()
         told = writer.stdout.read()
-    ended = time.monotonic()
     wanted = load.engines * round((WARM_S + seconds) * load.rate)
     while time.monotonic() - ended < DRAIN_S and _steps(page) < wanted:
         time.sleep(1.0)  # its page costs the agent time too
@@ -172,6 +169,14 @@ def _watched(
         by_thread,
         sorted(paces),
     )
+
+
+def _paces(writer: subprocess.Popen[bytes]) -> Iterator[float]:
+    """What `pace_ms` says once a second; over as soon as the load is."""
+    while writer.poll() is None:
+        yield pace_ms()
+        with suppress(subprocess.TimeoutExpired):
+            writer.wait(1.0)
 
 
 @contextmanager

@@ -24,6 +24,14 @@ def test_any_text_has_an_id(name: str) -> None:
     assert int(span_id(name), 16)
 
 
+@given(st.integers(0, (1 << 128) - 1), st.floats(0, 1) | st.sampled_from([0.01, 1e-6, 1 / 3]))
+def test_a_share_is_of_numbers(number: int, ratio: float) -> None:
+    """Ids compare as the numbers that they are, the last eight bytes of each, in any share."""
+    for each in (number, round(ratio * (1 << 64)), round(ratio * (1 << 64)) - 1):
+        below = each % (1 << 64) < round(ratio * (1 << 64))
+        assert is_sampled(f"{each % (1 << 128):032x}", ratio) == below
+
+
 def test_shares() -> None:
     """All of them at 1, none at 0, about a tenth at 0.1, and always the same ones."""
     ids = [trace_id("instance", "step", seq) for seq in range(2_000)]

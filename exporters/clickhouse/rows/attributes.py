@@ -4,12 +4,13 @@ What is done for each value is compiled, see `native`. Its buffers are Arrow's a
 """
 
 from itertools import accumulate, chain
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from otel_llm.exporters.clickhouse.rows import _native
+import otel_llm.exporters.clickhouse.rows._native as _native
 
 
 class Attribute(NamedTuple):
@@ -55,7 +56,7 @@ class Shared:
 
     def __init__(self, facts: list[Any], name: str) -> None:
         places, self.each = _native.places(facts, name, False)
-        self.places = _whole(pa.int32(), len(facts), places)
+        self.places = whole_numbers(pa.int32(), places)
 
     def attribute(self, name: str) -> Attribute:
         """An attribute of the objects, laid out fact by fact."""
@@ -77,13 +78,18 @@ def lists(ends: bytes, values: pa.Array) -> pa.Array:
         ends: shape (lists + 1,); 32-bit numbers: where each list begins, and the last ends.
         values: of all lists, one after another.
     """
-    kind, count = pa.list_(pa.field("item", values.type, nullable=False)), len(ends) // 4 - 1
-    return pa.Array.from_buffers(kind, count, [None, pa.py_buffer(ends)], 0, children=[values])
+    kind = pa.list_(pa.field("item", values.type, nullable=False))
+    buffers = [None, pa.py_buffer(ends)]
+    return pa.Array.from_buffers(kind, _count(ends), buffers, 0, children=[values])
 
 
 def whole_numbers(kind: pa.DataType, values: bytes) -> pa.Array:
     """An array over the bytes of its integers."""
-    return _whole(kind, len(values) // (kind.bit_width // 8), values)
+    return _integers(kind, None, values)
+
+
+# The objects' own code may change their list meanwhile, so how many entries there are is read off
+# what was made.
 
 
 def _values(objects: list[Any], name: str | None, kind: pa.DataType) -> pa.Array:
@@ -92,11 +98,11 @@ def _values(objects: list[Any], name: str | None, kind: pa.DataType) -> pa.Array
     if pa.types.is_list(kind):
         return _lists(objects, name, kind.value_type)
     if pa.types.is_string(kind):
-        valid, *buffers = _native.texts(objects, name)
-        return _over(kind, len(objects), valid, *buffers)
-    if pa.types.is_boolean(kind):
-        return _values(objects, name, pa.uint8()).cast(kind)
-    return _over(kind, len(objects), *_native.integers(objects, name, *_form(kind)))
+        valid, ends, texts = _native.texts(objects, name)
+        return _over(kind, _count(ends), valid, ends, texts)
+    if pa.types.is_integer(kind):
+        return _integers(kind, *_native.integers(objects, name, *_form(kind)))
+    return pa.array(_each(objects, name), kind)
 
 
 def _form(kind: pa.DataType) -> tuple[int, bool]:
@@ -105,7 +111,7 @@ def _form(kind: pa.DataType) -> tuple[int, bool]:
 
 def _dictionary(objects: list[Any], name: str | None, kind: pa.DataType) -> pa.Array:
     places, each = _native.places(objects, name, True)
-    indices = _whole(kind.index_type, len(objects), places)
+    indices = whole_numbers(kind.index_type, places)
     return pa.DictionaryArray.from_arrays(indices, pa.array(each, kind.value_type))
 
 
@@ -113,15 +119,24 @@ def _lists(objects: list[Any], name: str | None, kind: pa.DataType) -> pa.Array:
     if pa.types.is_integer(kind):
         ends, values = _native.integer_lists(objects, name, *_form(kind))
         return lists(ends, whole_numbers(kind, values))
-    of_each = [getattr(one, name) for one in objects] if name else objects
-    places = np.fromiter(accumulate(map(len, of_each), initial=0), np.int32, len(objects) + 1)
+    of_each = _each(objects, name)
+    places = np.fromiter(accumulate(map(len, of_each), initial=0), np.int32, len(of_each) + 1)
     return lists(places.tobytes(), _values(list(chain.from_iterable(of_each)), None, kind))
+
+
+def _each(objects: list[Any], name: str | None) -> list[Any]:
+    return list(map(attrgetter(name), objects[:])) if name else objects
+
+
+def _integers(kind: pa.DataType, valid: bytes | None, values: bytes) -> pa.Array:
+    return _over(kind, len(values) // (kind.bit_width // 8), valid, values)
+
+
+def _count(ends: bytes) -> int:
+    """How many entries have these ends, of which the first is where they begin."""
+    return len(ends) // 4 - 1
 
 
 def _over(kind: pa.DataType, count: int, valid: bytes | None, *buffers: bytes) -> pa.Array:
     every = [None if valid is None else pa.py_buffer(valid), *map(pa.py_buffer, buffers)]
     return pa.Array.from_buffers(kind, count, every, 0 if valid is None else -1)
-
-
-def _whole(kind: pa.DataType, count: int, values: bytes) -> pa.Array:
-    return _over(kind, count, None, values)

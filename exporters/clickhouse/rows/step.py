@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from otel_llm.exporters.clickhouse.rows import _native
+import otel_llm.exporters.clickhouse.rows._native as _native
 from otel_llm.exporters.clickhouse.rows.attributes import Attribute, lists, whole_numbers
 from otel_llm.exporters.clickhouse.rows.common import ENGINE, Columns, taken, wall_times
 from otel_llm.facts.joined import JoinedStep, SpanIds
@@ -87,6 +87,8 @@ def _phases(batches: Sequence[StepScheduled]) -> Columns:
     ends = np.fromiter(accumulate(map(len, phases), initial=0), np.int32, len(phases) + 1)
     phase = np.frombuffer(b"".join(phases), np.uint8)
     tokens, sums = _summed([batch.tokens for batch in batches])
+    if not np.array_equal(tokens.offsets, ends):  # sums would take in others' members
+        raise ValueError("phase and tokens differ")
     prefill = _sums_at(np.flatnonzero(phase == PHASE_PREFILL), tokens.values.to_numpy(), ends)
     return {
         "prefill_tokens": pa.array(prefill),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from otel_llm.exporters.clickhouse.rows import _native
+import otel_llm.exporters.clickhouse.rows._native as _native
 from otel_llm.facts.kernel import StepKernels
 
 Ints = npt.NDArray[np.int64]
@@ -36,7 +36,8 @@ def told(records: Sequence[StepKernels]) -> Told:
     """All of their kernels.
 
     Raises:
-        Exception: an index is of no name, or a number has more than 63 bits.
+        Exception: an index is of no name, a record's lists differ in length, or a number has more
+            than 63 bits.
     """
     records = list(records)
     ends, places = _column(records, "name_index")
@@ -45,9 +46,22 @@ def told(records: Sequence[StepKernels]) -> Told:
         np.repeat(np.arange(len(records), dtype=np.int32), np.diff(ends).astype(np.int64)),
         names,
         name,
-        _column(records, "offset_ns")[1],
-        _column(records, "duration_ns")[1],
+        _beside(ends, records, "offset_ns"),
+        _beside(ends, records, "duration_ns"),
     )
+
+
+def _beside(ends: npt.NDArray[np.int32], records: list[StepKernels], field: str) -> Ints:
+    """The numbers of another list of each record, as long as the one that ends there.
+
+    Looked at record by record: what one has too many could make up for what another has too few,
+    and both would get wrong times.
+    """
+    others, numbers = _column(records, field)
+    if not np.array_equal(ends, others):
+        message = f"{field} and name_index differ in length"
+        raise ValueError(message)
+    return numbers
 
 
 def _column(records: list[StepKernels], field: str) -> tuple[npt.NDArray[np.int32], Ints]:
@@ -60,6 +74,8 @@ def _named(
     records: list[StepKernels], ends: npt.NDArray[np.int32], places: Ints
 ) -> tuple[npt.NDArray[np.int32], list[str]]:
     """Index of each kernel's name among those of all; most records have the names of the last."""
+    if (places < 0).any():  # NumPy would count them from the end
+        raise IndexError("an index is below 0")
     known: dict[str, int] = {}
     parts, done = [np.zeros(0, np.int32)], 0
     for names, same in groupby(records, attrgetter("names")):

@@ -15,8 +15,13 @@ static bool form_parse(PyObject *arguments, PyObject **objects, PyObject **name,
     return false;
 }
 
+/* A flag is no number, though Python has it as one: where Arrow refuses, so do we. */
 static bool write_integer(PyObject *value, Form form, uint8_t *to)
 {
+    if (PyBool_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "a number was expected, not a flag");
+        return false;
+    }
     int beyond;
     int64_t number = PyLong_AsLongLongAndOverflow(value, &beyond);
     if (number == -1 && PyErr_Occurred())

@@ -1,5 +1,7 @@
 """Columns of attributes: as Arrow itself makes them of lists, or not at all."""
 
+import subprocess
+import sys
 from array import array
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -38,19 +40,42 @@ class Held(msgspec.Struct):
 def _or_error(make: Callable[[], pa.Array]) -> pa.Array | None:
     try:
         return make()
-    except (pa.ArrowInvalid, OverflowError):
+    except (pa.ArrowInvalid, OverflowError, TypeError):
         return None
 
 
-@given(st.sampled_from(INTEGERS), st.lists(NUMBERS | st.none(), max_size=20))
+@given(st.sampled_from(INTEGERS), st.lists(NUMBERS | st.none() | st.just(value=True), max_size=20))
 def test_integers(kind: pa.DataType, values: list[int | None]) -> None:
-    """The same array, nulls included; or an error where one does not fit."""
+    """The same array, nulls included; or an error where one does not fit, or is a flag."""
     expected = _or_error(lambda: pa.array(values, kind))
     for name in ("value", "same"):
         made = _or_error(lambda: Attribute(list(map(Held, values)), name).array(kind))  # noqa: B023
         assert made == expected
         if made is not None:
             made.validate(full=True)
+
+
+FLOATS = st.floats(width=32)
+OTHERS = [
+    (pa.bool_(), st.booleans() | st.none() | st.integers(0, 2)),
+    (pa.float32(), FLOATS | st.none() | st.integers(-5, 5)),
+    (pa.timestamp("ns", "UTC"), st.integers(-(1 << 63), (1 << 63) - 1) | st.none()),
+]
+
+
+@pytest.mark.parametrize(("kind", "each"), OTHERS)
+@given(data=st.data())
+def test_numbers_that_are_no_integers(
+    kind: pa.DataType, each: st.SearchStrategy[object], data: st.DataObject
+) -> None:
+    """The same; no integer's bits are taken for a fraction, and only True and False for flags."""
+    values = data.draw(st.lists(each, max_size=20))
+    expected = _or_error(lambda: pa.array(values, kind))
+    made = _or_error(lambda: Attribute(list(map(Held, values)), "value").array(kind))
+    assert (made is None) == (expected is None)
+    if made is not None and expected is not None:
+        made.validate(full=True)
+        assert list(map(str, made)) == list(map(str, expected))  # NaN is not NaN, but reads so
 
 
 @given(st.sampled_from(INTEGERS), st.lists(st.lists(NUMBERS, max_size=5), max_size=9))
@@ -84,13 +109,6 @@ def test_lists_of_texts(values: list[list[str]]) -> None:
     assert made.to_pylist() == values
 
 
-@given(st.lists(st.booleans(), max_size=20))
-def test_flags(values: list[bool]) -> None:
-    """True and false are bits."""
-    made = Attribute(list(map(Held, values)), "value").array(pa.bool_())
-    assert made == pa.array(values, pa.bool_())
-
-
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=20))
 def test_shared(which: list[int]) -> None:
     """An object that several facts have is looked at once, by what it is and not by its value."""
@@ -116,6 +134,31 @@ def test_objects_of_several_types() -> None:
         assert made.to_pylist() == [one.value for one in objects]
     with pytest.raises(AttributeError):
         Attribute([Held(), SimpleNamespace()], "value").array(pa.string())
+
+
+class Growing:
+    """Lengthens the list that it is in as its value is asked for."""
+
+    def __init__(self, of: list[Any]) -> None:
+        self._of = of
+
+    @property
+    def value(self) -> str:
+        """Any text."""
+        self._of += [self] * 9
+        return "text"
+
+
+@pytest.mark.parametrize("kind", [pa.string(), DICTIONARY])
+def test_a_list_that_grows_meanwhile(kind: pa.DataType) -> None:
+    """The column has as many entries as there were: what lies after them is not read."""
+    objects: list[Any] = []
+    objects.append(Growing(objects))
+    made = Attribute(objects, "value").array(kind)
+    made.validate(full=True)
+    assert made.to_pylist() == ["text"]
+    before = len(objects)
+    assert len(Shared(objects, "value").places) == before
 
 
 @pytest.mark.parametrize("kind", [pa.uint64(), pa.string(), DICTIONARY, pa.list_(pa.uint8())])
@@ -149,3 +192,26 @@ def test_members_that_do_not_fit(number: int, width: int) -> None:
         _native.members([array("q", [1, number, 2]).tobytes()], width)
     with pytest.raises(ValueError, match="eight bytes"):
         _native.members([b"1234567"], width)
+
+
+UNCOMPILED = """
+import sys
+
+class Missing:
+    def find_spec(self, name, *_):
+        if name.endswith("rows._native"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+import otel_llm.exporters.clickhouse.rows
+"""
+
+
+def test_what_is_not_compiled_is_named() -> None:
+    """A tree that was fetched anew and not installed again says what it lacks."""
+    done = subprocess.run(
+        [sys.executable, "-c", UNCOMPILED], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: No module named 'otel_llm.exporters.clickhouse.rows._native'"
+    )

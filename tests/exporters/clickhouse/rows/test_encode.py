@@ -293,6 +293,20 @@ def test_a_bad_fact_costs_itself_alone(fact: Joined, swallowed: Swallowed) -> No
     swallowed.clear()
 
 
+def test_a_step_of_which_members_are_missing_is_left_out(swallowed: Swallowed) -> None:
+    """Its own sums would be wrong, and those of all steps after it."""
+    short, long = (
+        msgspec.structs.replace(
+            STEP, scheduled=msgspec.structs.replace(STEP.scheduled, tokens=tokens)
+        )
+        for tokens in ([1], [1, 2, 3])
+    )
+    [block], lost = salvage_blocks(by_kind([short, STEP, long]))
+    assert [block] == encode_blocks([STEP])
+    assert lost == {"llm_steps": 2}
+    swallowed.clear()
+
+
 def test_nothing_is_left_of_a_kind(swallowed: Swallowed) -> None:
     """Bad facts alone make no block."""
     bad = BAD[JoinedRequest](REQUEST)

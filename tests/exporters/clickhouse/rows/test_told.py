@@ -36,7 +36,18 @@ def test_each_kernel_keeps_its_own(many: list[StepKernels]) -> None:
     assert made.duration_ns.tolist() == [each for one in many for each in one.duration_ns]
 
 
-def test_an_index_of_no_name() -> None:
+@pytest.mark.parametrize("index", [99, -1])
+def test_an_index_of_no_name(index: int) -> None:
     """Raises, so that this record is left out."""
     with pytest.raises(IndexError):
-        told([msgspec.structs.replace(kernels(), name_index=[0, 1, 99])])
+        told([msgspec.structs.replace(kernels(), name_index=[0, 1, index])])
+
+
+@pytest.mark.parametrize("field", ["offset_ns", "duration_ns"])
+def test_lists_that_differ_in_length(field: str) -> None:
+    """Raises, also where one record has too many of what another has too few."""
+    short = msgspec.structs.replace(kernels(), **{field: [1, 2]})
+    long = msgspec.structs.replace(kernels(), **{field: [1, 2, 3, 4]})
+    for records in ([short], [short, long]):
+        with pytest.raises(ValueError, match=field):
+            told(records)
