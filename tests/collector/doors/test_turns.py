@@ -88,7 +88,7 @@ async def test_whoever_gets_a_turn_of_many_waiting_is_hurried_too(
     at, told = Turns(1), list[str]()
     async with anyio.create_task_group() as group:
         for _ in range(4):
-            group.start_soon(taking, at, 20.0, told)
+            group.start_soon(taking, at, 40.0, told)
         await anyio.sleep(0.1)
         group.start_soon(taking, at, 0.0, told)
     assert (told, at.taken) == (["busy"] * 4 + ["read"], 0)
