@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -70,6 +70,16 @@ class Looks:
 
 
 @pytest.fixture
+def narrow(stack: Stack) -> Iterator[None]:
+    """The kernel takes little for those who connect now, so that few answers fill it."""
+    listener = stack._servers[1].listener
+    usual = listener.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    yield
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, usual // 2)  # Linux doubles it
+
+
+@pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
     """Nobody looks at new connections but the test."""
     return Looks(monkeypatch)
@@ -128,6 +138,7 @@ def paused(stack: Stack) -> list[http_server._Connection]:
     return [one for one in each if one.flow.write_paused]
 
 
+@pytest.mark.usefixtures("narrow")
 def test_an_answer_that_is_not_taken_is_broken_off(stack: Stack, looks: Looks) -> None:
     """Many requests, and nobody reads: the connection ends, though an answer is in progress."""
     before = stack._servers[1].server_state.connections.copy()
@@ -139,6 +150,7 @@ def test_an_answer_that_is_not_taken_is_broken_off(stack: Stack, looks: Looks) -
         assert new(stack, before) == []
 
 
+@pytest.mark.usefixtures("narrow")
 def test_an_answer_that_is_taken_slowly_is_not(stack: Stack, looks: Looks) -> None:
     """The buffers stay full for longer than the limit, but never without progress."""
     before = stack._servers[1].server_state.connections.copy()
@@ -154,6 +166,7 @@ def test_an_answer_that_is_taken_slowly_is_not(stack: Stack, looks: Looks) -> No
         assert new(stack, before) == [made]
 
 
+@pytest.mark.usefixtures("narrow")
 def test_answers_that_are_not_taken_keep_nobody_out(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from otel_llm.collector.doors import REASONS
 from otel_llm.collector.stack import Stack
 from otel_llm.exporters.clickhouse.client import connect
-from tests.waiting import until
+from tests.waiting import PATIENCE_S, until
 
 HEADERS = {"Content-Type": "application/x-protobuf"}
 START_NS = time.time_ns() // 10**9 * 10**9 + 123_456_789
@@ -43,7 +43,9 @@ def client(stack: Stack) -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def otlp(stack: Stack) -> Iterator[httpx.Client]:
     """An HTTP client of the receiver."""
-    with httpx.Client(base_url=stack.run.otlp_url, headers=HEADERS, trust_env=False) as client:
+    with httpx.Client(
+        base_url=stack.run.otlp_url, headers=HEADERS, trust_env=False, timeout=PATIENCE_S
+    ) as client:
         yield client
 
 

@@ -25,6 +25,7 @@ from otel_llm.collector.stack import Stack
 from otel_llm.exporters.clickhouse.client import connect
 from tests.collector.doors.test_grpc import open_channel
 from tests.collector.doors.test_http import HEADERS, START_NS, request_of, settled, span_of
+from tests.waiting import PATIENCE_S
 
 Send = Callable[[Signal, bytes], None]
 ODD = "'; DROP TABLE otel_logs; -- \0 \u2028 \x1b[31m ünï {x:String} %s"
@@ -55,7 +56,7 @@ def send(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Send]:
     pack = {"": bytes, "gzip": gzip.compress, "zstd": zstd}[encoding]
     headers = {**HEADERS, "Content-Encoding": encoding} if encoding else HEADERS
     methods = {signal: method for method, signal in METHODS.items()}
-    with open_channel(stack) as channel, httpx.Client(trust_env=False) as http:
+    with open_channel(stack) as channel, httpx.Client(trust_env=False, timeout=PATIENCE_S) as http:
 
         def over_http(signal: Signal, body: bytes) -> None:
             url = f"{stack.run.otlp_url}/v1/{signal}"

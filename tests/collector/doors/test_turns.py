@@ -1,9 +1,11 @@
 """Turns to read a body, on an event loop whose clock jumps to the next thing that is due."""
 
 import asyncio
+import contextlib
+import functools
 import selectors
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec
 
 import anyio
 import pytest
@@ -12,7 +14,7 @@ from otel_llm.collector.doors import turns
 from otel_llm.collector.doors.refusal import Refusal
 from otel_llm.collector.doors.turns import Turns
 
-pytestmark = pytest.mark.anyio
+P = ParamSpec("P")
 
 
 class Jumping(asyncio.SelectorEventLoop):
@@ -34,10 +36,15 @@ class Jumping(asyncio.SelectorEventLoop):
         return self._select(0 if timeout is not None else None)
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, Callable[[], asyncio.AbstractEventLoop]]]:
-    """The event loop of the product, but for its clock."""
-    return "asyncio", {"loop_factory": Jumping}
+def jumping(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """The test in an event loop of its own that jumps."""
+
+    @functools.wraps(test)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        with contextlib.closing(Jumping()) as loop:
+            loop.run_until_complete(test(*args, **kwargs))
+
+    return run
 
 
 async def taking(at: Turns, seconds: float, told: list[str]) -> None:
@@ -50,6 +57,7 @@ async def taking(at: Turns, seconds: float, told: list[str]) -> None:
         told.append(refusal.reason)
 
 
+@jumping
 async def test_alone_a_reader_has_its_time() -> None:
     """Nobody waits, so nobody is hurried; past the limit it is `incomplete`."""
     at, told = Turns(1), list[str]()
@@ -58,6 +66,7 @@ async def test_alone_a_reader_has_its_time() -> None:
     assert (told, at.taken) == (["read", "incomplete"], 0)
 
 
+@jumping
 async def test_who_waits_hurries_who_reads() -> None:
     """The reader that began first is told `busy`, the others go on, the one that waited reads."""
     at, told = Turns(2), list[str]()
@@ -70,6 +79,7 @@ async def test_who_waits_hurries_who_reads() -> None:
     assert (told, at.taken) == (["busy", "read", "read"], 0)
 
 
+@jumping
 async def test_whoever_gets_a_turn_of_many_waiting_is_hurried_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -78,12 +88,13 @@ async def test_whoever_gets_a_turn_of_many_waiting_is_hurried_too(
     at, told = Turns(1), list[str]()
     async with anyio.create_task_group() as group:
         for _ in range(4):
-            group.start_soon(taking, at, 20.0, told)
+            group.start_soon(taking, at, 40.0, told)
         await anyio.sleep(0.1)
         group.start_soon(taking, at, 0.0, told)
     assert (told, at.taken) == (["busy"] * 4 + ["read"], 0)
 
 
+@jumping
 async def test_a_turn_that_does_not_come_is_not_waited_for_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -97,6 +108,7 @@ async def test_a_turn_that_does_not_come_is_not_waited_for_long(
     assert told == ["busy", "read"]
 
 
+@jumping
 async def test_an_error_in_a_turn_frees_it() -> None:
     """Whatever ends the block, the next has its turn."""
     at = Turns(1)

@@ -4,12 +4,15 @@ import httpx
 import pytest
 
 from otel_llm.collector.stack import Stack
+from tests.waiting import PATIENCE_S
 
 
 def ask(stack: Stack, **request: object) -> httpx.Response:
     """POST to the stack with its token."""
     auth = ("otel_llm", stack.run.token)
-    with httpx.Client(base_url=stack.run.clickhouse_url, auth=auth, trust_env=False) as client:
+    with httpx.Client(
+        base_url=stack.run.clickhouse_url, auth=auth, trust_env=False, timeout=PATIENCE_S
+    ) as client:
         return client.post("/", **request)  # type: ignore[arg-type]
 
 
