@@ -161,13 +161,16 @@ class Account:
         """An account that goes on from `state()` or `packed()`.
 
         Raises:
-            ValueError: its arrays do not fit together.
+            ValueError: its arrays do not fit together, or its requests are in no order.
         """
         account = cls(
             state["sharing"], max_open=state["max_open"], model_error=state["model_error"]
         )
         account._held = _table(state["held"], _FIELDS)
         account._parts = _table(state["parts"], _PARTS)
+        if (np.diff(account._held[0]) <= 0).any():
+            message = "numbers of requests do not rise; the checkpoint is damaged"
+            raise ValueError(message)
         return account
 
     def _rows(self) -> dict[str, dict[str, Ints]]:

@@ -127,6 +127,10 @@ def test_state_survives_a_restart() -> None:
     account.add(shares(0, {1: (5, 0), 2: (0, 3)}))
     state = json.loads(json.dumps(account.state()))
     assert Account.restored(state).settle(np.arange(9)) == account.settle(np.arange(9))
+    for numbers in ([2, 1], [1, 1]):
+        state["held"]["request"] = numbers
+        with pytest.raises(ValueError, match="damaged"):
+            Account.restored(state)
     state["held"]["decode"].pop()
     with pytest.raises(ValueError, match="damaged"):
         Account.restored(state)
