@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(600)  # two builds, each in an environment of its own
 ROOT = Path(__file__).parents[2]
 
 
