@@ -66,8 +66,12 @@ class ClickHouseSink:
         except SettingError as error:
             raise AwayError("misconfigured", str(error)) from error
         except (ClickHouseError, StoreError) as error:
+            meaning = classified(error)
+            if self._client is None and isinstance(meaning, RefusedError):
+                # Nothing of the batch was sent yet: what answers is not the store.
+                meaning = AwayError("misconfigured", str(meaning))
             self.close()
-            raise classified(error) from error
+            raise meaning from error
         return 0
 
     def close(self) -> None:

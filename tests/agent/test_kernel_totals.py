@@ -21,10 +21,11 @@ from otel_llm.agent.kernel_totals import (
 )
 from otel_llm.clock import EpochNs
 from otel_llm.conventions import Tables
-from otel_llm.exporters.clickhouse.rows import encode_blocks
+from otel_llm.exporters.clickhouse.rows import Block, encode_blocks
 from otel_llm.facts import StepKernels
-from otel_llm.facts.joined import JoinedKernels, KernelTotals
-from otel_llm.kernels.sums import TEN_S_NS
+from otel_llm.facts.joined import JoinedKernels, KernelTotals, StepKernelSums
+from otel_llm.kernels.columns import UNKNOWN, Kernels
+from otel_llm.kernels.sums import TEN_S_NS, Origin, step_sums
 from tests.agent.builders import ENGINE, anchor, at, kernels, wall
 
 TEN_S_MS = 10_000
@@ -225,6 +226,61 @@ def test_step_sums() -> None:
     assert (second["launch_gap_ns"], second["wait_gap_ns"]) == (0, 0)
     assert start[1] == anchor().wall(at(50)) + 7
     assert second["clock_offset_ns"] - first["clock_offset_ns"] == 7
+
+
+def of_one_step(fact: JoinedKernels) -> StepKernelSums:
+    """A step's sums, made for it alone, on its own clock."""
+    told = fact.kernels
+    start = np.array(told.offset_ns) + told.base_ns
+    nothing = np.zeros(len(start), np.int64)
+    columns = Kernels(
+        told.names, [told.device], nothing + told.seq, np.array(told.name_index), start,
+        np.array(told.duration_ns), nothing, nothing, nothing,
+        start if told.source == "cpu" else nothing + UNKNOWN,
+    )  # fmt: skip
+    [alone] = step_sums(columns, Origin(fact.producer, fact.anchor, told.source))
+    return msgspec.structs.replace(alone, incomplete=fact.incomplete)
+
+
+def rows_of(block: Block) -> list[dict[str, Any]]:
+    """The block's rows; times as nanoseconds, since Python's know none."""
+    table = pa.ipc.open_stream(block.body).read_all()
+    for place, column in enumerate(table.columns):
+        if pa.types.is_timestamp(column.type):
+            table = table.set_column(place, table.column_names[place], column.cast(pa.int64()))
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+KERNEL = st.tuples(
+    st.integers(0, 1), st.sampled_from([0, 1, 50]) | st.integers(0, 1 << 40), st.integers(0, 99)
+)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(KERNEL, min_size=1, max_size=5),
+            st.sampled_from([["gemm", "attention"], ["ncclAllReduce", "memcpy"], ["a", "gemm"]]),
+            st.sampled_from(["cpu", "cuda_event"]),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_sums_of_many_steps_are_those_of_each(steps: list[Any]) -> None:
+    """Made together, each step's row is the one that it has alone, column by column."""
+    facts = []
+    for seq, (each, names, source, incomplete) in enumerate(steps):
+        index, offset, lasted = map(list, zip(*sorted(each, key=lambda one: one[1]), strict=True))
+        told = msgspec.structs.replace(
+            kernels(seq % 3, seq * 7), names=names, name_index=index, offset_ns=offset,
+            duration_ns=lasted, source=source, device=f"GPU-{seq % 2}",
+        )  # fmt: skip
+        facts.append(JoinedKernels(ENGINE, anchor(wall_step_ns=seq), told, incomplete=incomplete))
+    [block] = encode_blocks(list(map(of_one_step, facts)))
+    assert rows_of(kernel_sums(facts)) == rows_of(block)
 
 
 def test_dictionaries_hold_each_value_once() -> None:

@@ -122,6 +122,20 @@ def test_refused(sink: Sink, sinks: FakeSinks, status: int) -> None:
         sink.send(batch_for(sink))
 
 
+def test_refused_before_the_batch_was_sent(
+    settings: Settings, sinks: FakeSinks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who refuses the first question, as a port that wants TLS does, says nothing of the batch."""
+    monkeypatch.setattr(sinks, "_answer", lambda _path, _body: (400, b"this port speaks TLS"))
+    sink = ClickHouseSink(settings)
+    with pytest.raises(AwayError) as caught:
+        sink.send(ROWS)
+    assert caught.value.reason == "misconfigured"
+    monkeypatch.undo()
+    assert sink.send(ROWS) == 0
+    sink.close()
+
+
 def test_too_slow(sink: Sink, sinks: FakeSinks, settings: Settings) -> None:
     """A server that does not answer in time is tried again."""
     hasty = msgspec.structs.replace(settings, send_timeout_s=1.0)
