@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from benchmarks.agent.load import SHAPE, Load, Served
+from benchmarks.agent.load import SHAPE, Load, Served, device_of
 from benchmarks.energy import speed
 from otel_llm.agent.energy.energy import Energy, Host
 from otel_llm.clock import Anchor, EpochNs, MonotonicNs
@@ -32,14 +32,14 @@ class Rig:
         self.energy = Energy(Host("host", "boot", 0), 100_000)
         self._producers = [
             msgspec.structs.replace(
-                _PRODUCER, instance_id=f"{number:032x}", devices=[f"GPU-{number}"], ranks=1,
+                _PRODUCER, instance_id=f"{number:032x}", devices=[device_of(number)], ranks=1,
                 shape=SHAPE,
             )
             for number in range(load.engines)
         ]  # fmt: skip
-        self._served = [Served(load, "r") for _ in self._producers]
+        self._served = [Served(load, "r", device_of(number)) for number in range(load.engines)]
         self._devices = [
-            Device(f"GPU-{number}", "gpu", "nvml", "NVIDIA H100 80GB HBM3")
+            Device(device_of(number), "gpu", "nvml", "NVIDIA H100 80GB HBM3")
             for number in range(load.engines)
         ]
         self._arrived: dict[tuple[int, int], RequestArrived] = {}

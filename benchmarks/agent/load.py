@@ -34,16 +34,22 @@ class Load(NamedTuple):
     tokens: int = 200
 
 
+def device_of(engine: int) -> str:
+    """The device of an engine, by its number."""
+    return f"GPU-{engine}"
+
+
 class Served:
     """One engine's full batch: seats, in which requests follow one another.
 
     Args:
         load: how much.
         names: letters that its requests' ids begin with.
+        device: the one its kernels run on.
     """
 
-    def __init__(self, load: Load, names: str) -> None:
-        self._load, self._names = load, names
+    def __init__(self, load: Load, names: str, device: str) -> None:
+        self._load, self._names, self._device = load, names, device
         self.seq = self._last = 0
         self._index = [0] * load.batch
         # Staggered, so that as many end in each step.
@@ -100,7 +106,7 @@ class Served:
         each = (end_ns - start_ns) // len(KERNELS)
         places = list(range(len(KERNELS)))
         return StepKernels(
-            self.seq, "cupti", "GPU", list(KERNELS), places, MonotonicNs(start_ns),
+            self.seq, "cupti", self._device, list(KERNELS), places, MonotonicNs(start_ns),
             [place * each for place in places], [each] * len(KERNELS),
         )  # fmt: skip
 
@@ -118,7 +124,7 @@ def write(load: Load, seconds: float, begun: Callable[[], None]) -> int:
     """
     settings = load_settings()
     journals = [_open(number, settings) for number in range(load.engines)]
-    served = [Served(load, f"e{number}") for number in range(load.engines)]
+    served = [Served(load, f"e{number}", device_of(number)) for number in range(load.engines)]
     begun()
     began = time.monotonic_ns()
     for journal, engine in zip(journals, served, strict=True):
@@ -137,7 +143,7 @@ def write(load: Load, seconds: float, begun: Callable[[], None]) -> int:
 def _open(number: int, settings: object) -> Journal:
     return open_journal(
         kind="engine", service=f"engine-{number}", engine="reference", engine_version="1",
-        model="llama", devices=[f"GPU-{number}"], ranks=1, shape=SHAPE,
+        model="llama", devices=[device_of(number)], ranks=1, shape=SHAPE,
         settings=settings, clock=SYSTEM_CLOCK,  # type: ignore[arg-type]
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.agent.load import SHAPE, Load, Served
+from benchmarks.agent.load import SHAPE, Load, Served, device_of
 from otel_llm.agent.agent import Agent
 from otel_llm.agent.database import Database
 from otel_llm.agent.run import boot_id
@@ -53,7 +53,9 @@ class Loop:
         sinks = (Nowhere("clickhouse"), Nowhere("otlp"))
         self.agent = Agent(settings, self.database, sinks, self._clock, boot_id(), self._sampler)
         self._journals = [self._journal(number, settings) for number in range(load.engines)]
-        self._served = [Served(load, f"e{number}") for number in range(load.engines)]
+        self._served = [
+            Served(load, f"e{number}", device_of(number)) for number in range(load.engines)
+        ]
 
     def write(self) -> None:
         """Let time pass to the next poll: records to the journals, readings of devices."""
@@ -94,7 +96,7 @@ class Loop:
     def _journal(self, number: int, settings: Settings) -> Journal:
         return open_journal(
             kind="engine", service=f"engine-{number}", engine="reference", engine_version="1",
-            model="llama", devices=[f"GPU-{number}"], ranks=1, shape=SHAPE, settings=settings,
+            model="llama", devices=[device_of(number)], ranks=1, shape=SHAPE, settings=settings,
             clock=self._clock,
         )  # fmt: skip
 
@@ -102,7 +104,7 @@ class Loop:
         now, anchor = self._clock.monotonic_ns(), self._clock.anchor()
         return [
             DeviceSample(
-                device=Device(f"GPU-{number}", "gpu", "nvml", "NVIDIA H100 80GB HBM3"), at_ns=now,
+                device=Device(device_of(number), "gpu", "nvml", "NVIDIA H100 80GB HBM3"), at_ns=now,
                 anchor=anchor, energy_mj=now // 2_000_000, power_mw=500_000,
             )
             for number in range(self._load.engines)

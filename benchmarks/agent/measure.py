@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import httpx
 import msgspec
 
-from benchmarks.agent.load import Load, options_of
+from benchmarks.agent.load import Load, device_of, options_of
 from benchmarks.agent.pace import pace_ms
 from otel_llm.demo.evidence import lost_records
 
@@ -212,7 +212,7 @@ def _environment(shm: Path, load: Load, url: str) -> dict[str, str]:
 
 
 def _recording(load: Load) -> Iterator[bytes]:
-    names = [f"GPU-{number}" for number in range(load.engines)]
+    names = list(map(device_of, range(load.engines)))
     devices = [{"id": name, "name": "NVIDIA H100 80GB HBM3"} for name in names]
     yield msgspec.json.encode({"devices": devices})
     for tick in range(601):

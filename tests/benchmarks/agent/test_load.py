@@ -9,7 +9,7 @@ SMALL = Load(engines=2, rate=20, batch=8, tokens=10)
 
 def test_a_batch_stays_full() -> None:
     """Each step has all seats; requests end after their tokens, and others take their seats."""
-    served = Served(SMALL, "e")
+    served = Served(SMALL, "e", "GPU-0")
     ended, members = 0, 0
     for step in range(50):
         records = served.step(step * 10, step * 10 + 9)
