@@ -93,9 +93,8 @@ def test_our_totals_are_those_of_vllm(uncancelled: Run) -> None:
 def test_the_parts_of_a_request_add_up_to_the_time_vllm_tells(uncancelled: Run, tell: Tell) -> None:
     """Frontend + queue + prefill + decode + delivery is vLLM's own end-to-end time, within 1 ms.
 
-    Held for nine of ten requests, with 8 calls in flight (`IN_FLIGHT`): between two stamps of one
-    moment the machine may do something else. Each larger gap is shown at the end of the run, with
-    its parts.
+    Held for 99 of 100 requests, with 8 calls in flight (`IN_FLIGHT`). Each larger gap is shown at
+    the end of the run, with its parts.
     """
     told = defaultdict(list)
     for span in uncancelled.native:
@@ -117,7 +116,7 @@ def test_the_parts_of_a_request_add_up_to_the_time_vllm_tells(uncancelled: Run, 
         f" over {GAP_LIMIT_S * 1e3:g} ms; the largest {gaps[-1] * 1e3:.3f} ms"
     )
     assert len(gaps) == len(uncancelled.requests) >= CALLS
-    assert gaps[int(len(gaps) * 0.9)] <= GAP_LIMIT_S, [f"{g * 1e3:.3f} ms" for g in gaps[-12:]]
+    assert gaps[int(len(gaps) * 0.99)] <= GAP_LIMIT_S, [f"{g * 1e3:.3f} ms" for g in gaps[-12:]]
 
 
 def test_the_core_s_part_is_what_vllm_tells_of_it(uncancelled: Run) -> None:
