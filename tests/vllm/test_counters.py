@@ -2,7 +2,7 @@
 
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import pytest
@@ -29,6 +29,7 @@ from tests.vllm.load import drive, mixed, short
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(420)]
 
 CALLS, CANCELLED_CALLS, CANCELLED_SHARE = 500, 90, 0.4
+MOST_ROUNDS = 6
 # Few at once: the machine stalling a process once is a gap of every request that ends just then.
 IN_FLIGHT = 8
 # Memory for all calls at once, so that nothing is preempted or waits in the queue. A long prompt
@@ -161,28 +162,30 @@ def test_native_spans_stand_under_the_attempt_and_count_for_nothing(uncancelled:
 def test_each_difference_is_a_cancelled_request(uncancelled: Run) -> None:
     """VLLM leaves out what its API server never handled; nothing else differs."""
     site = uncancelled.site
-    calls = mixed(CANCELLED_CALLS, CANCELLED_SHARE, seed=2, phases=("prefill", "decode"))
-    seen = drive(site, calls, IN_FLIGHT)
-    requests = settle(site, seen)
-    cancelled = [row for row in requests if row["outcome"] == "cancelled"]
-    explained = {row["request_id"]: not_counted(row) for row in cancelled}
-    ours = our_counters(requests)
-    told = vllm_counters(site)
-    assert told == Counters(
-        prompt=ours.prompt - sum(each.prompt for each in explained.values()),
-        cached=ours.cached - sum(each.cached for each in explained.values()),
-        output=ours.output - sum(each.output for each in explained.values()),
-        by_reason=dict(
-            Counter(ours.by_reason)
-            - sum((Counter(each.by_reason) for each in explained.values()), Counter[str]())
-        ),
-    ), explained
-    assert wrong_accounts(requests) == []
-    # A run in which nothing of this happened would prove little.
-    assert len(cancelled) >= CANCELLED_CALLS * CANCELLED_SHARE
-    assert any(row["first_output_ns"] is None for row in cancelled)
-    assert any(row["first_output_ns"] is not None for row in cancelled)
-    assert any(each.output for each in explained.values())
+    for seed in range(2, 2 + MOST_ROUNDS):
+        calls = mixed(CANCELLED_CALLS, CANCELLED_SHARE, seed, phases=("prefill", "decode"))
+        requests = settle(site, drive(site, calls, IN_FLIGHT))
+        cancelled = [row for row in requests if row["outcome"] == "cancelled"]
+        explained = {row["request_id"]: not_counted(row) for row in cancelled}
+        assert vllm_counters(site) == less(our_counters(requests), explained.values()), explained
+        assert wrong_accounts(requests) == []
+        assert len(cancelled) >= CANCELLED_CALLS * CANCELLED_SHARE
+        # Whether a client's leaving meets an output on its way is up to the moment.
+        first_outputs = {row["first_output_ns"] is None for row in cancelled}
+        if first_outputs == {True, False} and any(each.output for each in explained.values()):
+            return
+    pytest.fail("no difference of some kind came about, which would prove little")
+
+
+def less(ours: Counters, left_out: Collection[Counters]) -> Counters:
+    """Totals without those of some requests."""
+    ends = sum((Counter(each.by_reason) for each in left_out), Counter[str]())
+    return Counters(
+        prompt=ours.prompt - sum(each.prompt for each in left_out),
+        cached=ours.cached - sum(each.cached for each in left_out),
+        output=ours.output - sum(each.output for each in left_out),
+        by_reason=dict(Counter(ours.by_reason) - ends),
+    )
 
 
 def test_no_fact_is_lost(uncancelled: Run) -> None:
