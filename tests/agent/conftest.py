@@ -1,6 +1,5 @@
 """Sinks, settings and waiting for the agent's tests."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from otel_llm.settings import Settings
 from otel_llm.testing import FakeClock
 from tests.agent.bench import Bench
 from tests.agent.fake_sinks import FakeSinks
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -45,13 +45,6 @@ Wait = Callable[[Callable[[], bool]], None]
 @pytest.fixture
 def wait() -> Wait:
     """Wait until a condition holds, at most 60 seconds."""
-
-    def until(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
-        while not condition():
-            assert time.monotonic() < deadline, "waited 60 s in vain"
-            time.sleep(0.01)
-
     return until
 
 
